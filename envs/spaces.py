@@ -1,0 +1,240 @@
+"""How an observation space is cut into tokens: chosen from the space, or said by it.
+
+A `TokenBox` is a Gymnasium Box that carries its own meaning, so that an environment (or a wrapper)
+can say "these are five vehicles" once and every script and policy knows. It passes through stock
+Stable-Baselines3 unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium import spaces
+
+from envs.layout import Conv, TokenGroup, TokenLayout, receptive_boxes
+
+MAX_TOKENS = 1024
+"""More tokens than this are refused with advice: attention costs grow with their square."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Every number of a vector is a token of its own."""
+
+    names: tuple[str, ...]
+
+    def group(self, key: str) -> TokenGroup:
+        return TokenGroup("features", self.names, key)
+
+
+@dataclass(frozen=True)
+class Categories:
+    """Every choice of a Discrete or MultiDiscrete observation is a token (SB3 hands it over one-hot)."""
+
+    sizes: tuple[int, ...]
+    names: tuple[str, ...]
+
+    def group(self, key: str) -> TokenGroup:
+        return TokenGroup("features", self.names, key)
+
+
+@dataclass(frozen=True)
+class Entities:
+    """Every row of a (N, F) table is an object: a vehicle, a unit, a sensor."""
+
+    count: int
+    features: tuple[str, ...]
+    """F column names."""
+    presence: int | None = None
+    """Column that is 1 where the row holds an object and 0 where it is empty; None: all rows count."""
+    ego: int | None = None
+    """Row of the agent itself, or None."""
+    label: str = "entity"
+
+    def group(self, key: str) -> TokenGroup:
+        names = (f"ego {self.label}" if i == self.ego else f"{self.label} {i}" for i in range(self.count))
+        return TokenGroup("entities", tuple(names), key)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Every cell of a grid is a token: (rows * cols, C) categories, or (rows, cols, C) feature planes."""
+
+    rows: int
+    cols: int
+    categories: tuple[int, ...] = ()
+    """Number of categories of each of the C channels; empty when the channels are plain numbers."""
+    channels: int = 0
+    """C, for planes of plain numbers; 0 with `categories`."""
+
+    def group(self, key: str) -> TokenGroup:
+        cells = [(row, col) for row in range(self.rows) for col in range(self.cols)]
+        return TokenGroup(
+            "cells",
+            tuple(f"row {row} col {col}" for row, col in cells),
+            key,
+            grid=(self.rows, self.cols),
+            boxes=tuple((float(c), float(r), float(c + 1), float(r + 1)) for r, c in cells),
+            picture=(self.rows, self.cols),
+        )
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Every output of a convolutional stem is a token, standing where its receptive field lies."""
+
+    height: int
+    width: int
+    channels: int
+    convs: tuple[Conv, ...]
+    channels_first: bool = True
+
+    def group(self, key: str) -> TokenGroup:
+        grid, boxes = receptive_boxes(self.height, self.width, self.convs)
+        names = tuple(f"patch {row},{col}" for row in range(grid[0]) for col in range(grid[1]))
+        return TokenGroup("patches", names, key, grid, boxes, (self.height, self.width))
+
+
+@dataclass(frozen=True)
+class History:
+    """Every past step is a token: rows of (presence, F numbers), oldest first, the present last."""
+
+    steps: int
+    features: int
+    """F, without the presence column, which is column 0."""
+
+    def group(self, key: str) -> TokenGroup:
+        offsets = tuple(range(1 - self.steps, 1))
+        names = tuple("present" if t == 0 else f"{t} steps" for t in offsets)
+        return TokenGroup("history", names, key, offsets=offsets)
+
+
+TokenSpec = Features | Categories | Entities | Cells | Patches | History
+KINDS = ("auto", "patches", "cells", "entities", "features", "history")
+
+
+class TokenBox(spaces.Box):
+    """A Box that says what its numbers are.
+
+    >>> space = TokenBox(-1, 1, (5, 3), tokens=Entities(5, ("presence", "x", "y"), presence=0, ego=0))
+    >>> spec_of(space).count
+    5
+    """
+
+    def __init__(self, low: Any, high: Any, shape: tuple[int, ...], dtype: Any = np.float32, *, tokens: TokenSpec):
+        super().__init__(low, high, shape, dtype)
+        self.tokens = tokens
+
+
+TokenChoice = Literal["auto", "patches", "cells", "entities", "features", "history"]
+"""A kind of token, or "auto": chosen from the space. A Dict observation may choose key by key."""
+
+
+def spec_of(space: spaces.Space, choice: TokenChoice = "auto") -> TokenSpec:
+    """Choose how one (not Dict) observation space is cut into tokens.
+
+    A `TokenBox` says it itself. Otherwise: a picture (3 axes) gives patches, a table (2 axes)
+    entities, a vector features, Discrete and MultiDiscrete one token per choice.
+
+    Args:
+        space: Box, Discrete, MultiDiscrete or MultiBinary.
+        choice: a kind to use in place of the automatic one.
+
+    Raises:
+        ValueError: the space cannot be cut that way, or would give more than `MAX_TOKENS` tokens.
+    """
+    if choice not in KINDS:
+        raise ValueError(f"tokens must be one of {', '.join(KINDS)}, got {choice!r}")
+    if isinstance(space, TokenBox) and choice in ("auto", space.tokens.group("").kind):
+        return space.tokens
+    if isinstance(space, spaces.Discrete) and choice in ("auto", "features"):
+        return Categories((int(space.n),), ("choice",))
+    if isinstance(space, spaces.MultiDiscrete) and choice in ("auto", "features"):
+        sizes = tuple(int(n) for n in space.nvec.reshape(-1))
+        return Categories(sizes, tuple(f"choice {i}" for i in range(len(sizes))))
+    if isinstance(space, spaces.MultiBinary) and choice in ("auto", "features"):
+        return _features(int(np.prod(space.shape)), "bit")
+    if isinstance(space, spaces.Box):
+        return _spec_of_box(space, choice)
+    raise ValueError(
+        f"no {choice} tokens can be made from {space}; supported are Box, Discrete, MultiDiscrete, "
+        "MultiBinary, and Dict of these"
+    )
+
+
+def specs_of(
+    space: spaces.Space, tokens: TokenChoice | Mapping[str, TokenChoice] = "auto"
+) -> dict[str, TokenSpec]:
+    """Choose the tokens of a whole observation space: a spec per key, key "" where it is no Dict.
+
+    Raises:
+        ValueError: a key is unknown, or a part cannot be cut as asked.
+    """
+    if not isinstance(space, spaces.Dict):
+        if isinstance(tokens, Mapping):
+            raise ValueError(f"tokens by key need a Dict observation, got {space} and {dict(tokens)}")
+        return {"": spec_of(space, tokens)}
+    choices = tokens if isinstance(tokens, Mapping) else dict.fromkeys(space.spaces, tokens)
+    unknown = sorted(set(choices) - set(space.spaces))
+    if unknown:
+        raise ValueError(f"tokens names unknown keys {unknown}; the observation has {sorted(space.spaces)}")
+    return {key: spec_of(part, choices.get(key, "auto")) for key, part in space.spaces.items()}
+
+
+def layout_of(specs: Mapping[str, TokenSpec]) -> TokenLayout:
+    """Return the token layout that the specs of an observation give."""
+    return TokenLayout(tuple(spec.group(key) for key, spec in specs.items()))
+
+
+def _spec_of_box(space: spaces.Box, choice: TokenChoice) -> TokenSpec:
+    shape, size = space.shape, int(np.prod(space.shape))
+    by_axes: dict[int, TokenChoice] = {2: "entities", 3: "patches"}
+    kind = by_axes.get(len(shape), "features") if choice == "auto" else choice
+    if kind == "features":
+        return _features(size, "x")
+    if kind == "entities" and len(shape) == 2:
+        return Entities(_few(shape[0], shape), tuple(f"x{i}" for i in range(shape[1])))
+    if kind in ("patches", "cells") and len(shape) in (2, 3):
+        first = len(shape) == 2 or shape[0] == min(shape)  # as SB3 tells channels-first pictures
+        planes = (1, *shape) if len(shape) == 2 else shape
+        channels, height, width = planes if first else (planes[2], planes[0], planes[1])
+        if kind == "cells" and not first:
+            _few(height * width, shape)
+            return Cells(height, width, channels=channels)
+        if kind == "patches":
+            return Patches(height, width, channels, default_stem(height, width), channels_first=first)
+    raise ValueError(f"{kind} tokens do not fit an observation of shape {shape}")
+
+
+def default_stem(height: int, width: int) -> tuple[Conv, ...]:
+    """Return a convolutional stem that leaves 16 to 81 tokens for common picture sizes.
+
+    Large pictures get the stem of the Nature DQN (Mnih et al. 2015), small ones two light layers.
+    """
+    small = min(height, width)
+    if small >= 64:
+        stem = (Conv(32, 8, 4), Conv(64, 4, 2), Conv(64, 3, 1))
+        extra = max(0, int(np.log2((height * width) ** 0.5 / 84)))  # halve until about 9 x 9 are left
+        return (*(Conv(16, 4, 2, 1) for _ in range(extra)), *stem)
+    if small >= 16:
+        return (Conv(16, 4, 2, 1), Conv(32, 4, 2, 1))
+    if small >= 6:
+        return (Conv(16, 3, 1, 1), Conv(32, 2, 2))
+    return (Conv(32, min(small, 3), 1, 0),)
+
+
+def _features(count: int, stem: str) -> Features:
+    _few(count, (count,))
+    return Features(tuple(f"{stem}{i}" for i in range(count)))
+
+
+def _few(count: int, shape: tuple[int, ...]) -> int:
+    if not 1 <= count <= MAX_TOKENS:
+        raise ValueError(
+            f"an observation of shape {shape} would give {count} tokens; 1 to {MAX_TOKENS} can be attended to. "
+            "Choose tokens='patches' for a picture, or reduce the observation in a wrapper"
+        )
+    return count
