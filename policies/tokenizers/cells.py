@@ -1,0 +1,58 @@
+"""Cells of a grid as tokens."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from envs.spaces import Cells
+from policies.attention import Projection
+from policies.tokenizers.tokenizer import Tokens
+
+
+class CellTokenizer(nn.Module):
+    """Make each cell a token: what is in it (embedded categories or projected planes) plus where it is.
+
+    Args:
+        spec: with categories, observations are (B, rows * cols, C) category indices; without,
+            (B, rows, cols, C) numbers.
+    """
+
+    def __init__(self, spec: Cells, width: int):
+        super().__init__()
+        self.place = nn.Parameter(torch.randn(spec.rows * spec.cols, width))
+        if spec.categories:
+            self.content: nn.Module = CategoryContent(spec.categories, width)
+        else:
+            self.content = PlaneContent(spec.channels, width)
+
+    def forward(self, obs: Float[Tensor, "B *shape"]) -> Tokens:
+        return Tokens(self.content(obs) + self.place, None)
+
+
+class CategoryContent(nn.Module):
+    """Add up the embeddings of a cell's C categories (object, colour, state)."""
+
+    def __init__(self, categories: tuple[int, ...], width: int):
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(sum(categories), width) * len(categories) ** -0.5)
+        starts = list(itertools.accumulate(categories, initial=0))[:-1]
+        self.register_buffer("starts", torch.tensor(starts), persistent=False)
+
+    def forward(self, obs: Float[Tensor, "B N C"]) -> Float[Tensor, "B N D"]:
+        rows = obs.long() + self.starts  # (B, N, C)
+        return nn.functional.embedding(rows, self.table).sum(2)
+
+
+class PlaneContent(nn.Module):
+    """Project a cell's C numbers."""
+
+    def __init__(self, channels: int, width: int):
+        super().__init__()
+        self.project = Projection(channels, width)
+
+    def forward(self, obs: Float[Tensor, "B rows cols C"]) -> Float[Tensor, "B N D"]:
+        return self.project(obs).flatten(1, 2)

@@ -1,0 +1,43 @@
+"""Patches of a picture as tokens."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from envs.spaces import Patches
+from policies.attention import Projection
+from policies.tokenizers.tokenizer import Tokens
+
+
+class PatchTokenizer(nn.Module):
+    """Make each output of a small convolutional stem a token, plus where it is.
+
+    A stem with one convolution whose kernel equals its stride gives the linear patches of a ViT.
+
+    Source: Xiao et al. 2021, Early convolutions help transformers see better, https://arxiv.org/abs/2106.14881.
+    """
+
+    def __init__(self, spec: Patches, width: int):
+        super().__init__()
+        self.channels_first = spec.channels_first
+        layers: list[nn.Module] = []
+        channels = spec.channels
+        for conv in spec.convs:
+            layer = nn.Conv2d(channels, conv.channels, conv.kernel, conv.stride, conv.padding)
+            nn.init.orthogonal_(layer.weight, gain=2**0.5)
+            nn.init.zeros_(layer.bias)
+            layers += [layer, nn.ReLU()]
+            channels = conv.channels
+        self.stem = nn.Sequential(*layers)
+        self.project = Projection(channels, width)
+        self.place = nn.Parameter(torch.randn(len(spec.group("")), width))
+
+    def forward(self, obs: Float[Tensor, "B *shape"]) -> Tokens:
+        if obs.dim() == 3:
+            obs = obs[:, None]  # (B, 1, height, width)
+        elif not self.channels_first:
+            obs = obs.permute(0, 3, 1, 2)  # (B, C, height, width)
+        patches = self.stem(obs).flatten(2).transpose(1, 2)  # (B, N, C')
+        return Tokens(self.project(patches) + self.place, None)

@@ -1,0 +1,129 @@
+"""Each kind of token: shape, order of the layout, presence."""
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from envs.layout import Conv
+from envs.spaces import Cells, Entities, History, Patches, TokenBox, layout_of, spec_of, specs_of
+from policies.tokenizers import ObservationTokenizer
+
+B, D = 2, 7
+
+
+def tokenizer(space: spaces.Space) -> ObservationTokenizer:
+    torch.manual_seed(0)
+    return ObservationTokenizer(specs_of(space), D)
+
+
+def changed_tokens(module: ObservationTokenizer, obs: torch.Tensor, other: torch.Tensor) -> list[int]:
+    """Return which tokens differ between two observations."""
+    differ = module(obs).values[0].ne(module(other).values[0]).any(-1)
+    return differ.nonzero().flatten().tolist()
+
+
+def test_each_number_changes_its_own_token():
+    module = tokenizer(spaces.Box(-1, 1, (5,)))
+    obs = torch.randn(B, 5)
+    for i in range(5):
+        other = obs.clone()
+        other[0, i] += 0.5
+        assert changed_tokens(module, obs, other) == [i]
+
+
+def test_choices_give_the_embedding_of_the_chosen_category():
+    module = tokenizer(spaces.MultiDiscrete([3, 2]))
+    onehot = torch.tensor([[0.0, 0, 1, 1, 0], [1, 0, 0, 0, 1]])
+    tables = module.parts[0].embeddings
+    expected = torch.stack(
+        [torch.stack([tables[0][2], tables[1][0]]), torch.stack([tables[0][0], tables[1][1]])]
+    )
+    torch.testing.assert_close(module(onehot).values, expected)
+
+
+def test_each_category_cell_changes_its_own_token():
+    space = TokenBox(0, 255, (6, 3), np.uint8, tokens=Cells(2, 3, categories=(11, 6, 3)))
+    module, obs = tokenizer(space), torch.zeros(B, 6, 3)
+    for cell in range(6):
+        other = obs.clone()
+        other[0, cell] = torch.tensor([10.0, 5.0, 2.0])
+        assert changed_tokens(module, obs, other) == [cell]
+
+
+def test_each_plane_cell_changes_its_own_token():
+    space = TokenBox(0, 1, (2, 3, 5), tokens=Cells(2, 3, channels=5))
+    module, obs = tokenizer(space), torch.zeros(B, 2, 3, 5)
+    for row, col in np.ndindex(2, 3):
+        other = obs.clone()
+        other[0, row, col, 4] = 1
+        assert changed_tokens(module, obs, other) == [row * 3 + col]
+
+
+@pytest.mark.parametrize("channels_first", [True, False])
+@pytest.mark.parametrize("convs", [(Conv(3, 3, 1, 1), Conv(5, 2, 2)), (Conv(4, 3, 2, 1),), (Conv(4, 2, 2),)])
+def test_a_pixel_changes_exactly_the_patches_whose_box_holds_it(convs, channels_first):
+    height, width = 6, 8
+    spec = Patches(height, width, 2, convs, channels_first)
+    shape = (2, height, width) if channels_first else (height, width, 2)
+    module = tokenizer(TokenBox(0, 1, shape, tokens=spec))
+    for layer in module.parts[0].stem:
+        if hasattr(layer, "weight"):
+            torch.nn.init.uniform_(layer.weight, 0.5, 1.0)  # no sum may cancel, no ReLU may close
+    boxes = spec.group("").boxes
+    obs = torch.rand(1, *shape)
+    for y, x in np.ndindex(height, width):
+        other = obs.clone()
+        pixel = other[0, :, y, x] if channels_first else other[0, y, x]
+        pixel += 1.0
+        inside = [i for i, (x0, y0, x1, y1) in enumerate(boxes) if x0 <= x < x1 and y0 <= y < y1]
+        assert changed_tokens(module, obs, other) == inside
+
+
+def test_only_the_presence_column_makes_an_entity_absent():
+    spec = Entities(3, ("presence", "x", "y"), presence=0, ego=0)
+    obs = torch.tensor([[[1.0, 0, 0], [0, 9, 9], [1, 2, 3]], [[0, 0, 0], [0, 0, 0], [0, 0, 0]]])
+    tokens = tokenizer(TokenBox(-9, 9, (3, 3), tokens=spec))(obs)
+    assert tokens.values.shape == (2, 3, D)
+    assert tokens.mask.tolist() == [[True, False, True], [False, False, False]]
+
+
+def test_steps_before_the_episode_are_absent():
+    space = TokenBox(-9, 9, (3, 1 + 2), tokens=History(3, 2))
+    tokens = tokenizer(space)(torch.tensor([[[0.0, 0, 0], [1, 0, 0], [1, 5, 5]]]))
+    assert tokens.mask.tolist() == [[False, True, True]]
+
+
+def test_a_dict_joins_its_parts_in_the_order_of_the_layout():
+    space = spaces.Dict(
+        vehicles=TokenBox(-1, 1, (3, 2), tokens=Entities(3, ("presence", "x"), presence=0)),
+        gear=spaces.Discrete(4),
+        state=spaces.Box(-1, 1, (2,)),
+    )
+    module = tokenizer(space)
+    assert module.keys == tuple(g.key for g in layout_of(specs_of(space)).groups)
+    obs = {
+        "gear": torch.eye(4)[:1],
+        "state": torch.zeros(1, 2),
+        "vehicles": torch.tensor([[[1.0, 0.5], [0, 0], [0, 0]]]),
+    }
+    tokens = module(obs)
+    present = dict(zip(layout_of(specs_of(space)).names, tokens.mask[0].tolist(), strict=True))
+    assert present == {
+        "choice": True, "x0": True, "x1": True, "entity 0": True, "entity 1": False, "entity 2": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("space", "choice", "message"),
+    [
+        (spaces.Box(-1, 1, (3,)), "patches", r"patches tokens do not fit an observation of shape \(3,\)"),
+        (spaces.Box(-1, 1, (3,)), "pixels", "tokens must be one of auto, patches"),
+        (spaces.Box(-1, 1, (5000,)), "auto", "would give 5000 tokens; 1 to 1024"),
+        (spaces.Discrete(3), "patches", "no patches tokens can be made from Discrete"),
+        (spaces.Text(5), "auto", "supported are Box, Discrete"),
+    ],
+)
+def test_what_cannot_be_cut_is_refused(space, choice, message):
+    with pytest.raises(ValueError, match=message):
+        spec_of(space, choice)
