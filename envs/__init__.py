@@ -1,0 +1,42 @@
+"""Worlds: making environments, what their tokens are, and where these stand on the frame."""
+
+from envs.families import MissingExtraError, family_of
+from envs.history import History
+from envs.layout import TokenGroup, TokenLayout, TokenPlaces
+from envs.make import action_names, make_env
+from envs.places import places_of
+from envs.space_json import space_from_json, space_to_json
+from envs.spaces import (
+    Categories,
+    Cells,
+    Entities,
+    Features,
+    Patches,
+    TokenBox,
+    layout_of,
+    spec_of,
+    specs_of,
+)
+
+__all__ = [
+    "Categories",
+    "Cells",
+    "Entities",
+    "Features",
+    "History",
+    "MissingExtraError",
+    "Patches",
+    "TokenBox",
+    "TokenGroup",
+    "TokenLayout",
+    "TokenPlaces",
+    "action_names",
+    "family_of",
+    "layout_of",
+    "make_env",
+    "places_of",
+    "space_from_json",
+    "space_to_json",
+    "spec_of",
+    "specs_of",
+]

@@ -32,11 +32,11 @@ class TokenGroup:
     names: tuple[str, ...]
     """One name per token, length N."""
     key: str = ""
-    """Key of the observation part in a Dict observation; empty when the observation is one array."""
+    """Key of the part in a Dict observation; empty when the observation is one array."""
     grid: tuple[int, int] | None = None
     """(rows, cols) when the tokens form a grid, in row-major order."""
     boxes: tuple[Box, ...] | None = None
-    """Where each token reads the observation, in observation pixels or cells; None off a picture."""
+    """Where each token reads, in observation pixels or cells; None off a picture."""
     picture: tuple[int, int] | None = None
     """(height, width) of the picture that `boxes` are measured in."""
     offsets: tuple[int, ...] | None = None
@@ -51,7 +51,8 @@ class TokenGroup:
             value = getattr(self, field)
             if value is not None and len(value) != len(self.names):
                 raise ValueError(
-                    f"{field} must have one entry per token, got {len(value)} for {len(self.names)} tokens"
+                    f"{field} must have one entry per token, "
+                    f"got {len(value)} for {len(self.names)} tokens"
                 )
         if self.grid is not None and self.grid[0] * self.grid[1] != len(self.names):
             raise ValueError(f"grid {self.grid} does not hold {len(self.names)} tokens")
@@ -104,7 +105,7 @@ class TokenPlaces(NamedTuple):
     """Where the N tokens stand on the rendered frame of one step."""
 
     boxes: np.ndarray
-    """(N, 4) float32, x0, y0, x1, y1 in frame pixels; NaN where a token has no place on the frame."""
+    """(N, 4) float32, x0, y0, x1, y1 in frame pixels; NaN for a token not on the frame."""
     ids: np.ndarray
     """(N,) int64, an identity that stays with an object between steps; -1 where there is none."""
 
@@ -114,7 +115,9 @@ class TokenPlaces(NamedTuple):
         return cls(np.full((count, 4), np.nan, np.float32), np.full(count, -1, np.int64))
 
 
-def receptive_boxes(height: int, width: int, convs: tuple[Conv, ...]) -> tuple[tuple[int, int], tuple[Box, ...]]:
+def receptive_boxes(
+    height: int, width: int, convs: tuple[Conv, ...]
+) -> tuple[tuple[int, int], tuple[Box, ...]]:
     """Return the output grid of a stack of convolutions and the input box that each output sees.
 
     Going up the stack, with jump j (input pixels between neighbours) and field r:

@@ -32,7 +32,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Categories:
-    """Every choice of a Discrete or MultiDiscrete observation is a token (SB3 hands it over one-hot)."""
+    """Every choice of a Discrete or MultiDiscrete is a token (SB3 hands it over one-hot)."""
 
     sizes: tuple[int, ...]
     names: tuple[str, ...]
@@ -49,19 +49,21 @@ class Entities:
     features: tuple[str, ...]
     """F column names."""
     presence: int | None = None
-    """Column that is 1 where the row holds an object and 0 where it is empty; None: all rows count."""
+    """Column that is 1 where the row holds an object, else 0; None: all rows count."""
     ego: int | None = None
     """Row of the agent itself, or None."""
     label: str = "entity"
 
     def group(self, key: str) -> TokenGroup:
-        names = (f"ego {self.label}" if i == self.ego else f"{self.label} {i}" for i in range(self.count))
+        names = (
+            f"ego {self.label}" if i == self.ego else f"{self.label} {i}" for i in range(self.count)
+        )
         return TokenGroup("entities", tuple(names), key)
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Every cell of a grid is a token: (rows * cols, C) categories, or (rows, cols, C) feature planes."""
+    """Every cell of a grid is a token: (rows * cols, C) categories, or (rows, cols, C) planes."""
 
     rows: int
     cols: int
@@ -119,12 +121,21 @@ KINDS = ("auto", "patches", "cells", "entities", "features", "history")
 class TokenBox(spaces.Box):
     """A Box that says what its numbers are.
 
-    >>> space = TokenBox(-1, 1, (5, 3), tokens=Entities(5, ("presence", "x", "y"), presence=0, ego=0))
+    >>> vehicles = Entities(5, ("presence", "x", "y"), presence=0, ego=0)
+    >>> space = TokenBox(-1, 1, (5, 3), tokens=vehicles)
     >>> spec_of(space).count
     5
     """
 
-    def __init__(self, low: Any, high: Any, shape: tuple[int, ...], dtype: Any = np.float32, *, tokens: TokenSpec):
+    def __init__(
+        self,
+        low: Any,
+        high: Any,
+        shape: tuple[int, ...],
+        dtype: Any = np.float32,
+        *,
+        tokens: TokenSpec,
+    ):
         super().__init__(low, high, shape, dtype)
         self.tokens = tokens
 
@@ -175,12 +186,18 @@ def specs_of(
     """
     if not isinstance(space, spaces.Dict):
         if isinstance(tokens, Mapping):
-            raise ValueError(f"tokens by key need a Dict observation, got {space} and {dict(tokens)}")
+            raise ValueError(
+                f"tokens by key need a Dict observation, got {space} and {dict(tokens)}"
+            )
         return {"": spec_of(space, tokens)}
-    choices = tokens if isinstance(tokens, Mapping) else dict.fromkeys(space.spaces, tokens)
+    choices: Mapping[str, TokenChoice] = (
+        tokens if isinstance(tokens, Mapping) else dict.fromkeys(space.spaces, tokens)
+    )
     unknown = sorted(set(choices) - set(space.spaces))
     if unknown:
-        raise ValueError(f"tokens names unknown keys {unknown}; the observation has {sorted(space.spaces)}")
+        raise ValueError(
+            f"tokens names unknown keys {unknown}; the observation has {sorted(space.spaces)}"
+        )
     return {key: spec_of(part, choices.get(key, "auto")) for key, part in space.spaces.items()}
 
 
@@ -205,7 +222,9 @@ def _spec_of_box(space: spaces.Box, choice: TokenChoice) -> TokenSpec:
             _few(height * width, shape)
             return Cells(height, width, channels=channels)
         if kind == "patches":
-            return Patches(height, width, channels, default_stem(height, width), channels_first=first)
+            return Patches(
+                height, width, channels, default_stem(height, width), channels_first=first
+            )
     raise ValueError(f"{kind} tokens do not fit an observation of shape {shape}")
 
 
@@ -217,7 +236,9 @@ def default_stem(height: int, width: int) -> tuple[Conv, ...]:
     small = min(height, width)
     if small >= 64:
         stem = (Conv(32, 8, 4), Conv(64, 4, 2), Conv(64, 3, 1))
-        extra = max(0, int(np.log2((height * width) ** 0.5 / 84)))  # halve until about 9 x 9 are left
+        extra = max(
+            0, int(np.log2((height * width) ** 0.5 / 84))
+        )  # halve until about 9 x 9 are left
         return (*(Conv(16, 4, 2, 1) for _ in range(extra)), *stem)
     if small >= 16:
         return (Conv(16, 4, 2, 1), Conv(32, 4, 2, 1))
@@ -234,7 +255,8 @@ def _features(count: int, stem: str) -> Features:
 def _few(count: int, shape: tuple[int, ...]) -> int:
     if not 1 <= count <= MAX_TOKENS:
         raise ValueError(
-            f"an observation of shape {shape} would give {count} tokens; 1 to {MAX_TOKENS} can be attended to. "
-            "Choose tokens='patches' for a picture, or reduce the observation in a wrapper"
+            f"an observation of shape {shape} would give {count} tokens; 1 to {MAX_TOKENS} "
+            "can be attended to. Choose tokens='patches' for a picture, or reduce the observation "
+            "in a wrapper"
         )
     return count

@@ -120,15 +120,15 @@ class QueryAttention(nn.Module):
     The key projection is absorbed into the query and the value projection into what was read, so
     that no token is projected: `q_h . (Wk_h x) = (Wk_h.T q_h) . x`, and
     `sum_n w_n (Wv_h x_n) = Wv_h (sum_n w_n x_n)`. Keys have no bias: it would shift all scores of
-    a row alike and cancel in the softmax.
+    a row alike and cancel in the softmax. Values have none either: the output's takes its place.
 
     Args:
         width: D, a multiple of `heads`.
         heads: H.
         gain: scale of the output projection at the start.
 
-    Source: Lee et al. 2019, Set Transformer, section 3.2 (PMA), https://arxiv.org/abs/1810.00825, for the learned
-        query; Leurent and Mercat 2019, https://arxiv.org/abs/1911.12250, for the ego query.
+    Source: Lee et al. 2019, Set Transformer, section 3.2, https://arxiv.org/abs/1810.00825, for the
+        learned query; Leurent and Mercat 2019, https://arxiv.org/abs/1911.12250, for the ego query.
     """
 
     queries = "readout"
@@ -139,7 +139,7 @@ class QueryAttention(nn.Module):
         self.scale = (width // heads) ** -0.5
         self.query = Projection(width, width)
         self.key = Projection(width, width, bias=False)
-        self.value = Projection(width, width)
+        self.value = Projection(width, width, bias=False)
         self.output = Projection(width, width, gain)
         self.nothing = nn.Parameter(torch.zeros(width))
         self.listener: Listener | None = None
@@ -150,7 +150,7 @@ class QueryAttention(nn.Module):
         tokens: Float[Tensor, "B N D"],
         mask: Bool[Tensor, "B N"] | None,
     ) -> Float[Tensor, "B D"]:
-        B, N, D = tokens.shape
+        B, _, D = tokens.shape
         H, K = self.heads, D // self.heads
         q = self.query(query).view(B, H, K)
         q = torch.einsum("bhk,hkd->bhd", q, self.key.weight.view(H, K, D))
@@ -161,7 +161,7 @@ class QueryAttention(nn.Module):
                 self.listener(weights.transpose(1, 2), mask)
         read = attend(q, x, x, mask, self.scale)[:, 0]  # (B, H, D)
         read = torch.einsum("bhd,hkd->bhk", read, self.value.weight.view(H, K, D))
-        read = read.reshape(B, D) + self.value.bias
+        read = read.reshape(B, D)
         if mask is not None:
             read = torch.where(mask.any(-1, keepdim=True), read, self.nothing)
         return self.output(read)

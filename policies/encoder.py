@@ -78,7 +78,9 @@ class QueryReadout(nn.Module):
 class PoolReadout(nn.Module):
     """Take the mean or the maximum of the present tokens, and a learned vector where there is none.
 
-    Source: Zaheer et al. 2017, Deep sets, https://arxiv.org/abs/1703.06114 (the honest control without attention).
+    This is the honest control without attention in the readout.
+
+    Source: Zaheer et al. 2017, Deep sets, https://arxiv.org/abs/1703.06114.
     """
 
     def __init__(self, width: int, pool: str):
@@ -145,10 +147,7 @@ class Encoder(nn.Module):
 
     def attentions(self) -> list[SelfAttention | QueryAttention]:
         """Return the attention modules, first layer first."""
-        found = [block.attention for block in self.blocks]
-        if isinstance(self.readout, QueryReadout):
-            found.append(self.readout.attention)
-        return found
+        return [m for m in self.modules() if isinstance(m, (SelfAttention, QueryAttention))]
 
     def forward(
         self, tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"] | None

@@ -33,7 +33,7 @@ class AttentionMap(NamedTuple):
     queries: str
     """"tokens": every token asks (Q = N); "readout": the readout asks (Q = 1)."""
     weights: Float[Tensor, "B H Q N"]
-    """Rows sum to 1 over the present tokens, or to 0 where there is none; on the policy's device."""
+    """Rows sum to 1 over the present tokens, or to 0 where there is none; on the device."""
     mask: Bool[Tensor, "B N"] | None
     """True where a token is present; None when all are."""
     normalised_over: str = "keys"

@@ -14,7 +14,9 @@ from policies.tokenizers.tokenizer import Tokens
 
 
 class CellTokenizer(nn.Module):
-    """Make each cell a token: what is in it (embedded categories or projected planes) plus where it is.
+    """Make each cell a token: what is in it, plus where it is.
+
+    Contents are embedded categories or projected planes of numbers.
 
     Args:
         spec: with categories, observations are (B, rows * cols, C) category indices; without,
@@ -29,12 +31,14 @@ class CellTokenizer(nn.Module):
         else:
             self.content = PlaneContent(spec.channels, width)
 
-    def forward(self, obs: Float[Tensor, "B *shape"]) -> Tokens:
+    def forward(self, obs: Float[Tensor, "B ..."]) -> Tokens:
         return Tokens(self.content(obs) + self.place, None)
 
 
 class CategoryContent(nn.Module):
     """Add up the embeddings of a cell's C categories (object, colour, state)."""
+
+    starts: Tensor
 
     def __init__(self, categories: tuple[int, ...], width: int):
         super().__init__()

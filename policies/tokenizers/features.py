@@ -29,7 +29,7 @@ class FeatureTokenizer(nn.Module):
         self.name = nn.Parameter(torch.randn(N, width))
         self.output = Projection(width, width, gain=math.sqrt(2))
 
-    def forward(self, obs: Float[Tensor, "B *shape"]) -> Tokens:
+    def forward(self, obs: Float[Tensor, "B ..."]) -> Tokens:
         x = obs.flatten(1)[:, :, None]  # (B, N, 1)
         return Tokens(self.name + self.output(torch.tanh(x * self.slope + self.shift)), None)
 
@@ -42,7 +42,7 @@ class CategoryTokenizer(nn.Module):
         self.sizes = spec.sizes
         self.embeddings = nn.ParameterList(torch.randn(size, width) for size in spec.sizes)
 
-    def forward(self, obs: Float[Tensor, "B *shape"]) -> Tokens:
+    def forward(self, obs: Float[Tensor, "B ..."]) -> Tokens:
         parts = obs.flatten(1).split(self.sizes, dim=1)
         tokens = [part @ table for part, table in zip(parts, self.embeddings, strict=True)]
         return Tokens(torch.stack(tokens, 1), None)

@@ -45,7 +45,9 @@ class ObservationTokenizer(nn.Module):
         if all(part.mask is None for part in parts):
             return Tokens(values, None)
         masks = [
-            part.mask if part.mask is not None else part.values.new_ones(part.values.shape[:2], dtype=torch.bool)
+            part.mask
+            if part.mask is not None
+            else part.values.new_ones(part.values.shape[:2], dtype=torch.bool)
             for part in parts
         ]
         return Tokens(values, torch.cat(masks, 1))

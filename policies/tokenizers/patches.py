@@ -27,14 +27,14 @@ class PatchTokenizer(nn.Module):
         for conv in spec.convs:
             layer = nn.Conv2d(channels, conv.channels, conv.kernel, conv.stride, conv.padding)
             nn.init.orthogonal_(layer.weight, gain=2**0.5)
-            nn.init.zeros_(layer.bias)
+            layer.bias.data.zero_()  # pyright: ignore[reportOptionalMemberAccess]
             layers += [layer, nn.ReLU()]
             channels = conv.channels
         self.stem = nn.Sequential(*layers)
         self.project = Projection(channels, width)
         self.place = nn.Parameter(torch.randn(len(spec.group("")), width))
 
-    def forward(self, obs: Float[Tensor, "B *shape"]) -> Tokens:
+    def forward(self, obs: Float[Tensor, "B ..."]) -> Tokens:
         if obs.dim() == 3:
             obs = obs[:, None]  # (B, 1, height, width)
         elif not self.channels_first:

@@ -29,6 +29,8 @@ class EntityTokenizer(nn.Module):
     An object with all features at 0 is present all the same: only the presence column decides.
     """
 
+    is_ego: Tensor
+
     def __init__(self, spec: Entities, width: int):
         super().__init__()
         self.presence, self.ego = spec.presence, spec.ego
@@ -47,7 +49,10 @@ class EntityTokenizer(nn.Module):
 
 
 class HistoryTokenizer(nn.Module):
-    """Make each step of a window a token, plus how long ago it was; steps before the episode are absent."""
+    """Make each step of a window a token, plus how long ago it was.
+
+    Steps from before the episode are absent.
+    """
 
     def __init__(self, spec: History, width: int):
         super().__init__()

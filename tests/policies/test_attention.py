@@ -58,7 +58,9 @@ def naive_attention(q, k, v, mask):
     """The formula of Vaswani et al. 2017 in plain loops."""
     out, weights = np.zeros((*q.shape[:3], v.shape[-1])), np.zeros((*q.shape[:3], k.shape[2]))
     for b, h, i in np.ndindex(*q.shape[:3]):
-        scores = np.array([q[b, h, i] @ k[b, h, n] / np.sqrt(q.shape[-1]) for n in range(k.shape[2])])
+        scores = np.array(
+            [q[b, h, i] @ k[b, h, n] / np.sqrt(q.shape[-1]) for n in range(k.shape[2])]
+        )
         raised = np.exp(scores) * mask[b]
         weights[b, h, i] = raised / raised.sum()
         out[b, h, i] = sum(weights[b, h, i, n] * v[b, h, n] for n in range(k.shape[2]))
@@ -68,7 +70,9 @@ def naive_attention(q, k, v, mask):
 def test_attend_follows_the_formula():
     q, k, v = torch.randn(B, H, 11, K), torch.randn(B, H, N, K), torch.randn(B, H, N, 13)
     out, weights = naive_attention(q.numpy(), k.numpy(), v.numpy(), MASK.numpy())
-    torch.testing.assert_close(attend(q, k, v, MASK, K**-0.5).double(), torch.tensor(out), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(
+        attend(q, k, v, MASK, K**-0.5).double(), torch.tensor(out), atol=1e-6, rtol=1e-5
+    )
     torch.testing.assert_close(
         attention_weights(q, k, MASK, K**-0.5).double(), torch.tensor(weights), atol=1e-6, rtol=1e-5
     )

@@ -34,7 +34,9 @@ def test_absent_tokens_change_nothing(readout):
 @pytest.mark.parametrize("readout", ["query", "mean", "max"])
 def test_order_of_tokens_does_not_matter(readout):
     module, x, order = encoder(readout), torch.randn(B, N, D), torch.tensor([4, 2, 0, 3, 1])
-    torch.testing.assert_close(module(x[:, order], MASK[:, order]), module(x, MASK), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        module(x[:, order], MASK[:, order]), module(x, MASK), atol=1e-5, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("readout", ["query", "mean", "max"])

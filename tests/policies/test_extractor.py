@@ -28,7 +28,13 @@ class Coin(gym.Env):
 
     def step(self, action):
         self.steps += 1
-        return self.observation_space.sample(), float(np.all(action == 0)), False, self.steps == 5, {}
+        return (
+            self.observation_space.sample(),
+            float(np.all(action == 0)),
+            False,
+            self.steps == 5,
+            {},
+        )
 
 
 SPACES = {
@@ -38,14 +44,18 @@ SPACES = {
     "discrete": spaces.Discrete(7),
     "choices": spaces.MultiDiscrete([3, 2]),
     "bits": spaces.MultiBinary(5),
-    "dict": spaces.Dict(a=spaces.Box(-1, 1, (2,)), b=spaces.Discrete(3), c=spaces.Box(0, 255, (11, 7, 3), np.uint8)),
-}  # fmt: skip
+    "dict": spaces.Dict(
+        a=spaces.Box(-1, 1, (2,)), b=spaces.Discrete(3), c=spaces.Box(0, 255, (11, 7, 3), np.uint8)
+    ),
+}
 
 
 def build(algorithm, space, **policy):
     env = Coin(space, continuous=algorithm in (SAC, TD3))
     name = "MultiInputPolicy" if isinstance(space, spaces.Dict) else "MlpPolicy"
-    kwargs = dict(features_extractor_class=AttentionExtractor, features_extractor_kwargs=SMALL) | policy
+    kwargs = (
+        dict(features_extractor_class=AttentionExtractor, features_extractor_kwargs=SMALL) | policy
+    )
     extra = dict(n_steps=16) if algorithm in (PPO, A2C) else dict(learning_starts=8, buffer_size=64)
     if algorithm is PPO:
         extra["batch_size"] = 8
@@ -60,7 +70,7 @@ def test_trains_and_is_watched_in_stock_sb3(algorithm, kind):
     model = build(algorithm, SPACES[kind]).learn(24)
     env = model.get_env()
     with AttentionTap(model.policy) as tap:
-        action, _ = model.predict(env.reset(), deterministic=True)
+        model.predict(env.reset(), deterministic=True)
         seen = tap.take()
     assert tap.take() is None and tap.passes == 1
     role, extractor = next(iter(extractors_of(model.policy).items()))

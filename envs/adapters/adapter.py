@@ -1,0 +1,30 @@
+"""What a family of environments says of itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+
+
+class Adapter:
+    """One family: how its environments are registered, made, wrapped and named.
+
+    The module of an adapter may import the family's packages: `envs.make` imports it only when an
+    environment of that family is asked for.
+    """
+
+    def register(self) -> None:
+        """Put the family's ids into Gymnasium's registry."""
+
+    def make_kwargs(self, env_kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return what the family's wrappers need in `gymnasium.make`, beside the caller's own."""
+        return {}
+
+    def adapt(self, env: gym.Env, training: bool) -> gym.Env:
+        """Return the environment with observations that say what their tokens are."""
+        return env
+
+    def action_names(self, env: gym.Env) -> tuple[str, ...] | None:
+        """Return one name per discrete action, or per number of a continuous one."""
+        return None

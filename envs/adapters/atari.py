@@ -1,0 +1,98 @@
+"""Atari 2600 through ale-py: four small grey frames a step, as in Mnih et al. 2015.
+
+Source: Mnih et al. 2015, Human-level control through deep reinforcement learning, methods,
+    https://doi.org/10.1038/nature14236; Machado et al. 2018, https://arxiv.org/abs/1709.06009.
+Differs: FIRE starts games that wait for it, as in the wrappers of Stable-Baselines3; without it a
+    greedy policy can stand still for ever.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ale_py
+import cv2  # noqa: F401  (AtariPreprocessing needs it: better missed here than in the middle)
+import gymnasium as gym
+import numpy as np
+from gymnasium import wrappers
+
+from envs.adapters.adapter import Adapter
+from envs.places import PicturePlaces
+
+SIDE = 84
+"""Height and width of the observed picture, in pixels."""
+FRAME_SKIP = 4
+"""Frames per step; the same action is held, and the last two frames are merged."""
+STACK = 4
+"""Past frames in one observation."""
+
+
+class FireOnReset(gym.Wrapper):
+    """Press FIRE after a reset, in games that wait for it."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        obs, info = self.env.reset(seed=seed, options=options)
+        fired, _, terminated, truncated, fired_info = self.env.step(1)
+        if terminated or truncated:
+            return self.env.reset(options=options)
+        return fired, fired_info
+
+
+class EpisodePerLife(gym.Wrapper):
+    """End the episode when a life is lost; go on with the game at the next reset, until it is over.
+
+    A reset with a seed always starts a new game, so that it determines what comes.
+    """
+
+    def __init__(self, env: gym.Env):
+        super().__init__(env)
+        self._lives = 0
+        self._game_over = True
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        if self._game_over or seed is not None:
+            obs, info = self.env.reset(seed=seed, options=options)
+        else:
+            obs, _, terminated, truncated, info = self.env.step(0)
+            if terminated or truncated:
+                obs, info = self.env.reset(options=options)
+        self._game_over = False
+        self._lives = self.unwrapped.ale.lives()
+        return obs, info
+
+    def step(self, action: Any):
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        self._game_over = terminated or truncated
+        lives = self.unwrapped.ale.lives()
+        lost, self._lives = lives < self._lives, lives
+        return obs, reward, terminated or lost, truncated, info
+
+
+class AtariAdapter(Adapter):
+    """Observation: (4, 84, 84) uint8, oldest frame first; patches stand on the raw RGB frame."""
+
+    def register(self) -> None:
+        gym.register_envs(ale_py)
+
+    def make_kwargs(self, env_kwargs: dict[str, Any]) -> dict[str, Any]:
+        memory = env_kwargs.get("obs_type") == "ram"
+        return {} if memory else {"frameskip": 1}  # AtariPreprocessing skips frames itself
+
+    def adapt(self, env: gym.Env, training: bool) -> gym.Env:
+        if len(env.observation_space.shape) == 1:  # the console's memory: no picture
+            return env
+        env = wrappers.AtariPreprocessing(env, frame_skip=FRAME_SKIP, screen_size=SIDE)
+        if training:
+            env = EpisodePerLife(env)
+        if "FIRE" in env.unwrapped.get_action_meanings()[1:2]:
+            env = FireOnReset(env)
+        if training:
+            env = wrappers.TransformReward(env, lambda reward: float(np.sign(reward)))
+        env = wrappers.FrameStackObservation(env, STACK)
+        return PicturePlaces(env, (SIDE, SIDE))
+
+    def action_names(self, env: gym.Env) -> tuple[str, ...]:
+        return tuple(env.unwrapped.get_action_meanings())
+
+
+ADAPTER = AtariAdapter()

@@ -1,0 +1,170 @@
+"""highway-env: the vehicles really observed, by identity, where the viewer draws them.
+
+Source: Leurent 2018, An environment for autonomous driving decision-making,
+    https://github.com/Farama-Foundation/HighwayEnv.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import highway_env
+import numpy as np
+from highway_env.envs.common.abstract import AbstractEnv
+from highway_env.envs.common.action import ContinuousAction, DiscreteAction, DiscreteMetaAction
+from highway_env.envs.common.graphics import EnvViewer
+from highway_env.envs.common.observation import ExitObservation, KinematicObservation
+from highway_env.road.graphics import WorldSurface
+from highway_env.vehicle.kinematics import Vehicle
+from highway_env.vehicle.objects import RoadObject
+
+from envs.adapters.adapter import Adapter
+from envs.layout import TokenGroup, TokenLayout, TokenPlaces
+from envs.places import places_by_group
+from envs.spaces import Entities, TokenBox
+
+UPRIGHT = np.deg2rad(2)
+"""Headings below this are drawn straight (highway_env.vehicle.graphics)."""
+TIRE = 1.0
+"""Metres that a drawn vehicle's own surface reaches beyond it, at each end."""
+
+
+class VehicleTokens(gym.Wrapper):
+    """Know which vehicle each row of a kinematic observation is.
+
+    Observation: (V, F) float32, a row per vehicle, the agent's own first, the nearest next; rows
+    of zeros where fewer are near.
+
+    The vehicles are noted when the observation is made, by the very query that makes it: what
+    enters or leaves the road after that does not change them, and no random number is drawn.
+    """
+
+    def __init__(self, env: gym.Env):
+        super().__init__(env)
+        self._road_env: AbstractEnv = env.unwrapped
+        kind: KinematicObservation = self._road_env.observation_type
+        if kind.order != "sorted":
+            raise ValueError(
+                f'vehicles must be observed in a known order, got order="{kind.order}"; use order="sorted"'
+            )
+        features = tuple(kind.features)
+        tokens = Entities(
+            kind.vehicles_count,
+            features,
+            presence=features.index("presence") if "presence" in features else None,
+            ego=0,
+            label="vehicle",
+        )
+        shape = (kind.vehicles_count, len(features))
+        self.observation_space = TokenBox(-np.inf, np.inf, shape, np.float32, tokens=tokens)
+        self.observed: list[RoadObject] = []
+        self._ids: dict[RoadObject, int] = {}
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        obs, info = self.env.reset(seed=seed, options=options)
+        self._ids.clear()
+        self._note()
+        kind = self._road_env.observation_type  # a fresh one after every reset
+        observe = kind.observe
+
+        def noting() -> np.ndarray:
+            self._note()
+            return observe()
+
+        kind.observe = noting
+        return obs, info
+
+    def token_places(self, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
+        """Return the box of each observed vehicle in the viewer's picture, as last rendered.
+
+        Vehicles that are off the picture, or have left the road since, have an identity but no box.
+        """
+
+        def place(group: TokenGroup) -> TokenPlaces | None:
+            return self._places(len(group), frame_shape) if group.kind == "entities" else None
+
+        return places_by_group(layout, place)
+
+    def _note(self) -> None:
+        road_env, kind = self._road_env, self._road_env.observation_type
+        near = road_env.road.close_objects_to(
+            kind.observer_vehicle,
+            road_env.PERCEPTION_DISTANCE,
+            count=kind.vehicles_count - 1,
+            see_behind=kind.see_behind,
+            sort=True,
+            vehicles_only=isinstance(kind, ExitObservation) or not kind.include_obstacles,
+        )
+        self.observed = [kind.observer_vehicle, *near]
+
+    def _places(self, count: int, frame_shape: tuple[int, ...]) -> TokenPlaces:
+        places = TokenPlaces.unknown(count)
+        road, viewer = self._road_env.road, self._road_env.viewer
+        drawn = {*road.vehicles, *road.objects}
+        for row, thing in enumerate(self.observed[:count]):
+            places.ids[row] = self._ids.setdefault(thing, len(self._ids))
+            if viewer is not None and thing in drawn:
+                places.boxes[row] = box_on(viewer.sim_surface, thing, frame_shape)
+        return places
+
+    def render(self):
+        if self.render_mode != "rgb_array":
+            return self.env.render()
+        road_env = self._road_env
+        if road_env.viewer is None:
+            road_env.viewer = EnvViewer(road_env)
+        road_env.viewer.enabled = True  # it takes SDL's dummy screen for "draw nothing"
+        frame = self.env.render()
+        road_env.enable_auto_render = False  # no frames between steps, which nobody would see
+        return frame
+
+
+def box_on(surface: WorldSurface, thing: RoadObject, frame_shape: tuple[int, ...]) -> np.ndarray:
+    """Return the (4,) box of a drawn vehicle or obstacle in frame pixels; NaN when it is off frame.
+
+    Follows highway_env's own drawing step by step, its rounding included.
+    """
+    border = TIRE if isinstance(thing, Vehicle) else 0.0
+    side = surface.pix(thing.LENGTH + 2 * border)
+    x0, y0 = surface.pix(border), surface.pix((thing.LENGTH - thing.WIDTH) / 2 + border)
+    x1, y1 = x0 + surface.pix(thing.LENGTH), y0 + surface.pix(thing.WIDTH)
+    centre = np.array(surface.vec2pix(thing.position))
+    if abs(thing.heading) > UPRIGHT:
+        corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]) - side / 2
+        c, s = np.cos(thing.heading), np.sin(thing.heading)
+        corners = corners @ np.array([(c, s), (-s, c)]) + centre
+        box = np.concatenate((np.floor(corners.min(0)), np.ceil(corners.max(0))))
+    else:
+        left, top = np.trunc(centre - side / 2)
+        box = np.array((left + x0, top + y0, left + x1, top + y1))
+    width, height = surface.get_size()
+    box = np.clip(box, 0, (width, height, width, height))
+    if box[0] >= box[2] or box[1] >= box[3]:
+        return np.full(4, np.nan)
+    across, down = frame_shape[1] / width, frame_shape[0] / height
+    return box * (across, down, across, down)
+
+
+class HighwayAdapter(Adapter):
+    """Observation: vehicles as entities, where they are observed by their kinematics."""
+
+    def register(self) -> None:
+        gym.register_envs(highway_env)
+
+    def adapt(self, env: gym.Env, training: bool) -> gym.Env:
+        kind = env.unwrapped.observation_type
+        rows = type(kind) in (KinematicObservation, ExitObservation)  # not their many subclasses
+        return VehicleTokens(env) if rows else env
+
+    def action_names(self, env: gym.Env) -> tuple[str, ...] | None:
+        kind = env.unwrapped.action_type
+        if isinstance(kind, DiscreteMetaAction):
+            return tuple(kind.actions[i] for i in range(len(kind.actions)))
+        if isinstance(kind, ContinuousAction) and not isinstance(kind, DiscreteAction):
+            both = (("acceleration", kind.longitudinal), ("steering", kind.lateral))
+            return tuple(name for name, used in both if used)
+        return None
+
+
+ADAPTER = HighwayAdapter()

@@ -1,0 +1,69 @@
+"""MinAtar: 10 x 10 pictures with one plane per kind of object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from minatar import gym as minatar_gym
+
+from envs.adapters.adapter import Adapter
+from envs.places import PicturePlaces
+from envs.spaces import Patches, TokenBox, default_stem
+
+ZOOM = 32
+"""Frame pixels per cell."""
+
+ACTIONS = {"n": "nothing", "l": "left", "u": "up", "r": "right", "d": "down", "f": "fire"}
+
+
+class PlaneObservation(gym.Wrapper):
+    """Give MinAtar's planes as 0 and 1, frames that can be seen, and resets that hold nothing back.
+
+    Observation: (10, 10, C) uint8, 1 where an object of kind c is. Frames are (320, 320, 3) uint8.
+
+    A sticky action of MinAtar outlives its episode: with it, `reset(seed)` would not determine
+    what comes. It is forgotten at every reset.
+    """
+
+    def __init__(self, env: gym.Env):
+        super().__init__(env)
+        rows, cols, planes = env.observation_space.shape
+        tokens = Patches(rows, cols, planes, default_stem(rows, cols), channels_first=False)
+        self.observation_space = TokenBox(0, 1, (rows, cols, planes), np.uint8, tokens=tokens)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        self.unwrapped.game.last_action = 0
+        obs, info = self.env.reset(seed=seed, options=options)
+        return obs.astype(np.uint8), info
+
+    def step(self, action: Any):
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        return obs.astype(np.uint8), float(reward), bool(terminated), truncated, info
+
+    def render(self):
+        frame = self.env.render()
+        if self.render_mode != "rgb_array":
+            return frame
+        pixels = np.round(np.asarray(frame) * 255).astype(np.uint8)
+        return pixels.repeat(ZOOM, 0).repeat(ZOOM, 1)
+
+
+class MinAtarAdapter(Adapter):
+    """Observation: patches over the planes, standing on the frame where they stand in the picture."""
+
+    def register(self) -> None:
+        if "MinAtar/Breakout-v1" not in gym.registry:
+            minatar_gym.register_envs()
+
+    def adapt(self, env: gym.Env, training: bool) -> gym.Env:
+        env = PlaneObservation(env)
+        return PicturePlaces(env, env.observation_space.shape[:2])
+
+    def action_names(self, env: gym.Env) -> tuple[str, ...]:
+        game = env.unwrapped
+        return tuple(ACTIONS[game.game.env.action_map[action]] for action in game.action_set)
+
+
+ADAPTER = MinAtarAdapter()

@@ -1,0 +1,78 @@
+"""Missions of MiniGrid and BabyAI as word indices."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from minigrid.core.mission import MissionSpace
+from minigrid.envs.babyai.core.levelgen import LevelGen
+from minigrid.envs.babyai.core.roomgrid_level import BabyAIMissionSpace
+from minigrid.minigrid_env import MiniGridEnv
+
+from envs.spaces import Cells, TokenBox
+
+PADDING, UNKNOWN = 0, 1
+
+BABYAI_WORDS = (
+    *("red", "green", "blue", "purple", "yellow", "grey", "ball", "box", "key", "door", "object"),
+    *("go", "to", "open", "pick", "up", "put", "next", "the", "a", "on", "your", "left", "right"),
+    *("in", "front", "of", "you", "behind", "and", "then", "after"),
+)
+"""Every word of BabyAI's language (Chevalier-Boisvert et al. 2019, https://arxiv.org/abs/1810.08272)."""
+
+ONE_CLAUSE, LONG_CLAUSE = 24, 72
+"""Words that a BabyAI mission can have: by hand-written levels, and by those that make up sequences."""
+
+
+@dataclass(frozen=True)
+class MissionWords:
+    """The words of an environment's missions. Index 0 is padding, index 1 an unknown word."""
+
+    vocabulary: tuple[str, ...]
+    length: int
+    """Most words that a mission has."""
+
+    @classmethod
+    def of(cls, env: MiniGridEnv) -> MissionWords | None:
+        """Return the words of the environment's missions; None when there is only one mission."""
+        missions: MissionSpace = env.observation_space["mission"]
+        if isinstance(missions, BabyAIMissionSpace):
+            return cls(BABYAI_WORDS, LONG_CLAUSE if isinstance(env, LevelGen) else ONE_CLAUSE)
+        if missions.ordered_placeholders is None:
+            return None
+        options = missions.ordered_placeholders
+        firsts = [words[0] for words in options]
+        texts = [
+            missions.mission_func(*firsts[:i], word, *firsts[i + 1 :])
+            for i, words in enumerate(options)
+            for word in words
+        ]
+        longest = [max(words, key=lambda text: len(text.split())) for words in options]
+        words = sorted(set(itertools.chain(*map(_split, texts))))
+        return cls(tuple(words), len(_split(missions.mission_func(*longest))))
+
+    @property
+    def space(self) -> TokenBox:
+        size = len(self.vocabulary) + 2
+        tokens = Cells(1, self.length, (size,))
+        return TokenBox(0, size - 1, (self.length, 1), np.int16, tokens=tokens)
+
+    def indices(self, mission: str) -> np.ndarray:
+        """Return the (length, 1) word indices of a mission.
+
+        Raises:
+            ValueError: the mission is longer than the environment's missions can be.
+        """
+        words = _split(mission)
+        if len(words) > self.length:
+            raise ValueError(f"a mission may have {self.length} words, got {len(words)}: {mission!r}")
+        known = {word: i for i, word in enumerate(self.vocabulary, start=2)}
+        indices = np.full((self.length, 1), PADDING, np.int16)
+        indices[: len(words), 0] = [known.get(word, UNKNOWN) for word in words]
+        return indices
+
+
+def _split(mission: str) -> list[str]:
+    return mission.lower().replace(",", " ").split()

@@ -1,0 +1,24 @@
+"""Rendering where there is no screen."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import sys
+
+
+def prepare_headless() -> None:
+    """Let pygame and MuJoCo draw into memory, where no display is set and nothing else was chosen.
+
+    Sets only variables that are unset, and must run before pygame or MuJoCo open a context. The
+    greeting that pygame prints on stdout is left out, for it would end up among printed results.
+    """
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    if not sys.platform.startswith("linux"):
+        return
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        return
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    for backend, library in (("egl", "EGL"), ("osmesa", "OSMesa")):
+        if "MUJOCO_GL" not in os.environ and ctypes.util.find_library(library):
+            os.environ["MUJOCO_GL"] = backend

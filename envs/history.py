@@ -1,0 +1,76 @@
+"""The last K observations as one: memory for every algorithm, without recurrence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from envs.layout import TokenLayout, TokenPlaces
+from envs.spaces import History as HistorySpec
+from envs.spaces import TokenBox
+
+MAX_NUMBERS = 4096
+"""Observations of more numbers than this are pictures: stack their frames instead."""
+
+
+class History(gym.Wrapper):
+    """Observe a window of the last K observations of this episode, each flattened to F numbers.
+
+    Row K - 1 is the present, row 0 the oldest. Column 0 is 1 where the row holds an observation
+    and 0 where the episode is not that old yet; the window is empty at every reset.
+
+    >>> env = History(gym.make("CartPole-v1"), steps=3)
+    >>> window, _ = env.reset(seed=0)
+    >>> window.shape, window[:, 0].tolist()
+    ((3, 5), [0.0, 0.0, 1.0])
+
+    Args:
+        env: any environment whose observation can be flattened (`gymnasium.spaces.flatten`).
+        steps: K, the present included.
+
+    Raises:
+        ValueError: `steps` is below 1, or the observation cannot be flattened to at most
+            `MAX_NUMBERS` numbers.
+    """
+
+    def __init__(self, env: gym.Env, steps: int):
+        super().__init__(env)
+        if steps < 1:
+            raise ValueError(f"a history needs at least 1 step, got {steps}")
+        self._part = env.observation_space
+        F = spaces.flatdim(self._part) if self._part.is_np_flattenable else 0
+        if not 1 <= F <= MAX_NUMBERS:
+            raise ValueError(
+                f"a history needs observations of 1 to {MAX_NUMBERS} numbers, got {F} from {self._part}; "
+                "for pictures, stack frames instead"
+            )
+        flat = spaces.flatten_space(self._part)
+        low, high = np.zeros((steps, 1 + F), np.float32), np.ones((steps, 1 + F), np.float32)
+        low[:, 1:], high[:, 1:] = np.minimum(flat.low, 0), np.maximum(flat.high, 0)
+        self.observation_space = TokenBox(
+            low, high, (steps, 1 + F), np.float32, tokens=HistorySpec(steps, F)
+        )
+        self._empty = np.zeros((steps, 1 + F), np.float32)
+        self._window = self._empty
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        obs, info = self.env.reset(seed=seed, options=options)
+        self._window = self._empty
+        return self._push(obs), info
+
+    def step(self, action: Any):
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        return self._push(obs), reward, terminated, truncated, info
+
+    def token_places(self, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
+        """Return no places: a step of the past does not stand on the present frame."""
+        return TokenPlaces.unknown(len(layout))
+
+    def _push(self, obs: Any) -> np.ndarray:
+        row = np.ones((1, self._empty.shape[1]), np.float32)
+        row[0, 1:] = spaces.flatten(self._part, obs)
+        self._window = np.concatenate((self._window[1:], row))  # a fresh array: no one's copy changes
+        return self._window

@@ -1,0 +1,127 @@
+"""Making environments: the one place where it is done."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from contextlib import suppress
+from typing import Any
+
+import gymnasium as gym
+from gymnasium import spaces
+from gymnasium.wrappers import TimeLimit
+
+from envs.adapters.adapter import Adapter
+from envs.families import FAMILIES, MissingExtraError, find_family
+from envs.headless import prepare_headless
+from envs.history import History
+from envs.wrappers import plain_actions, plain_observations
+
+
+def make_env(
+    env_id: str,
+    *,
+    render_mode: str | None = None,
+    training: bool = False,
+    history: int = 0,
+    max_episode_steps: int | None = None,
+    env_kwargs: dict[str, Any] | None = None,
+) -> gym.Env:
+    """Make an environment whose observations say what their tokens are, for Stable-Baselines3.
+
+    The wrappers, from the inside out: the family's own, the time limit, plain spaces, the history.
+
+    >>> make_env("CartPole-v1").observation_space.tokens.names[2]
+    'pole angle'
+
+    Args:
+        env_id: a registered id, or `module:Id` for one that importing `module` registers.
+        render_mode: as in `gymnasium.make`; "rgb_array" works without a display.
+        training: use the signals that the family trains on, where they differ from those it is
+            judged by (Atari: clipped rewards, an episode per life).
+        history: observe a window of this many steps as tokens; 0 observes the present alone.
+        max_episode_steps: truncate episodes after this many steps, in place of the registered limit.
+        env_kwargs: further arguments for the environment.
+
+    Raises:
+        ValueError: the id is unknown, an argument does not fit, or the observation or action space
+            is not supported.
+        MissingExtraError: a package is missing (a ValueError that says how to install it).
+    """
+    if history < 0:
+        raise ValueError(f"history must be 0 or a number of steps, got {history}")
+    if max_episode_steps is not None and max_episode_steps < 1:
+        raise ValueError(f"max_episode_steps must be at least 1, got {max_episode_steps}")
+    prepare_headless()
+    name, adapter = _find(env_id)
+    env = _make(name, adapter, render_mode, max_episode_steps, env_kwargs or {})
+    env = adapter.adapt(env, training)
+    if max_episode_steps is not None:
+        env = TimeLimit(env, max_episode_steps)
+    env = plain_actions(plain_observations(env))
+    return History(env, history) if history else env
+
+
+def action_names(env: gym.Env) -> tuple[str, ...] | None:
+    """Return a name per discrete action, or per number of a continuous one; None when unknown.
+
+    >>> action_names(make_env("CartPole-v1"))
+    ('push left', 'push right')
+    """
+    family = None if env.spec is None else find_family(env.spec.id)
+    names = None if family is None else family.adapter().action_names(env)
+    space = env.action_space
+    count = int(space.n) if isinstance(space, spaces.Discrete) else spaces.flatdim(space)
+    return names if names is not None and len(names) == count else None
+
+
+def _find(env_id: str) -> tuple[str, Adapter]:
+    """Return the registered name of an id, and its family's adapter."""
+    module, _, name = env_id.rpartition(":")
+    if module:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"{env_id!r} names a module that cannot be imported: {error}") from error
+    family = find_family(name)
+    adapter = Adapter() if family is None else family.adapter()
+    if name in gym.registry:
+        return name, adapter
+    for other in FAMILIES:  # some have ids that no pattern tells
+        with suppress(MissingExtraError):
+            other.adapter()
+    family = find_family(name) if name in gym.registry else None
+    if family is None:
+        raise ValueError(f"unknown environment {env_id!r}{_did_you_mean(name)}")
+    return name, family.adapter()
+
+
+def _did_you_mean(name: str) -> str:
+    by_lower = {known.lower(): known for known in gym.registry}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
+    close += [k for k in by_lower if k.startswith(f"{name.lower()}-v")]
+    names = list(dict.fromkeys(by_lower[lower] for lower in close))[:3]
+    if not names:
+        return ". An environment of your own is named module:Id"
+    return f"; did you mean {' or '.join(names)}?"
+
+
+def _make(
+    name: str,
+    adapter: Adapter,
+    render_mode: str | None,
+    max_episode_steps: int | None,
+    env_kwargs: dict[str, Any],
+) -> gym.Env:
+    try:
+        return gym.make(
+            name,
+            render_mode=render_mode,
+            max_episode_steps=None if max_episode_steps is None else -1,  # -1: none inside
+            disable_env_checker=True,
+            **{**adapter.make_kwargs(env_kwargs), **env_kwargs},
+        )
+    except gym.error.DependencyNotInstalled as error:
+        raise MissingExtraError(f"{name} needs a package that is missing: {error}") from error
+    except (gym.error.Error, ImportError, TypeError) as error:
+        raise ValueError(f"{name} cannot be made: {error}") from error
