@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import gymnasium as gym
@@ -11,10 +13,11 @@ import gymnasium as gym
 from envs.adapters.adapter import Adapter
 
 PACKAGE = "attention-agents"
+"""Has an extra of the name of each family, which brings the family's packages."""
 
 
 class MissingExtraError(ValueError):
-    """The environment needs a package that is not installed; the text says how to install it."""
+    """An optional package is needed that is not installed; the text says how to install it."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,6 @@ class Family:
     """Pattern of ids, for those that are not registered until their package is imported."""
     source: str
     """Where the entry points of registered ids lie."""
-    extra: str
-    """The optional dependency that brings the family's packages."""
 
     def adapter(self) -> Adapter:
         """Import the family's adapter, which imports its packages, and register its ids.
@@ -35,29 +36,56 @@ class Family:
         Raises:
             MissingExtraError: a package of the family is missing or broken.
         """
-        try:
+        with self.importing():
             adapter: Adapter = importlib.import_module(f"envs.adapters.{self.name}").ADAPTER
             adapter.register()
-        except ImportError as error:
+            return adapter
+
+    @contextmanager
+    def importing(self) -> Iterator[None]:
+        """Say how to install what is missing.
+
+        Raises:
+            MissingExtraError: an import in this context failed.
+        """
+        try:
+            yield
+        except (ImportError, gym.error.DependencyNotInstalled) as error:
             raise MissingExtraError(
-                f"{self.name} environments need packages that cannot be imported ({error}). "
-                f'Install them with: pip install "{PACKAGE}[{self.extra}]"'
+                f"{self.name} environments need a package that cannot be imported ({error}). "
+                f'Install it with: pip install "{PACKAGE}[{self.name}]"'
             ) from error
-        return adapter
+
+
+class OtherFamily(Family):
+    """Environments that nothing is known of."""
+
+    def adapter(self) -> Adapter:
+        return Adapter()
+
+    @contextmanager
+    def importing(self) -> Iterator[None]:
+        try:
+            yield
+        except (ImportError, gym.error.DependencyNotInstalled) as error:
+            raise MissingExtraError(f"the environment needs a missing package: {error}") from error
 
 
 _HIGHWAY = "highway|intersection|merge|roundabout|parking|racetrack|exit|two-way|u-turn|lane-keeping"
 
 FAMILIES = (
-    Family("minigrid", r"(MiniGrid|BabyAI)-", "minigrid", "minigrid"),
-    Family("minatar", r"MinAtar/", "minatar", "minatar"),
-    Family("atari", r"ALE/|.*(NoFrameskip|Deterministic)-v\d+$", "ale_py", "atari"),
-    Family("highway", rf"({_HIGHWAY})(-[A-Za-z-]+)?-v\d+$", "highway_env", "highway"),
-    Family("mujoco", r"(?!)", "gymnasium.envs.mujoco", "mujoco"),
-    Family("box2d", r"(?!)", "gymnasium.envs.box2d", "box2d"),
-    Family("classic", r"(?!)", "gymnasium.envs.classic_control", "classic"),
+    Family("minigrid", r"(MiniGrid|BabyAI)-", "minigrid"),
+    Family("minatar", r"MinAtar/", "minatar"),
+    Family("atari", r"ALE/|.*(NoFrameskip|Deterministic)-v\d+$", "ale_py"),
+    Family("highway", rf"({_HIGHWAY})(-[A-Za-z-]+)?-v\d+$", "highway_env"),
+    Family("mujoco", r"(?!)", "gymnasium.envs.mujoco"),
+    Family("box2d", r"(?!)", "gymnasium.envs.box2d"),
+    Family("classic", r"(?!)", "gymnasium.envs.classic_control"),
 )
 """The pattern `(?!)` matches no id: Gymnasium itself registers these, with or without their packages."""
+
+
+OTHER = OtherFamily("other", "", "")
 
 
 def family_of(env_id: str) -> str:
@@ -66,15 +94,14 @@ def family_of(env_id: str) -> str:
     >>> family_of("MiniGrid-DoorKey-5x5-v0"), family_of("LunarLander-v3"), family_of("mine:Maze-v0")
     ('minigrid', 'box2d', 'other')
     """
-    family = find_family(env_id)
-    return "other" if family is None else family.name
+    return find_family(env_id).name
 
 
-def find_family(env_id: str) -> Family | None:
-    """Return the family of an id, `module:Id` included; None for an environment of no family."""
+def find_family(env_id: str) -> Family:
+    """Return the family of an id, `module:Id` included."""
     name = env_id.rpartition(":")[2]
     spec = gym.registry.get(name)
     if spec is None:
-        return next((family for family in FAMILIES if re.match(family.ids, name)), None)
+        return next((family for family in FAMILIES if re.match(family.ids, name)), OTHER)
     entry = spec.entry_point if isinstance(spec.entry_point, str) else ""
-    return next((family for family in FAMILIES if re.match(rf"{family.source}[.:]", entry)), None)
+    return next((family for family in FAMILIES if re.match(rf"{family.source}[.:]", entry)), OTHER)

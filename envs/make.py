@@ -11,8 +11,7 @@ import gymnasium as gym
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
-from envs.adapters.adapter import Adapter
-from envs.families import FAMILIES, MissingExtraError, find_family
+from envs.families import FAMILIES, OTHER, Family, MissingExtraError, find_family
 from envs.headless import prepare_headless
 from envs.history import History
 from envs.wrappers import plain_actions, plain_observations
@@ -53,9 +52,14 @@ def make_env(
     if max_episode_steps is not None and max_episode_steps < 1:
         raise ValueError(f"max_episode_steps must be at least 1, got {max_episode_steps}")
     prepare_headless()
-    name, adapter = _find(env_id)
-    env = _make(name, adapter, render_mode, max_episode_steps, env_kwargs or {})
-    env = adapter.adapt(env, training)
+    family = _find(env_id)
+    adapter = family.adapter()
+    arguments = {**adapter.make_kwargs(env_kwargs or {}), **(env_kwargs or {})}
+    if max_episode_steps is not None:
+        arguments["max_episode_steps"] = -1  # none inside: steps are counted as the agent sees them
+    with family.importing():
+        env = _make(env_id.rpartition(":")[2], render_mode, arguments)
+        env = adapter.adapt(env, training)
     if max_episode_steps is not None:
         env = TimeLimit(env, max_episode_steps)
     env = plain_actions(plain_observations(env))
@@ -68,15 +72,15 @@ def action_names(env: gym.Env) -> tuple[str, ...] | None:
     >>> action_names(make_env("CartPole-v1"))
     ('push left', 'push right')
     """
-    family = None if env.spec is None else find_family(env.spec.id)
-    names = None if family is None else family.adapter().action_names(env)
+    family = OTHER if env.spec is None else find_family(env.spec.id)
+    names = family.adapter().action_names(env)
     space = env.action_space
     count = int(space.n) if isinstance(space, spaces.Discrete) else spaces.flatdim(space)
     return names if names is not None and len(names) == count else None
 
 
-def _find(env_id: str) -> tuple[str, Adapter]:
-    """Return the registered name of an id, and its family's adapter."""
+def _find(env_id: str) -> Family:
+    """Return the family of an id, with the id registered."""
     module, _, name = env_id.rpartition(":")
     if module:
         try:
@@ -84,16 +88,15 @@ def _find(env_id: str) -> tuple[str, Adapter]:
         except ModuleNotFoundError as error:
             raise ValueError(f"{env_id!r} names a module that cannot be imported: {error}") from error
     family = find_family(name)
-    adapter = Adapter() if family is None else family.adapter()
-    if name in gym.registry:
-        return name, adapter
-    for other in FAMILIES:  # some have ids that no pattern tells
-        with suppress(MissingExtraError):
-            other.adapter()
-    family = find_family(name) if name in gym.registry else None
-    if family is None:
+    family.adapter()
+    if name not in gym.registry:
+        for other in FAMILIES:  # some have ids that no pattern tells
+            with suppress(MissingExtraError):
+                other.adapter()
+        family = find_family(name)
+    if name not in gym.registry:
         raise ValueError(f"unknown environment {env_id!r}{_did_you_mean(name)}")
-    return name, family.adapter()
+    return family
 
 
 def _did_you_mean(name: str) -> str:
@@ -106,22 +109,10 @@ def _did_you_mean(name: str) -> str:
     return f"; did you mean {' or '.join(names)}?"
 
 
-def _make(
-    name: str,
-    adapter: Adapter,
-    render_mode: str | None,
-    max_episode_steps: int | None,
-    env_kwargs: dict[str, Any],
-) -> gym.Env:
+def _make(name: str, render_mode: str | None, arguments: dict[str, Any]) -> gym.Env:
     try:
-        return gym.make(
-            name,
-            render_mode=render_mode,
-            max_episode_steps=None if max_episode_steps is None else -1,  # -1: none inside
-            disable_env_checker=True,
-            **{**adapter.make_kwargs(env_kwargs), **env_kwargs},
-        )
-    except gym.error.DependencyNotInstalled as error:
-        raise MissingExtraError(f"{name} needs a package that is missing: {error}") from error
-    except (gym.error.Error, ImportError, TypeError) as error:
+        return gym.make(name, render_mode=render_mode, disable_env_checker=True, **arguments)
+    except gym.error.DependencyNotInstalled:
+        raise
+    except (gym.error.Error, TypeError) as error:
         raise ValueError(f"{name} cannot be made: {error}") from error

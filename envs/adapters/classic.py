@@ -5,6 +5,10 @@ Source: https://gymnasium.farama.org/environments/classic_control/.
 
 from __future__ import annotations
 
+import importlib
+
+import gymnasium as gym
+
 from envs.adapters.named import NamedAdapter
 
 FEATURES = {
@@ -26,4 +30,14 @@ ACTIONS = {
     "MountainCarContinuous": ("force",),
 }
 
-ADAPTER = NamedAdapter(FEATURES, ACTIONS, needs="pygame")
+
+class ClassicAdapter(NamedAdapter):
+    """Observation: named features. Only drawing needs a package, pygame."""
+
+    def adapt(self, env: gym.Env, training: bool) -> gym.Env:
+        if env.render_mode is not None:
+            importlib.import_module("pygame")
+        return super().adapt(env, training)
+
+
+ADAPTER = ClassicAdapter(FEATURES, ACTIONS)

@@ -22,8 +22,8 @@ BABYAI_WORDS = (
 )
 """Every word of BabyAI's language (Chevalier-Boisvert et al. 2019, https://arxiv.org/abs/1810.08272)."""
 
-ONE_CLAUSE, LONG_CLAUSE = 24, 72
-"""Words that a BabyAI mission can have: by hand-written levels, and by those that make up sequences."""
+FEW_CLAUSES, MANY_CLAUSES = 24, 72
+"""Most words of a BabyAI mission: of a level with a fixed form, and of one that strings up to four."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,17 @@ class MissionWords:
         """Return the words of the environment's missions; None when there is only one mission."""
         missions: MissionSpace = env.observation_space["mission"]
         if isinstance(missions, BabyAIMissionSpace):
-            return cls(BABYAI_WORDS, LONG_CLAUSE if isinstance(env, LevelGen) else ONE_CLAUSE)
-        if missions.ordered_placeholders is None:
-            return None
-        options = missions.ordered_placeholders
+            sequences = isinstance(env, LevelGen) and set(env.instr_kinds) != {"action"}
+            return cls(BABYAI_WORDS, MANY_CLAUSES if sequences else FEW_CLAUSES)
+        options = missions.ordered_placeholders or []
         firsts = [words[0] for words in options]
         texts = [
             missions.mission_func(*firsts[:i], word, *firsts[i + 1 :])
             for i, words in enumerate(options)
             for word in words
         ]
+        if len(set(texts)) < 2:
+            return None
         longest = [max(words, key=lambda text: len(text.split())) for words in options]
         words = sorted(set(itertools.chain(*map(_split, texts))))
         return cls(tuple(words), len(_split(missions.mission_func(*longest))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 
 import gymnasium as gym
@@ -17,20 +16,12 @@ class NamedAdapter(Adapter):
     Args:
         features: names of the numbers of the observation.
         actions: names of the discrete actions, or of the numbers of a continuous one.
-        needs: module that the family cannot do without.
     """
 
     def __init__(
-        self,
-        features: Mapping[str, tuple[str, ...]],
-        actions: Mapping[str, tuple[str, ...]],
-        needs: str,
+        self, features: Mapping[str, tuple[str, ...]], actions: Mapping[str, tuple[str, ...]]
     ):
-        self.features, self.actions, self.needs = features, actions, needs
-
-    def register(self) -> None:
-        """Make sure that the family can run; Gymnasium itself has its ids."""
-        importlib.import_module(self.needs)
+        self.features, self.actions = features, actions
 
     def adapt(self, env: gym.Env, training: bool) -> gym.Env:
         names = self.features.get(_name(env), ())

@@ -1,0 +1,56 @@
+# make demo     set up, then train, evaluate and replay the default agent
+# make test     set up, then run the tests
+# make check    format, lint, types, tests: what CI runs
+# make install  the set-up alone: .venv with the pinned versions of constraints.txt
+# make format   rewrite the files as `check` wants them
+# make clean    remove .venv and everything these commands made, but not runs/
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+PYTEST_FLAGS ?= -n auto
+
+DEMO := .demo
+DEMO_ENV := MiniGrid-DoorKey-5x5-v0
+DEMO_STEPS := 100000
+
+.PHONY: install demo test check lint types format clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all,dev]"
+	touch $@
+
+demo: $(INSTALLED)
+	@mkdir -p $(DEMO)
+	@$(BIN)/python train.py --env $(DEMO_ENV) --n-timesteps $(DEMO_STEPS) --log-folder $(DEMO)/runs \
+		| tee $(DEMO)/train.txt
+	@run=$$(tail -n 1 $(DEMO)/train.txt); \
+		$(BIN)/python evaluate.py "$$run" --episodes 100; \
+		$(BIN)/python replay.py "$$run"
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+check: lint types test
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(INSTALLED)
+	$(BIN)/pyright
+
+format: $(INSTALLED)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv $(DEMO) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

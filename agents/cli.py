@@ -1,0 +1,88 @@
+"""The border between a command line and a verb: options in, exit codes out.
+
+Exit codes: 0 done, 2 the caller's mistake (one to three lines on stderr), 130 interrupted. A fault
+of the program itself keeps its traceback and exits with 1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import tyro
+
+Config = TypeVar("Config")
+
+
+def run_verb(
+    verb: Callable[[Config], None], config_type: type[Config], argv: Sequence[str] | None = None
+) -> NoReturn:
+    """Read `config_type` from the command line, call `verb` with it, and exit.
+
+    Args:
+        verb: does the work and prints its result; a ValueError that it raises is the caller's mistake.
+        config_type: a frozen dataclass; its docstrings are the help.
+        argv: the words after the script's name; None takes those of this process.
+    """
+    try:
+        verb(read_config(config_type, sys.argv[1:] if argv is None else argv))
+    except ValueError as error:
+        refuse(str(error))
+    except KeyboardInterrupt as error:
+        print(str(error) or "interrupted", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)
+
+
+def refuse(message: str) -> NoReturn:
+    """Say what was wrong, in at most three lines on stderr, and exit with 2."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()][:3]
+    print("\n".join([f"{_script()}: {lines[0] if lines else 'error'}", *lines[1:]]), file=sys.stderr)
+    sys.exit(2)
+
+
+def read_config(config_type: type[Config], argv: Sequence[str]) -> Config:
+    """Read a dataclass from words; `--help` and mistakes leave through SystemExit."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            config, unknown = tyro.cli(config_type, args=list(argv), return_unknown_args=True)
+    except SystemExit as stop:
+        if stop.code == 0:
+            raise
+        refuse(_plain(said.getvalue()))
+    if unknown:
+        refuse(_about(unknown[0], _options(config_type)))
+    return config
+
+
+def _plain(box: str) -> str:
+    """Take the first paragraph out of the box that tyro draws round a mistake."""
+    lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
+    first = " ".join(lines[: next((i for i, line in enumerate(lines) if not line.strip("─ ")), None)])
+    first = first.replace("{None}|", "").replace("Error parsing ", "")
+    return re.sub(r"no type matching (\S+) could be instantiated from", r"expected \1, got", first)
+
+
+def _about(word: str, options: Sequence[str]) -> str:
+    if not word.startswith("-"):
+        return f"unexpected word {word!r}; see {_script()} --help"
+    name = word.partition("=")[0].replace("_", "-")
+    near = difflib.get_close_matches(name, options, n=1)
+    advice = f"did you mean {near[0]}?" if near else f"see {_script()} --help"
+    return f"unknown option {word.partition('=')[0]}; {advice}"
+
+
+def _options(config_type: type) -> list[str]:
+    return ["--help", *(f"--{each.name.replace('_', '-')}" for each in fields(config_type))]
+
+
+def _script() -> str:
+    return Path(sys.argv[0]).name or "python"

@@ -1,0 +1,261 @@
+"""What a training run is: asked for by a person (`TrainConfig`), settled to the last number (`RunConfig`).
+
+Free of torch and Gymnasium, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Annotated, Any
+
+import tyro
+import yaml
+
+ALGOS = ("ppo", "dqn", "a2c", "sac", "td3")
+READOUTS = ("auto", "query", "ego", "mean", "max")
+TOKENS = ("auto", "patches", "cells", "entities", "features", "history")
+VEC_ENVS = ("dummy", "subproc")
+ACTIVATIONS = ("tanh", "relu", "elu", "gelu")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def known(kind: str, name: str, names: Iterable[str]) -> str:
+    """Return `name` when it is one of `names`.
+
+    Raises:
+        ValueError: it is not; the text names the nearest one, or all of them.
+    """
+    names = tuple(names)
+    if name in names:
+        return name
+    near = difflib.get_close_matches(str(name), names, n=1)
+    advice = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+    raise ValueError(f"unknown {kind} {name!r}; {advice}")
+
+
+def read_pairs(words: Iterable[str]) -> dict[str, Any]:
+    """Read words like `gamma:0.98` or `net_arch:[64,64]`; the values are YAML, so nothing is run.
+
+    >>> read_pairs(["gamma:0.98", "learning_rate:lin_1e-3", "train_freq:[1, episode]"])
+    {'gamma': 0.98, 'learning_rate': 'lin_1e-3', 'train_freq': [1, 'episode']}
+
+    Raises:
+        ValueError: a word has no colon, an empty key, or a value that is no YAML.
+    """
+    pairs: dict[str, Any] = {}
+    for word in words:
+        key, colon, text = word.partition(":")
+        if not (key and colon):
+            raise ValueError(f"expected key:value, got {word!r}")
+        try:
+            pairs[key] = _number(yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            raise ValueError(f"cannot read the value of {word!r}: {error}") from error
+    return pairs
+
+
+def _number(value: Any) -> Any:
+    """Return a float for texts like 1e-3, which YAML 1.1 takes for a string."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+Pairs = Annotated[
+    dict[str, Any],
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="KEY:VALUE",
+        instance_from_str=read_pairs,
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda pairs: [f"{key}:{value}" for key, value in pairs.items()],
+    ),
+]
+Count = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: preset)")]
+Word = Annotated[str | None, tyro.conf.arg(metavar="STR", help_behavior_hint="(default: preset)")]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train an attention agent on a Gymnasium environment.
+
+    What is not given comes from agents/presets.yml: tuned values for the environment, else for its
+    family. Progress goes to stderr; the last line on stdout is the run folder. Ctrl-C stops after
+    the present step, saves, and exits with code 130.
+    """
+
+    env: str = "MiniGrid-DoorKey-5x5-v0"
+    """Gymnasium id, or module:Id to import a module that registers it first."""
+    algo: Word = None
+    """ppo, dqn, a2c, sac or td3."""
+    n_timesteps: Annotated[
+        int | None,
+        tyro.conf.arg(aliases=["-n"], metavar="INT", help_behavior_hint="(default: preset)"),
+    ] = None
+    """Environment steps to train for; ppo and a2c finish the rollout that they began."""
+    seed: int = 0
+    """Seeds the weights, the exploration and the environments."""
+    n_envs: Count = None
+    """Environments that are stepped side by side."""
+    vec_env: str = "dummy"
+    """dummy steps them one after the other, subproc in processes of their own (for slow ones)."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:0, ..."""
+    threads: int = 1
+    """Threads that torch may use; 1 is fastest for small networks."""
+    log_folder: str = "runs"
+    """The run folder is made here, as <algo>/<env>_<k>."""
+
+    tokens: str = "auto"
+    """How the observation is cut: auto, patches, cells, entities, features or history. For a Dict
+    observation also key by key: image:patches,speed:features."""
+    layers: Count = None
+    """Attention layers."""
+    heads: Count = None
+    """Attention heads per layer."""
+    width: Count = None
+    """Width of a token, a multiple of heads."""
+    readout: Word = None
+    """From tokens to one vector: auto, query, ego, mean or max."""
+    history: Count = None
+    """Attend to the last K steps of a vector observation; 0 for the present step alone."""
+
+    eval_freq: Annotated[
+        int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: 20 times a run)")
+    ] = None
+    """Steps between evaluations; 0 for none."""
+    eval_episodes: Count = None
+    """Episodes per evaluation."""
+    save_freq: Annotated[
+        int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: 4 times a run)")
+    ] = None
+    """Steps between checkpoints; 0 for none but best and final."""
+
+    learning_rate: Word = None
+    """A number, or lin_X: falling linearly from X to 0."""
+    normalize: Annotated[
+        bool | None, tyro.conf.arg(metavar="BOOL", help_behavior_hint="(default: preset)")
+    ] = None
+    """Normalise feature observations and rewards by their running mean and variance: True or False."""
+    hyperparams: Pairs = field(default_factory=dict)
+    """Other arguments of the algorithm, as gamma:0.98 n_steps:32 net_arch:[64,64]."""
+    env_kwargs: Pairs = field(default_factory=dict)
+    """Arguments of the environment, as continuous:true."""
+    progress: bool = True
+    """Show the progress bar."""
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The attention encoder, as `AttentionExtractor` takes it."""
+
+    tokens: str | Mapping[str, str] = "auto"
+    """A kind of token, or a kind per key of a Dict observation."""
+    layers: int = 2
+    heads: int = 4
+    width: int = 64
+    """Width of a token; a multiple of `heads`."""
+    readout: str = "auto"
+
+    def __post_init__(self) -> None:
+        for kind in self.tokens.values() if isinstance(self.tokens, Mapping) else (self.tokens,):
+            known("kind of token", kind, TOKENS)
+        known("readout", self.readout, READOUTS)
+        for name in ("layers", "heads", "width"):
+            _count(name, getattr(self, name))
+        if self.width % self.heads:
+            raise ValueError(
+                f"width must be a multiple of heads, got width={self.width}, heads={self.heads}"
+            )
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """What stands between the encoder's features and the actions, in SB3's words."""
+
+    net_arch: tuple[int, ...] = (64,)
+    """Hidden layers of the policy and of the value network, each."""
+    activation: str = "tanh"
+    share_features_extractor: bool | None = None
+    """One encoder for actor and critic; None leaves it to the algorithm (ppo, a2c: yes; sac, td3: no)."""
+    log_std_init: float | None = None
+    """Start of the logarithm of the Gaussian's width; None leaves it to the algorithm."""
+
+    def __post_init__(self) -> None:
+        known("activation", self.activation, ACTIVATIONS)
+        for size in self.net_arch:
+            _count("every layer of net_arch", size)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A run with nothing left open; `config.json` of a run or checkpoint holds this."""
+
+    env: str
+    algo: str
+    n_timesteps: int
+    seed: int
+    n_envs: int
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    hyperparams: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the SB3 algorithm; numbers, or "lin_X" for a schedule."""
+    noise_std: float | None = None
+    """Standard deviation of Gaussian action noise, in units of the scaled action [-1, 1]; sac and td3."""
+    normalize_obs: bool = False
+    normalize_reward: bool = False
+    history: int = 0
+    """Past steps that an observation holds; 0 for an environment as it is."""
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    vec_env: str = "dummy"
+    device: str = "auto"
+    threads: int = 1
+    eval_freq: int = 0
+    """Steps between evaluations; 0 for none."""
+    eval_episodes: int = 10
+    save_freq: int = 0
+    """Steps between checkpoints; 0 for none."""
+
+    def __post_init__(self) -> None:
+        known("algorithm", self.algo, ALGOS)
+        known("vec_env", self.vec_env, VEC_ENVS)
+        known("device", self.device.partition(":")[0], DEVICES)
+        for name in ("n_timesteps", "n_envs", "threads", "eval_episodes"):
+            _count(name, getattr(self, name))
+        for name in ("seed", "history", "eval_freq", "save_freq"):
+            _count(name, getattr(self, name), least=0)
+        if self.noise_std is not None and self.algo not in ("sac", "td3"):
+            raise ValueError(f"noise_std is for sac and td3, got algo={self.algo}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain dicts, lists, numbers and texts; `from_json` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> RunConfig:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: a field is unknown or missing, or breaks a rule.
+        """
+        names = {each.name for each in fields(cls)}
+        try:
+            parts = dict(values)
+            policy = dict(parts["policy"])
+            policy["net_arch"] = tuple(policy["net_arch"])
+            parts |= {"encoder": EncoderConfig(**parts["encoder"]), "policy": PolicyConfig(**policy)}
+            for name in parts:
+                known("field of a run's config", name, names)
+            return cls(**parts)
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"not the config of a run: {error}") from error
+
+
+def _count(name: str, value: Any, least: int = 1) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")

@@ -1,0 +1,184 @@
+"""Playing whole episodes: episode i always runs on its own seed and gives the same result.
+
+It does not matter how many environments run side by side. Two things make that so: a policy always
+answers in batches of one fixed size (matrix kernels round differently for other sizes), and
+whatever is drawn at random is drawn from a stream of the episode's own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any, NamedTuple, Protocol
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+BATCH = 8
+"""Observations that a policy answers at a time."""
+
+Observation = np.ndarray | dict[str, np.ndarray]
+Succeeded = Callable[[dict[str, Any], float], bool | None]
+"""From the last info and the return of an episode: did it succeed; None where that means nothing."""
+
+
+class Episode(NamedTuple):
+    """What one episode came to."""
+
+    seed: int
+    score: float
+    """Sum of the rewards, undiscounted."""
+    length: int
+    """Steps."""
+    success: bool | None
+    """None where the environment knows no success."""
+
+
+class Actor(Protocol):
+    """Chooses actions for environments that run side by side."""
+
+    def act(self, observations: Sequence[Observation], seeds: Sequence[int]) -> Sequence[Any]:
+        """Return one action per observation; `seeds` names the episode that each belongs to."""
+        ...
+
+
+class GreedyActor:
+    """The policy's most likely actions (`predict(..., deterministic=True)`).
+
+    Args:
+        predict: batched observation to batched actions.
+    """
+
+    def __init__(self, predict: Callable[[Observation], np.ndarray]):
+        self.predict = predict
+
+    def act(self, observations: Sequence[Observation], seeds: Sequence[int]) -> Sequence[Any]:
+        actions: list[Any] = []
+        for start in range(0, len(observations), BATCH):
+            some = list(observations[start : start + BATCH])
+            full = some + some[-1:] * (BATCH - len(some))
+            actions.extend(self.predict(stacked(full))[: len(some)])
+        return actions
+
+
+class SamplingActor:
+    """Actions drawn from the policy's distribution, each episode from its own random stream.
+
+    Args:
+        predict: batched observation to batched actions, drawing from torch's and numpy's streams.
+    """
+
+    def __init__(self, predict: Callable[[Observation], np.ndarray]):
+        self.predict = predict
+        self._streams: dict[int, _Stream] = {}
+
+    def act(self, observations: Sequence[Observation], seeds: Sequence[int]) -> Sequence[Any]:
+        actions = []
+        for observation, seed in zip(observations, seeds, strict=True):
+            stream = self._streams.setdefault(seed, _Stream(seed))
+            with stream.drawn_from():
+                actions.append(self.predict(stacked([observation]))[0])
+        return actions
+
+
+class RandomActor:
+    """Actions drawn evenly from the action space, each episode from its own random stream."""
+
+    def __init__(self, space: gym.Space):
+        self.space = space
+        self._spaces: dict[int, gym.Space] = {}
+
+    def act(self, observations: Sequence[Observation], seeds: Sequence[int]) -> Sequence[Any]:
+        return [self._space(seed).sample() for seed in seeds]
+
+    def _space(self, seed: int) -> gym.Space:
+        if seed not in self._spaces:
+            self._spaces[seed] = deepcopy(self.space)
+            self._spaces[seed].seed(seed)
+        return self._spaces[seed]
+
+
+class _Stream:
+    """The states of torch's and numpy's global generators, kept apart for one episode."""
+
+    def __init__(self, seed: int):
+        self.torch = torch.Generator().manual_seed(seed).get_state()
+        self.numpy = np.random.RandomState(seed).get_state()
+
+    @contextmanager
+    def drawn_from(self) -> Iterator[None]:
+        outer = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
+        torch.set_rng_state(self.torch)
+        np.random.set_state(self.numpy)  # noqa: NPY002
+        try:
+            yield
+            self.torch, self.numpy = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
+        finally:
+            torch.set_rng_state(outer[0])
+            np.random.set_state(outer[1])  # noqa: NPY002
+
+
+def play(
+    envs: Sequence[gym.Env],
+    actor: Actor,
+    seeds: Sequence[int],
+    succeeded: Succeeded,
+    on_end: Callable[[Episode], None] = lambda episode: None,
+) -> list[Episode]:
+    """Play one episode per seed; an environment that is done takes the next seed.
+
+    Args:
+        envs: K >= 1 environments of one kind; they are stepped in turn and not closed.
+        actor: chooses the actions.
+        seeds: of the episodes, all different.
+        succeeded: says of an ended episode whether it succeeded.
+        on_end: called with every episode as it ends.
+
+    Returns:
+        The episodes in the order of `seeds`.
+    """
+    waiting = deque(seeds)
+    running = [_Running(env, waiting.popleft()) for env in envs[: len(seeds)]]
+    ended: dict[int, Episode] = {}
+    while running:
+        actions = actor.act([r.observation for r in running], [r.seed for r in running])
+        going = []
+        for one, action in zip(running, actions, strict=True):
+            info = one.step(action)
+            if info is None:
+                going.append(one)
+                continue
+            episode = Episode(one.seed, one.score, one.length, succeeded(info, one.score))
+            ended[one.seed] = episode
+            on_end(episode)
+            if waiting:
+                going.append(_Running(one.env, waiting.popleft()))
+        running = going
+    return [ended[seed] for seed in seeds]
+
+
+class _Running:
+    """One environment in the middle of one episode."""
+
+    def __init__(self, env: gym.Env, seed: int):
+        self.env, self.seed = env, seed
+        self.observation, _ = env.reset(seed=seed)
+        self.score, self.length = 0.0, 0
+
+    def step(self, action: Any) -> dict[str, Any] | None:
+        """Take one step; return the info when it was the last."""
+        self.observation, reward, terminated, truncated, info = self.env.step(action)
+        self.score += float(reward)
+        self.length += 1
+        return info if terminated or truncated else None
+
+
+def stacked(observations: Sequence[Observation]) -> Observation:
+    """Return the observations as one batch, key by key where they are dicts."""
+    first = observations[0]
+    if isinstance(first, dict):
+        return {key: np.stack([one[key] for one in observations]) for key in first}  # type: ignore[index]
+    return np.stack(observations)  # type: ignore[arg-type]

@@ -1,0 +1,146 @@
+"""Tuned values per environment, and how they fill what a person left open."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from agents.config import ALGOS, EncoderConfig, PolicyConfig, RunConfig, TrainConfig, known
+
+ENCODER_WORDS = ("layers", "heads", "width", "readout")
+POLICY_WORDS = ("net_arch", "activation", "share_features_extractor", "log_std_init")
+RUN_WORDS = (
+    "n_timesteps",
+    "n_envs",
+    "noise_std",
+    "normalize_obs",
+    "normalize_reward",
+    "history",
+    "eval_episodes",
+)
+"""Words of a preset that are ours; all others are arguments of the SB3 algorithm."""
+
+EVALUATIONS, CHECKPOINTS = 20, 4
+"""How many times a run of default frequency evaluates and saves."""
+
+
+class Entry(NamedTuple):
+    """One line of presets.yml."""
+
+    place: str
+    """Such as "environments/CartPole-v1/ppo"."""
+    algo: str
+    values: dict[str, Any]
+
+
+@cache
+def presets() -> dict[str, Any]:
+    """Return the whole of presets.yml."""
+    return yaml.safe_load(Path(__file__).with_name("presets.yml").read_text(encoding="utf-8"))
+
+
+def entries() -> list[Entry]:
+    """Return every entry of presets.yml with its defaults filled in."""
+    return [
+        _entry(f"{shelf}/{name}", algo, group[algo])
+        for shelf in ("families", "environments")
+        for name, group in presets()[shelf].items()
+        for algo in ALGOS
+        if algo in group
+    ]
+
+
+def default_algo(env_id: str, family: str) -> str:
+    """Return the algorithm for an environment when none is named."""
+    return next(group["default"] for _, group in _groups(env_id, family) if "default" in group)
+
+
+def preset(env_id: str, family: str, algo: str) -> Entry:
+    """Return the nearest entry that has the algorithm: environment, family, `other`."""
+    return next(_entry(place, algo, g[algo]) for place, g in _groups(env_id, family) if algo in g)
+
+
+def settle(asked: TrainConfig, family: str) -> RunConfig:
+    """Fill what `asked` leaves open from the presets.
+
+    Args:
+        asked: what a person wants.
+        family: the family of the environment, from `envs.make.family_of`.
+
+    Raises:
+        ValueError: a name is unknown, a count is below its least, or width does not fit heads.
+    """
+    algo = default_algo(asked.env, family) if asked.algo is None else asked.algo
+    values = dict(preset(asked.env, family, known("algorithm", algo, ALGOS)).values)
+    for word in (*ENCODER_WORDS, "n_timesteps", "n_envs", "history", "eval_episodes"):
+        if getattr(asked, word) is not None:
+            values[word] = getattr(asked, word)
+    if asked.learning_rate is not None:
+        values["learning_rate"] = _rate(asked.learning_rate)
+    if asked.normalize is not None:
+        values["normalize_obs"] = values["normalize_reward"] = asked.normalize
+    values |= asked.hyperparams
+
+    encoder = {word: values.pop(word) for word in ENCODER_WORDS if word in values}
+    policy = {word: values.pop(word) for word in POLICY_WORDS if word in values}
+    policy["net_arch"] = _sizes(policy["net_arch"])
+    run = {word: values.pop(word) for word in RUN_WORDS if word in values}
+    steps = run["n_timesteps"]
+    few = isinstance(steps, int)  # anything else is refused by RunConfig, which says why
+    return RunConfig(
+        env=asked.env,
+        algo=algo,
+        seed=asked.seed,
+        encoder=EncoderConfig(tokens=_tokens(asked.tokens), **encoder),
+        policy=PolicyConfig(**policy),
+        hyperparams=values,
+        env_kwargs=dict(asked.env_kwargs),
+        vec_env=asked.vec_env,
+        device=asked.device,
+        threads=asked.threads,
+        eval_freq=_every(asked.eval_freq, steps, EVALUATIONS) if few else 0,
+        save_freq=_every(asked.save_freq, steps, CHECKPOINTS) if few else 0,
+        **run,
+    )
+
+
+def _groups(env_id: str, family: str) -> list[tuple[str, dict[str, Any]]]:
+    shelves, name = presets(), env_id.rpartition(":")[2]
+    bare = name.rpartition("-v")[0] or name
+    environments = shelves["environments"]
+    places = [f"environments/{key}" for key in environments if key == name]
+    places += [f"environments/{key}" for key in environments if key.rpartition("-v")[0] == bare]
+    places += [f"families/{key}" for key in (family, "other") if key in shelves["families"]]
+    return [(place, shelves[place.split("/", 1)[0]][place.split("/", 1)[1]]) for place in places]
+
+
+def _entry(place: str, algo: str, values: dict[str, Any]) -> Entry:
+    return Entry(f"{place}/{algo}", algo, presets()["defaults"][algo] | values)
+
+
+def _every(freq: int | None, steps: int, times: int) -> int:
+    return max(1, steps // times) if freq is None else freq
+
+
+def _rate(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _sizes(net_arch: Any) -> tuple[int, ...]:
+    if not isinstance(net_arch, (list, tuple)):
+        raise ValueError(f"net_arch must be a list of layer sizes such as [64,64], got {net_arch!r}")
+    return tuple(net_arch)
+
+
+def _tokens(text: str) -> str | dict[str, str]:
+    """Read `auto`, or `image:patches,speed:features`."""
+    if ":" not in text:
+        return text
+    pairs = [part.rpartition(":") for part in text.split(",")]
+    return {key.strip(): kind.strip() for key, _, kind in pairs}

@@ -1,0 +1,64 @@
+"""What is trained to be judged: one row per environment and algorithm, with its bar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ZOO = "RL Zoo"
+"""Single runs of the RL Baselines3 Zoo, https://github.com/DLR-RM/rl-baselines3-zoo, benchmark.md."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; hyperparameters are those of agents/presets.yml."""
+
+    env: str
+    algo: str
+    steps: int
+    reference: str = ""
+    """What others reached, and who."""
+    bar: float | None = None
+    """Mean return that is asked for; None where the figure is reported as seen."""
+    extractor: str = "attention"
+    """attention, or small-cnn: the control."""
+    checkpoints: tuple[str, ...] = ("best", "final")
+    """What is evaluated; the first counts. Runs judged by `final` alone make no evaluations while
+    they train."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+ROWS = {
+    "cartpole-ppo": Row("CartPole-v1", "ppo", 100_000, f"{ZOO} 500.0, 100k", bar=475),
+    "cartpole-dqn": Row("CartPole-v1", "dqn", 100_000, f"{ZOO} 500.0, 50k", bar=475),
+    "cartpole-a2c": Row("CartPole-v1", "a2c", 500_000, f"{ZOO} 500.0, 500k"),
+    "lunarlander-ppo": Row("LunarLander-v3", "ppo", 1_000_000, f"{ZOO} 242.1 (v2), 1M", bar=240),
+    "lunarlander-continuous": Row(
+        "LunarLanderContinuous-v3", "ppo", 1_000_000, f"{ZOO} 270.9 (v2), 1M"
+    ),
+    "doorkey-ppo": Row("MiniGrid-DoorKey-5x5-v0", "ppo", 100_000, f"{ZOO} 0.964, 100k", bar=0.95),
+    "keycorridor-ppo": Row(
+        "MiniGrid-KeyCorridorS3R1-v0", "ppo", 500_000, f"{ZOO} 0.949, 500k", bar=0.94
+    ),
+    "breakout-ppo": Row(
+        "MinAtar/Breakout-v1", "ppo", 1_000_000, "row breakout-cnn", checkpoints=("final",)
+    ),
+    "breakout-cnn": Row(
+        *("MinAtar/Breakout-v1", "ppo", 1_000_000),
+        extractor="small-cnn",
+        checkpoints=("final",),
+    ),
+    "pendulum-sac": Row("Pendulum-v1", "sac", 20_000, f"{ZOO} -157.0, 20k"),
+    "acrobot-ppo": Row("Acrobot-v1", "ppo", 1_000_000, f"{ZOO} -73.5, 1M"),
+    "carracing-ppo": Row("CarRacing-v3", "ppo", 200_000, checkpoints=("best",), seeds=(0,)),
+    "pong-ppo": Row(
+        *("ALE/Pong-v5", "ppo", 1_000_000, f"{ZOO} 21.0 (NoFrameskip-v4), 10M"),
+        checkpoints=("best",),
+        seeds=(0,),
+    ),
+    "highway-ppo": Row("highway-fast-v0", "ppo", 100_000, checkpoints=("best",), seeds=(0,)),
+    "halfcheetah-ppo": Row(
+        *("HalfCheetah-v5", "ppo", 1_000_000, f"{ZOO} 5819 (v3), 1M"),
+        checkpoints=("best",),
+        seeds=(0,),
+    ),
+}

@@ -1,0 +1,65 @@
+"""Evaluate a trained agent, and the random policy on the same seeds."""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from agents.cli import run_verb
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Evaluate a trained agent, and the random policy on the same seeds.
+
+    The table on stdout ends with the file that holds all numbers, inside the run folder. Rewards
+    are the environment's own, neither clipped nor normalised.
+    """
+
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """The run folder that train.py made."""
+    episodes: int = 100
+    """Whole episodes to play."""
+    seed: int = 10_000
+    """Seed of the first episode; episode i has seed + i, whatever --n-envs is."""
+    stochastic: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Draw actions from the policy's distribution; else the most likely ones are taken."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print the report as JSON, and nothing else, on stdout."""
+    n_envs: int = 8
+    """Environments stepped side by side."""
+    checkpoint: Annotated[
+        str | None, tyro.conf.arg(metavar="STR", help_behavior_hint="(default: best)")
+    ] = None
+    """best, final or step_<n>; without a best one, final is taken."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:0, ..."""
+    random_policy: tyro.conf.FlagCreatePairsOff[bool] = True
+    """Leave the random policy out."""
+
+
+def main(config: EvaluateConfig) -> None:
+    from agents.evaluation import evaluate, save, show
+
+    report = evaluate(
+        config.run,
+        checkpoint=config.checkpoint,
+        episodes=config.episodes,
+        seed=config.seed,
+        stochastic=config.stochastic,
+        n_envs=config.n_envs,
+        device=config.device,
+        random_policy=config.random_policy,
+        progress=True,
+    )
+    path = save(report)
+    if config.json:
+        print(json.dumps(report.to_json(), indent=1))
+    else:
+        show(report)
+        print(path)
+
+
+if __name__ == "__main__":
+    run_verb(main, EvaluateConfig)

@@ -1,0 +1,142 @@
+"""Tokens that have no place on the frame: named bars, the observation's own grid, a strip of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from recording import palette
+from recording.format import Step
+from recording.heat import draw_heat, heat_of
+from recording.observed import Part, enlarge
+from recording.palette import HEADING, Pen, heading, number
+
+MOST_ROWS = 24
+"""More bars than this are cut to the largest ones."""
+MOST_THUMBS = 16
+"""A longer strip has no room for frames and shows the bars alone."""
+
+
+class TokenBars:
+    """The tokens of one group as named bars: name, what was observed, weight."""
+
+    ROW = 22
+
+    def __init__(self, part: Part):
+        self.part = part
+        N = len(part.group)
+        self.height = HEADING + self.ROW * (min(N, MOST_ROWS) + (N > MOST_ROWS))
+
+    def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
+        """Draw the bars; full length is the largest weight of any token of the step."""
+        own = weights[self.part.where]
+        top = max(float(weights.max(initial=0.0)), 1e-9)
+        heading(pen, x, y, width, self.part.title, f"weight, sum {own.sum():.2f}")
+        rows = np.arange(len(own))
+        if len(own) > MOST_ROWS:
+            rows = np.argsort(-own, kind="stable")[:MOST_ROWS]
+        y += HEADING + self.ROW // 2
+        for i in rows:
+            self._row(pen, x, y, width, i, step, float(own[i]), float(own[i]) / top)
+            y += self.ROW
+        if len(own) > MOST_ROWS:
+            rest = float(own.sum() - own[rows].sum())
+            pen.text(x, y, f"{len(own) - MOST_ROWS} others, together {rest:.3f}", 13, palette.DIM)
+
+    def _row(
+        self, pen: Pen, x: int, y: int, width: int, i: int, step: Step, weight: float, share: float
+    ) -> None:
+        absent = not step.present[self.part.where][i]
+        colour = palette.FAINT if absent else palette.TEXT
+        pen.text(x, y, self._name(i), 13, colour, width=width * 0.38)
+        if absent:
+            pen.text(x + width, y, "absent", 12, palette.FAINT, anchor="rm")
+            return
+        pen.text(x + width * 0.58, y, self._observed(i, step), 12, palette.DIM, anchor="rm")
+        pen.bar(x + width * 0.62, y, width * 0.22, share, palette.heat_colour(0.35 + 0.65 * share))
+        pen.text(x + width, y, f"{weight:.3f}", 12, colour, anchor="rm")
+
+    def _name(self, i: int) -> str:
+        group = self.part.group
+        return group.key if len(group) == 1 and group.key else group.names[i]
+
+    def _observed(self, i: int, step: Step) -> str:
+        values = np.ravel(step.observation[self.part.group.key])
+        return number(float(values[i])) if len(values) == len(self.part.group) else ""
+
+
+class TokenGrid:
+    """The observed picture of a token group that has no place on the frame, drawn small.
+
+    Args:
+        part: the tokens.
+        shape: (rows, cols) of the picture.
+        width: room, in pixels.
+    """
+
+    def __init__(self, part: Part, shape: tuple[int, int], width: int):
+        self.part = part
+        factor = width / max(shape)
+        self.factor = int(factor) if factor >= 1 else factor
+        self.height = HEADING + round(shape[0] * self.factor)
+
+    def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
+        own = weights[self.part.where]
+        heading(pen, x, y, width, self.part.title, f"weight, sum {own.sum():.2f}")
+        picture = self.part.observed(step)
+        if picture is None:
+            return
+        image = enlarge(picture, self.factor)
+        boxes = self.part.own_boxes(step.count)[self.part.where] * np.float32(self.factor)
+        heat = heat_of(own, boxes, (image.height, image.width))
+        pen.image.paste(Image.fromarray(draw_heat(np.asarray(image), heat)), (x, y + HEADING))
+
+
+class TimeStrip:
+    """The tokens of a history as the frames of their steps, with a bar each.
+
+    Args:
+        part: the tokens.
+        frame: (height, width) of a frame.
+        width: room, in pixels.
+    """
+
+    THUMB, BAR = 64, 34
+    height = THUMB + BAR + 38
+
+    def __init__(self, part: Part, frame: tuple[int, int], width: int):
+        self.part = part
+        self.offsets = part.group.offsets or tuple(range(1 - len(part.group), 1))
+        self.step = width / len(self.offsets)
+        self.thumb = min(round(self.step) - 4, round(self.THUMB * frame[1] / frame[0]))
+        self.reach = -min(self.offsets)
+
+    def draw(
+        self, pen: Pen, x: int, y: int, step: Step, weights: np.ndarray, past: Sequence[np.ndarray]
+    ) -> None:
+        """Draw the past steps, oldest first; absent ones stay empty."""
+        top = max(float(weights.max(initial=0.0)), 1e-9)
+        own, present = weights[self.part.where], step.present[self.part.where]
+        for i, offset in enumerate(self.offsets):
+            left = round(x + i * self.step)
+            frame = step.frame if offset == 0 else past[offset] if len(past) >= -offset else None
+            self._thumb(pen, left, y, frame if present[i] else None)
+            self._bar(pen, left, y + self.THUMB + 6, float(own[i]) / top if present[i] else 0.0)
+            if len(self.offsets) <= MOST_THUMBS or offset % 4 == 0:
+                ink = palette.DIM if present[i] else palette.FAINT
+                label = "now" if offset == 0 else str(offset)
+                pen.text(left + self.thumb / 2, y + self.height - 20, label, 12, ink, anchor="mm")
+
+    def _thumb(self, pen: Pen, left: int, y: int, frame: np.ndarray | None) -> None:
+        pen.box(left, y, left + self.thumb, y + self.THUMB, palette.PANEL)
+        if frame is not None and len(self.offsets) <= MOST_THUMBS:
+            image = Image.fromarray(frame)
+            image.thumbnail((self.thumb, self.THUMB), Image.Resampling.BILINEAR)
+            pen.image.paste(image, (left, y + (self.THUMB - image.height) // 2))
+
+    def _bar(self, pen: Pen, left: int, y: int, share: float) -> None:
+        right, foot = left + self.thumb, y + self.BAR
+        pen.box(left, y, right, foot, palette.PANEL)
+        pen.box(left, foot - self.BAR * share, right, foot, palette.heat_colour(0.35 + 0.65 * share))

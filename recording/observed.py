@@ -1,0 +1,81 @@
+"""The observation itself as a picture, for tokens that were cut from one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from envs.layout import TokenGroup, TokenLayout
+from recording import palette
+from recording.format import Step
+
+
+class Part(NamedTuple):
+    """A token group and where its tokens lie among the N."""
+
+    group: TokenGroup
+    where: slice
+
+    @property
+    def title(self) -> str:
+        return self.group.key or self.group.kind
+
+    def own_boxes(self, count: int) -> np.ndarray:
+        """Return boxes (N, 4) in pixels of the group's own picture; NaN for other groups' tokens."""
+        boxes = np.full((count, 4), np.nan, np.float32)
+        if self.group.boxes is not None:
+            boxes[self.where] = np.array(self.group.boxes, np.float32)
+        return boxes
+
+    def observed(self, step: Step) -> np.ndarray | None:
+        """Return the group's observation as a picture; None where it is none."""
+        return observation_picture(self.group, step.observation[self.group.key])
+
+
+def parts_of(layout: TokenLayout) -> list[Part]:
+    return [Part(*pair) for pair in zip(layout.groups, layout.slices, strict=True)]
+
+
+def observation_picture(group: TokenGroup, observation: np.ndarray) -> np.ndarray | None:
+    """Return the observation of a token group as an RGB picture, one pixel per pixel or cell.
+
+    Pictures keep their colours, the newest of stacked grey frames is taken, and categories and
+    feature planes get colours without an order. None where the group is no picture.
+    """
+    if group.picture is None:
+        return None
+    rows, cols = group.picture
+    values = np.asarray(observation)
+    if values.ndim == 2 and values.shape[0] == rows * cols:  # (cells, channels) of categories
+        return _categories(values.reshape(rows, cols, -1)[..., 0])
+    if values.ndim == 2:
+        values = values[..., None]
+    if values.ndim != 3:
+        return None
+    if values.shape[:2] != (rows, cols):
+        values = values.transpose(1, 2, 0)
+    if values.shape[:2] != (rows, cols):
+        return None
+    if values.max(initial=0) <= 1 and values.shape[2] != 3:
+        planes = np.arange(1, values.shape[2] + 1)
+        return _categories(((values > 0.5) * planes).max(-1))
+    if values.shape[2] != 3:
+        values = np.repeat(values[..., -1:], 3, -1)
+    brightest = 255 if values.dtype == np.uint8 or values.max(initial=0) > 1 else 1
+    return np.clip(np.rint(values * (255.0 / brightest)), 0, 255).astype(np.uint8)
+
+
+def enlarge(picture: np.ndarray, factor: float) -> Image.Image:
+    """Return a picture scaled without smoothing when it grows, with smoothing when it shrinks."""
+    image = Image.fromarray(picture)
+    if factor == 1:
+        return image
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    return image.resize(size, Image.Resampling.NEAREST if factor > 1 else Image.Resampling.LANCZOS)
+
+
+def _categories(codes: np.ndarray) -> np.ndarray:
+    table = np.array(palette.CATEGORIES, np.uint8)
+    return table[codes.astype(int) % len(table)]

@@ -1,0 +1,172 @@
+"""The right side of a picture: the action, the numbers, and which map is shown.
+
+Every part is drawn at a size that depends on the header alone, so that all steps of an episode
+give pictures of one size.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recording import palette
+from recording.format import Header, Step
+from recording.palette import HEADING, Pen, heading, number
+from recording.view import View, entropy
+
+MOST_ROWS = 24
+"""More choices than this are cut to the likeliest ones."""
+
+
+class ActionBars:
+    """The action taken, and how the policy saw all actions."""
+
+    WORDS = {"probabilities": "probability", "q_values": "Q value", "gaussian": "mean ± std"}
+
+    def __init__(self, header: Header):
+        self.header = header
+        self.names = action_names(header)
+        self.row = 24 if len(self.names) <= 9 else 19
+        self.rows = min(len(self.names), MOST_ROWS)
+        self.height = HEADING + 32 + self.row * self.rows
+
+    def draw(self, pen: Pen, x: int, y: int, width: int, step: Step) -> None:
+        heading(pen, x, y, width, "action", self.WORDS[self.header.distribution])
+        taken = action_text(self.header, step.action)
+        pen.text(x, y + HEADING + 12, taken, 20, palette.CHOSEN, width=width)
+        y += HEADING + 32 + self.row // 2
+        chosen = chosen_choices(self.header, step.action)
+        shown = self._shown(step, chosen)
+        draw = self._dimension if self.header.action_kind == "continuous" else self._choice
+        for i in shown:
+            draw(pen, x, y, width, i, step, i in chosen)
+            y += self.row
+
+    def _shown(self, step: Step, chosen: set[int]) -> list[int]:
+        """Return the choices to draw, in order: all, or the chosen and the likeliest."""
+        everything = list(range(len(self.names)))
+        if len(everything) <= MOST_ROWS:
+            return everything
+        score = np.zeros(len(everything)) if step.distribution is None else step.distribution[-1:]
+        score = np.ravel(score if np.ndim(step.distribution) != 1 else step.distribution)
+        likely = sorted(everything, key=lambda i: (i not in chosen, -abs(float(score[i]))))
+        return sorted(likely[:MOST_ROWS])
+
+    def _choice(
+        self, pen: Pen, x: int, y: int, width: int, i: int, step: Step, chosen: bool
+    ) -> None:
+        pen.text(x, y, self.names[i], 13, palette.TEXT if chosen else palette.DIM, width * 0.36)
+        if step.distribution is None:
+            pen.bar(x + width * 0.4, y, width * 0.4, 0.0, palette.BAR)
+            return
+        value, share = float(step.distribution[i]), float(step.distribution[i])
+        if self.header.distribution == "q_values":
+            low, high = float(step.distribution.min()), float(step.distribution.max())
+            share = 0.04 + 0.96 * (value - low) / (high - low) if high > low else 1.0
+        pen.bar(x + width * 0.4, y, width * 0.4, share, palette.CHOSEN if chosen else palette.BAR)
+        text = f"{value:.3f}" if self.header.distribution == "probabilities" else number(value)
+        pen.text(x + width, y, text, 12, palette.TEXT if chosen else palette.DIM, anchor="rm")
+
+    def _dimension(
+        self, pen: Pen, x: int, y: int, width: int, i: int, step: Step, chosen: bool
+    ) -> None:
+        """Draw one dimension of a continuous action: mean and deviation as a band, taken as a dot."""
+        action = float(np.ravel(step.action)[i])
+        pen.text(x, y, self.names[i], 13, palette.TEXT, width * 0.3)
+        pen.text(x + width, y, number(action), 12, palette.TEXT, anchor="rm")
+        left, across = x + width * 0.34, width * 0.46
+        pen.box(left, y - 4, left + across, y + 4, palette.TRACK, radius=2)
+        said = None if step.distribution is None else step.distribution[:, i]
+        low, high = self._range(i, action, said)
+
+        def at(value: float) -> float:
+            return left + across * min(max((value - low) / (high - low), 0.0), 1.0)
+
+        pen.box(at(0.0), y - 7, at(0.0) + 1, y + 7, palette.FAINT)
+        if said is not None and np.isfinite(said).all():
+            mean, below, above = said.tolist()
+            pen.box(at(below), y - 4, max(at(above), at(below) + 2), y + 4, palette.BAR, radius=2)
+            pen.box(at(mean) - 1, y - 6, at(mean) + 1, y + 6, palette.TEXT)
+        pen.box(at(action) - 4, y - 4, at(action) + 4, y + 4, palette.CHOSEN, radius=4)
+
+    def _range(self, i: int, action: float, said: np.ndarray | None) -> tuple[float, float]:
+        bounds = self.header.action_bounds
+        if bounds is not None:
+            return bounds[i]
+        values = [action] if said is None else [action, *said.tolist()]
+        reach = max([1.0, *(abs(v) for v in values if np.isfinite(v))])
+        return -reach, reach
+
+
+class Numbers:
+    """Value, reward and the return so far."""
+
+    height = 62
+
+    def draw(
+        self, pen: Pen, x: int, y: int, width: int, step: Step, reward_so_far: float
+    ) -> None:
+        value = "" if step.value is None else number(step.value)
+        sign = palette.GOOD if step.reward > 0 else palette.BAD if step.reward < 0 else palette.TEXT
+        parts = [
+            ("value", value or "not known", palette.TEXT if value else palette.FAINT),
+            ("reward", number(step.reward), sign),
+            ("return so far", number(reward_so_far), palette.TEXT),
+        ]
+        for index, (name, text, colour) in enumerate(parts):
+            left = x + index * width / 3
+            pen.text(left, y + 10, name, 12, palette.DIM)
+            pen.text(left, y + 32, text, 20 if len(text) < 8 else 14, colour, width=width / 3 - 8)
+
+
+class AttentionWords:
+    """Which map is shown, and how far it spreads."""
+
+    height = HEADING + 66
+
+    def __init__(self, view: View):
+        self.view = view
+
+    def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
+        first, second = self.view.lines
+        heading(pen, x, y, width, "attention", "")
+        if not step.attended:
+            pen.text(x, y + HEADING + 10, "this action is not the policy's", 14, palette.BAD)
+            return
+        nats = entropy(weights)
+        pen.text(x, y + HEADING + 10, first, 14, width=width)
+        pen.text(x, y + HEADING + 31, second, 13, palette.DIM, width=width)
+        spread = f"spread over {number(np.exp(nats), 2)} of {step.present.sum()} tokens (entropy {nats:.2f})"
+        pen.text(x, y + HEADING + 52, spread, 13, palette.DIM, width=width)
+
+
+def action_names(header: Header) -> tuple[str, ...]:
+    """Return a name for each of the A choices or dimensions."""
+    if header.action_names is not None:
+        return header.action_names
+    if header.action_kind == "discrete":
+        return tuple(f"action {i}" for i in range(header.action_count))
+    if header.action_kind == "multi_discrete":
+        parts = enumerate(header.action_sizes)
+        return tuple(f"part {part}: {choice}" for part, size in parts for choice in range(size))
+    word = "bit" if header.action_kind == "multi_binary" else "dimension"
+    return tuple(f"{word} {i}" for i in range(header.action_count))
+
+
+def chosen_choices(header: Header, action: np.ndarray) -> set[int]:
+    """Return which of the A choices an action took; none of a continuous one."""
+    values = np.ravel(action)
+    if header.action_kind == "continuous":
+        return set()
+    if header.action_kind == "multi_binary":
+        return {i for i, value in enumerate(values) if value > 0.5}
+    starts = np.cumsum([0, *header.action_sizes[:-1]])
+    return {int(start + value) for start, value in zip(starts, values, strict=False)}
+
+
+def action_text(header: Header, action: np.ndarray) -> str:
+    """Return an action in words."""
+    if header.action_kind == "continuous":
+        return "(" + ", ".join(f"{value:.2f}" for value in np.ravel(action)) + ")"
+    names = action_names(header)
+    taken = [names[i] for i in sorted(chosen_choices(header, action)) if 0 <= i < len(names)]
+    return ", ".join(taken) or "nothing"

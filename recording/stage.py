@@ -1,0 +1,112 @@
+"""The picture of one step with the attention drawn where its tokens stand."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from recording import palette
+from recording.entities import draw_entities
+from recording.format import Step
+from recording.heat import draw_heat, heat_of
+from recording.observed import Part, enlarge
+from recording.palette import Pen, number
+
+LEGEND = 40
+"""Height of the legend under the picture, in pixels."""
+STAGE_HEIGHT, STAGE_WIDTH = 400, 1200
+"""The picture is enlarged to at least this height, unless it would grow wider than this."""
+GAP = 24
+
+
+class Stage:
+    """The frame, or the observed picture where there is none, with the tokens that stand on it."""
+
+    def __init__(self, parts: list[Part], size: tuple[int, int], observed: Part | None):
+        self.parts, self._observed = parts, observed
+        self.factor = _factor(*size)
+        self.height, self.width = round(size[0] * self.factor), round(size[1] * self.factor)
+
+    @classmethod
+    def plan(cls, parts: list[Part], first: Step) -> Stage | None:
+        """Choose what the stage shows; None where there is neither a frame nor a picture."""
+        if first.frame is not None:
+            boxes = None if first.places is None else first.places.boxes
+            placed = [p for p in parts if boxes is not None and np.isfinite(boxes[p.where]).any()]
+            return cls(placed, first.frame.shape[:2], None)
+        for part in parts:
+            picture = part.observed(first)
+            if picture is not None:
+                return cls([part], picture.shape[:2], part)
+        return None
+
+    def shows(self, part: Part) -> bool:
+        return part in self.parts
+
+    def picture(self, step: Step, weights: np.ndarray) -> Image.Image:
+        return self._drawn(step, weights)[0]
+
+    def draw(self, pen: Pen, x: int, y: int, step: Step, weights: np.ndarray) -> None:
+        image, peak, shown = self._drawn(step, weights)
+        pen.image.paste(image, (x, y))
+        y += self.height + LEGEND // 2
+        if not self.parts:
+            pen.text(x, y, "no token has a place on this picture", 12, palette.FAINT)
+            return
+        share = f"{shown:.0%} of the weight is on the picture"
+        room = self.width - pen.text(x + self.width, y, share, 12, palette.DIM, anchor="rm") - GAP
+        if peak is None:
+            top = float(weights.max(initial=0.0))
+            pen.text(x, y, f"boldest line: weight {top:.2f}", 12, palette.DIM, width=room)
+            return
+        ramp = enlarge(palette.heat_table()[None], 1).resize((96, 8))
+        pen.text(x, y, "0", 12, palette.DIM)
+        pen.image.paste(ramp, (x + 12, y - 4))
+        text = f"{number(peak, 2)} x an even spread" if peak else "no attention"
+        pen.text(x + 116, y, text, 12, palette.DIM, width=room - 116)
+
+    def _drawn(self, step: Step, weights: np.ndarray) -> tuple[Image.Image, float | None, float]:
+        """Return the picture, the peak of its heat (None without heat), and the share of weight on it."""
+        image, boxes = self._bare(step)
+        peak, spread = None, [p.where for p in self.parts if p.group.kind != "entities"]
+        if spread:
+            rows = np.concatenate([np.arange(len(weights))[where] for where in spread])
+            heat = heat_of(weights[rows], boxes[rows], (self.height, self.width))
+            image, peak = Image.fromarray(draw_heat(np.asarray(image), heat)), heat.peak
+        for part in self.parts:
+            if part.group.kind == "entities":
+                image = _with_entities(image, part, step, weights, boxes)
+        total = max(float(weights.sum()), 1e-9)
+        return image, peak, float(weights[np.isfinite(boxes).all(1)].sum()) / total
+
+    def _bare(self, step: Step) -> tuple[Image.Image, np.ndarray]:
+        """Return the picture without attention, and the token boxes (N, 4) in its pixels."""
+        if self._observed is not None:
+            picture, boxes = self._observed.observed(step), self._observed.own_boxes(step.count)
+        else:
+            picture, boxes = step.frame, step.boxes
+        if picture is None:
+            picture = np.zeros((1, 1, 3), np.uint8)
+        image = enlarge(picture, self.factor)
+        if image.size != (self.width, self.height):  # nothing rendered, or in another size
+            image = image.resize((self.width, self.height))
+        return image, boxes * np.float32(self.factor)
+
+
+def _with_entities(
+    image: Image.Image, part: Part, step: Step, weights: np.ndarray, boxes: np.ndarray
+) -> Image.Image:
+    names = list(part.group.names)
+    ego = next((i for i, name in enumerate(names) if name.startswith("ego ")), None)
+    ids = step.places.ids[part.where] if step.places is not None else np.full(len(names), -1)
+    for i, known in enumerate(ids):
+        if known >= 0 and i != ego:
+            names[i] = f"{names[i].rstrip('0123456789 ')} {known}"
+    return draw_entities(image, weights[part.where], boxes[part.where], names, ego)
+
+
+def _factor(height: int, width: int) -> float:
+    """Return by how much a picture is enlarged: a whole number, or a fraction if it is too large."""
+    if height > 2 * STAGE_HEIGHT or width > STAGE_WIDTH:
+        return min(2 * STAGE_HEIGHT / height, STAGE_WIDTH / width)
+    return float(max(1, min(-(-STAGE_HEIGHT // height), STAGE_WIDTH // width)))

@@ -1,0 +1,198 @@
+"""Writing a recording so that a kill at any moment loses at most the open chunk.
+
+A file is written under a temporary name, flushed to the disk, and renamed: it is there as a whole
+or not at all. Memory holds one chunk, however long the episode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from recording.chunk import encode_frame, pack, write_arrays
+from recording.format import (
+    CHUNK_STEPS,
+    EPISODE_FILE,
+    FINAL_FILE,
+    HEADER_FILE,
+    Header,
+    Step,
+    write_json,
+)
+
+
+class RecordingWriter:
+    """Write episodes, step by step, into a folder of their own.
+
+    Args:
+        folder: made when missing; must be empty.
+        header: what the steps will mean.
+
+    Raises:
+        ValueError: the folder holds something already, or cannot be written.
+    """
+
+    def __init__(self, folder: str | Path, header: Header):
+        self.folder, self.header = claim_folder(folder), header
+        self.episodes = 0
+        """Episodes begun so far."""
+        self._open: _OpenEpisode | None = None
+        with whole_file(self.folder / HEADER_FILE) as file:
+            file.write(write_json(header.to_json()))
+
+    def begin_episode(self, seed: int | None = None) -> None:
+        """Open the next episode; one that is still open is ended first."""
+        self.end_episode()
+        folder = self.folder / f"episode_{self.episodes:04d}"
+        self._open = _OpenEpisode(folder, self.header, seed)
+        self.episodes += 1
+
+    def add(self, step: Step) -> None:
+        """Append a step to the open episode.
+
+        Raises:
+            ValueError: no episode is open, or the step does not fit the header.
+        """
+        if self._open is None:
+            raise ValueError("no episode is open; call begin_episode before add")
+        self._open.add(step)
+
+    def end_episode(
+        self, observation: Mapping[str, np.ndarray] | None = None, frame: np.ndarray | None = None
+    ) -> None:
+        """Close the open episode, if there is one, and mark it complete.
+
+        Args:
+            observation, frame: what the last action led to.
+        """
+        if self._open is not None:
+            episode, self._open = self._open, None
+            episode.end(observation, frame)
+
+    def close(self) -> None:
+        """End the open episode."""
+        self.end_episode()
+
+    def __enter__(self) -> RecordingWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _OpenEpisode:
+    """The episode that is being written, and the steps of its open chunk."""
+
+    def __init__(self, folder: Path, header: Header, seed: int | None):
+        self.folder, self.header, self.seed = folder, header, seed
+        self.steps, self.total_reward = 0, 0.0
+        self.chunks: list[dict[str, Any]] = []
+        self._pending: list[Step] = []
+        self._frames: list[bytes] = []
+        folder.mkdir()
+        self._write_summary(complete=False)
+
+    def add(self, step: Step) -> None:
+        self._check(step)
+        self._frames.append(b"" if step.frame is None else encode_frame(step.frame))
+        seen = {key: np.array(part) for key, part in step.observation.items()}  # buffers get reused
+        self._pending.append(replace(step, observation=seen, action=np.array(step.action), frame=None))
+        self.steps += 1
+        self.total_reward += step.reward
+        if len(self._pending) == CHUNK_STEPS:
+            self._write_chunk()
+
+    def end(self, observation: Mapping[str, np.ndarray] | None, frame: np.ndarray | None) -> None:
+        last = self._pending[-1] if self._pending else None
+        if self._pending:
+            self._write_chunk()
+        if observation is not None and last is not None:
+            keys = self.header.observation_keys
+            arrays = {f"observation_{i}": np.asarray(observation[k]) for i, k in enumerate(keys)}
+            if frame is not None:
+                arrays["frames"] = np.frombuffer(encode_frame(frame), np.uint8)
+            with whole_file(self.folder / FINAL_FILE) as file:
+                write_arrays(file, arrays)
+        self._write_summary(complete=True)
+
+    def _check(self, step: Step) -> None:
+        missing = {spec.name for spec in self.header.maps} - set(step.maps)
+        missing |= set(self.header.observation_keys) - set(step.observation)
+        if missing:
+            raise ValueError(f"the header promises {sorted(missing)}, and the step lacks them")
+        for spec in self.header.maps:
+            shape, N = step.maps[spec.name].shape, len(self.header.layout)
+            if len(shape) != 3 or shape[0] != spec.heads or shape[2] != N:
+                raise ValueError(
+                    f"map {spec.name} must have shape ({spec.heads} heads, queries, {N} tokens), "
+                    f"got {shape}"
+                )
+
+    def _write_chunk(self) -> None:
+        path = self.folder / f"chunk_{len(self.chunks):05d}.npz"
+        with whole_file(path) as file:
+            write_arrays(file, pack(self._pending, self._frames, self.header))
+        self.chunks.append(
+            {"file": path.name, "steps": len(self._pending), "sha256": file_digest(path)}
+        )
+        self._pending, self._frames = [], []
+
+    def _write_summary(self, complete: bool) -> None:
+        summary: dict[str, Any] = {"seed": self.seed, "complete": complete}
+        if complete:
+            total = self.total_reward if np.isfinite(self.total_reward) else None
+            summary |= {"steps": self.steps, "return": total, "chunks": self.chunks}
+        with whole_file(self.folder / EPISODE_FILE) as file:
+            file.write(write_json(summary))
+
+
+def claim_folder(folder: str | Path) -> Path:
+    """Make a folder for a recording, or take an empty one.
+
+    Raises:
+        ValueError: it holds something already, or cannot be made or written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = next(folder.iterdir(), None)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"cannot write a recording to {folder}: {error.strerror}") from error
+    if taken is not None:
+        raise ValueError(f"{folder} is not empty (it holds {taken.name}); choose another folder")
+    return folder
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for writing that appears under its name only when it is whole and on the disk."""
+    partial = path.with_name(f"{path.name}.tmp")
+    with partial.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,103 @@
+"""What a person asks for, and what it is settled to."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agents.config import EncoderConfig, PolicyConfig, RunConfig, TrainConfig, known, read_pairs
+from agents.presets import settle
+
+RUN = RunConfig(
+    env="CartPole-v1",
+    algo="ppo",
+    n_timesteps=100,
+    seed=3,
+    n_envs=2,
+    encoder=EncoderConfig(tokens={"image": "patches"}, width=32),
+    policy=PolicyConfig(net_arch=(7, 5)),
+    hyperparams={"learning_rate": "lin_1e-3", "n_steps": 8},
+)
+
+
+def test_json_brings_back_an_equal_run():
+    assert RunConfig.from_json(json.loads(json.dumps(RUN.to_json()))) == RUN
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"algo": "pppo"}, "unknown algorithm 'pppo'; did you mean 'ppo'?"),
+        ({"n_envs": 0}, "n_envs must be a whole number of at least 1, got 0"),
+        ({"n_timesteps": -5}, "n_timesteps must be a whole number of at least 1, got -5"),
+        ({"seed": True}, "seed must be a whole number of at least 0, got True"),
+        ({"vec_env": "dumy"}, "unknown vec_env 'dumy'; did you mean 'dummy'?"),
+        ({"noise_std": 0.1}, "noise_std is for sac and td3, got algo=ppo"),
+        ({"colour": 1}, "unknown field of a run's config 'colour'"),
+        ({"encoder": {"width": 10, "heads": 3}}, "width must be a multiple of heads, got width=10, heads=3"),
+        ({"encoder": {"readout": "qery"}}, "unknown readout 'qery'; did you mean 'query'?"),
+        ({"policy": {"net_arch": [0]}}, "every layer of net_arch must be a whole number"),
+        ({"policy": 3}, "not the config of a run"),
+    ],
+)
+def test_a_wrong_value_is_named(change, text):
+    with pytest.raises(ValueError) as caught:
+        RunConfig.from_json(RUN.to_json() | change)
+    assert text in str(caught.value)
+
+
+def test_a_missing_field_is_named():
+    values = RUN.to_json()
+    del values["policy"]
+    with pytest.raises(ValueError, match="not the config of a run: 'policy'"):
+        RunConfig.from_json(values)
+
+
+def test_pairs_are_read_as_values_and_never_run():
+    words = ["gamma:0.98", "n_steps:32", "rate:1e-3", "a:lin_2e-4", "net_arch:[7, 5]", "continuous:true"]
+    assert read_pairs(words) == {
+        "gamma": 0.98,
+        "n_steps": 32,
+        "rate": 1e-3,
+        "a": "lin_2e-4",
+        "net_arch": [7, 5],
+        "continuous": True,
+    }
+    assert read_pairs(["x:__import__('os')"]) == {"x": "__import__('os')"}
+    for word in ("gamma", ":3", "x:[1", "x:!!python/object/apply:os.system [ls]"):
+        with pytest.raises(ValueError):
+            read_pairs([word])
+
+
+def test_a_far_off_name_lists_what_is_known():
+    with pytest.raises(ValueError, match=r"unknown fruit 'zzz'; known: apple, pear"):
+        known("fruit", "zzz", ["apple", "pear"])
+
+
+def test_settling_takes_the_preset_then_flags_then_hyperparams():
+    plain = settle(TrainConfig(env="CartPole-v1"), "classic")
+    assert (plain.algo, plain.n_envs, plain.hyperparams["n_steps"]) == ("ppo", 8, 32)
+    assert plain.eval_freq == plain.n_timesteps // 20
+
+    asked = TrainConfig(
+        env="CartPole-v1",
+        n_timesteps=600,
+        n_envs=3,
+        layers=1,
+        width=12,
+        heads=3,
+        learning_rate="lin_5e-4",
+        hyperparams={"gamma": 0.5, "net_arch": [7]},
+        save_freq=0,
+    )
+    run = settle(asked, "classic")
+    assert (run.n_timesteps, run.n_envs, run.eval_freq, run.save_freq) == (600, 3, 30, 0)
+    assert run.encoder == EncoderConfig(layers=1, heads=3, width=12)
+    assert run.policy.net_arch == (7,)
+    assert run.hyperparams == plain.hyperparams | {"learning_rate": "lin_5e-4", "gamma": 0.5}
+
+
+def test_tokens_can_be_chosen_key_by_key():
+    run = settle(TrainConfig(env="x", tokens="image:patches, speed:features"), "other")
+    assert run.encoder.tokens == {"image": "patches", "speed": "features"}

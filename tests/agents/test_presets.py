@@ -1,0 +1,59 @@
+"""Every line of presets.yml can be trained with."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.build import check_hyperparams
+from agents.config import ALGOS, TrainConfig
+from agents.presets import default_algo, entries, preset, presets, settle
+from envs.families import family_of
+
+ENTRIES = entries()
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=[entry.place for entry in ENTRIES])
+def test_every_word_of_an_entry_is_known(entry):
+    shelf, name, algo = entry.place.split("/")
+    env, family = (name, "other") if shelf == "environments" else ("NoSuchEnvironment-v0", name)
+    run = settle(TrainConfig(env=env, algo=algo), family)
+    check_hyperparams(run)
+    assert preset(env, family, algo) == entry
+
+
+def test_every_group_holds_algorithms_and_a_default_that_it_has():
+    for shelf in ("families", "environments"):
+        for name, group in presets()[shelf].items():
+            assert set(group) <= {*ALGOS, "default"}, name
+            assert group.get("default", "ppo") in group, name
+    assert set(presets()["families"]["other"]) == {*ALGOS, "default"}
+
+
+def test_the_nearest_entry_wins():
+    assert preset("CartPole-v1", "classic", "ppo").place == "environments/CartPole-v1/ppo"
+    assert preset("CartPole-v0", "classic", "ppo").place == "environments/CartPole-v1/ppo"
+    assert preset("some_module:CartPole-v1", "other", "ppo").place == "environments/CartPole-v1/ppo"
+    assert preset("CartPole-v1", "classic", "sac").place == "families/classic/sac"
+    assert preset("Mine-v0", "minigrid", "sac").place == "families/other/sac"
+    assert preset("Mine-v0", "no such family", "td3").place == "families/other/td3"
+
+
+def test_default_algorithms():
+    assert default_algo("Pendulum-v1", family_of("Pendulum-v1")) == "sac"
+    assert default_algo("CartPole-v1", family_of("CartPole-v1")) == "ppo"
+    assert default_algo("Mine-v0", "other") == "ppo"
+
+
+def test_the_families_of_the_presets_are_those_of_the_environments():
+    ids = {
+        "classic": "CartPole-v1",
+        "box2d": "LunarLander-v3",
+        "minigrid": "MiniGrid-DoorKey-5x5-v0",
+        "minatar": "MinAtar/Breakout-v1",
+        "atari": "ALE/Pong-v5",
+        "highway": "highway-fast-v0",
+        "mujoco": "HalfCheetah-v5",
+        "other": "Mine-v0",
+    }
+    assert set(ids) == set(presets()["families"])
+    assert {family: family_of(env_id) for family, env_id in ids.items()} == {f: f for f in ids}
