@@ -1,6 +1,5 @@
 """Evaluate a trained agent, and the random policy on the same seeds."""
 
-import json
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -55,7 +54,7 @@ def main(config: EvaluateConfig) -> None:
     )
     path = save(report)
     if config.json:
-        print(json.dumps(report.to_json(), indent=1))
+        print(path.read_text(encoding="utf-8"), end="")
     else:
         show(report)
         print(path)

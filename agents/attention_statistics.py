@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.utils import obs_as_tensor
 from torch import Tensor
 from torch.nn import functional as F
 
 from agents.checkpoint import Observation
+from agents.periodic import PeriodicCallback
 from policies.tap import AttentionMap, AttentionTap, Pass, extractors_of
 
 SAMPLES = 64
@@ -37,7 +37,7 @@ class HeadStatistics(NamedTuple):
     """Mean cosine between the rows of two heads, in [0, 1]; None with a single head."""
 
 
-class AttentionStatisticsCallback(BaseCallback):
+class AttentionStatisticsCallback(PeriodicCallback):
     """Record entropy, effective number of tokens, largest weight and head similarity.
 
     Read from the latest observations of the training itself, under names such as
@@ -49,25 +49,19 @@ class AttentionStatisticsCallback(BaseCallback):
     """
 
     def __init__(self, every: int):
-        super().__init__()
-        self.every = every
+        super().__init__(every)
         self.sample: deque[Observation] = deque()
 
     def _on_training_start(self) -> None:
-        self.next = self.num_timesteps + self.every
-        size = max(1, SAMPLES // self.training_env.num_envs)
-        self.sample = deque(maxlen=size)
+        super()._on_training_start()
+        self.sample = deque(maxlen=max(1, SAMPLES // self.training_env.num_envs))
 
     def _on_step(self) -> bool:
         if self.n_calls % STRIDE == 1:
             self.sample.append(self.model._last_obs)  # SB3 replaces it, and never writes into it
-        if self.num_timesteps >= self.next:
-            self.next += self.every * (1 + (self.num_timesteps - self.next) // self.every)
-            self.measure()
-        return True
+        return super()._on_step()
 
-    def measure(self) -> None:
-        """Record the statistics of the present policy."""
+    def act(self) -> None:
         seen = attention_pass(self.model.policy, concatenated(list(self.sample)))
         for one in seen.maps:
             statistics = head_statistics(one)

@@ -19,7 +19,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 from torch import nn
 
-from agents.config import RunConfig, known
+from agents.config import DEVICES, RunConfig, known
 from envs.make import make_env
 from envs.spaces import Features, layout_of, specs_of
 from policies.extractor import AttentionExtractor
@@ -67,7 +67,16 @@ def check(config: RunConfig, env: gym.Env) -> None:
     check_hyperparams(config)
     if config.normalize_obs:
         normalised_keys(env.observation_space)
-    name = config.device.partition(":")[0]
+    check_device(config.device)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is unknown or not there, where SB3 would quietly take the CPU.
+
+    Raises:
+        ValueError: it is neither auto nor one of torch's that this machine has.
+    """
+    name = known("device", device.partition(":")[0], DEVICES)
     if (name == "cuda" and not torch.cuda.is_available()) or (
         name == "mps" and not torch.backends.mps.is_available()
     ):

@@ -97,7 +97,8 @@ class TrainConfig:
         int | None,
         tyro.conf.arg(aliases=["-n"], metavar="INT", help_behavior_hint="(default: preset)"),
     ] = None
-    """Environment steps to train for; ppo and a2c finish the rollout that they began."""
+    """Environment steps to train for; ppo and a2c finish the rollout that they began, which is never
+    longer than the run."""
     seed: int = 0
     """Seeds the weights, the exploration and the environments."""
     n_envs: Count = None

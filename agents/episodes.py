@@ -22,7 +22,7 @@ BATCH = 8
 
 Observation = np.ndarray | dict[str, np.ndarray]
 Succeeded = Callable[[dict[str, Any], float], bool | None]
-"""From the last info and the return of an episode: did it succeed; None where that means nothing."""
+"""From the last info and the return of an episode: whether it succeeded, None if unknown."""
 
 
 class Episode(NamedTuple):

@@ -1,4 +1,4 @@
-"""How good a trained policy is: whole episodes on fixed seeds, and the random policy on the same."""
+"""How good a trained policy is: whole episodes on fixed seeds, beside the random policy's."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from agents.build import check_device
 from agents.checkpoint import LoadedPolicy, load_checkpoint
 from agents.config import known
 from agents.episodes import Actor, Episode, GreedyActor, RandomActor, SamplingActor, play
@@ -137,12 +138,13 @@ def evaluate(
         progress: show a bar on stderr when it is a terminal.
 
     Raises:
-        ValueError: a count is below its least, there is no such run or checkpoint, or its
+        ValueError: a count is below its least, there is no such device, run or checkpoint, or the
             environment cannot be made.
     """
     for name, value, least in (("episodes", episodes, 1), ("n_envs", n_envs, 1), ("seed", seed, 0)):
         if value < least:
             raise ValueError(f"{name} must be at least {least}, got {value}")
+    check_device(device)
     folder = RunFolder.open(run)
     name = choose_checkpoint(folder, checkpoint)
     loaded = load_checkpoint(checkpoint_folder(folder, name), device)

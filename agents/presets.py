@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,8 +25,13 @@ RUN_WORDS = (
 )
 """Words of a preset that are ours; all others are arguments of the SB3 algorithm."""
 
+ROLLOUT = {"ppo": 2048, "a2c": 5}
+"""SB3's own n_steps."""
+
 EVALUATIONS, CHECKPOINTS = 20, 4
 """How many times a run of default frequency evaluates and saves."""
+LEAST_EVERY = 1000
+"""Steps between two of them at least, in runs that are long enough."""
 
 
 class Entry(NamedTuple):
@@ -89,8 +96,8 @@ def settle(asked: TrainConfig, family: str) -> RunConfig:
     policy["net_arch"] = _sizes(policy["net_arch"])
     run = {word: values.pop(word) for word in RUN_WORDS if word in values}
     steps = run["n_timesteps"]
-    few = isinstance(steps, int)  # anything else is refused by RunConfig, which says why
-    return RunConfig(
+    counted = isinstance(steps, int)  # anything else is refused by RunConfig, which says why
+    config = RunConfig(
         env=asked.env,
         algo=algo,
         seed=asked.seed,
@@ -101,10 +108,27 @@ def settle(asked: TrainConfig, family: str) -> RunConfig:
         vec_env=asked.vec_env,
         device=asked.device,
         threads=asked.threads,
-        eval_freq=_every(asked.eval_freq, steps, EVALUATIONS) if few else 0,
-        save_freq=_every(asked.save_freq, steps, CHECKPOINTS) if few else 0,
+        eval_freq=_every(asked.eval_freq, steps, EVALUATIONS) if counted else 0,
+        save_freq=_every(asked.save_freq, steps, CHECKPOINTS) if counted else 0,
         **run,
     )
+    return replace(config, hyperparams=_rollout_within(config))
+
+
+def _rollout_within(config: RunConfig) -> dict[str, Any]:
+    """Return the hyperparameters with a rollout of ppo or a2c that is not longer than the run."""
+    values = dict(config.hyperparams)
+    n_steps = values.get("n_steps", ROLLOUT.get(config.algo))
+    longest = max(2, math.ceil(config.n_timesteps / config.n_envs))
+    if config.algo in ROLLOUT and isinstance(n_steps, int) and n_steps > longest:
+        batch = values.get("batch_size", 1)
+        if isinstance(batch, int) and 0 < batch <= longest * config.n_envs:
+            whole = math.lcm(batch, config.n_envs) // config.n_envs
+            longest = math.ceil(longest / whole) * whole  # whole batches, as SB3 asks for
+        elif "batch_size" in values:
+            values["batch_size"] = longest * config.n_envs
+        values["n_steps"] = min(longest, n_steps)
+    return values
 
 
 def _groups(env_id: str, family: str) -> list[tuple[str, dict[str, Any]]]:
@@ -122,7 +146,8 @@ def _entry(place: str, algo: str, values: dict[str, Any]) -> Entry:
 
 
 def _every(freq: int | None, steps: int, times: int) -> int:
-    return max(1, steps // times) if freq is None else freq
+    """Return the frequency asked for, or one that acts so many times, though not all the time."""
+    return max(1, min(max(steps // times, LEAST_EVERY), steps)) if freq is None else freq
 
 
 def _rate(text: str) -> float | str:

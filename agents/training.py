@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
@@ -16,12 +17,14 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
+from agents.attention_picture import AttentionPictureCallback
 from agents.attention_statistics import AttentionStatisticsCallback
 from agents.build import build_model, check, make_vec_env
 from agents.checkpoint import save_checkpoint
 from agents.config import RunConfig, TrainConfig
+from agents.evaluations import EvaluationCallback
 from agents.learning_curve import draw_learning_curve
-from agents.periodic import CheckpointCallback, EvaluationCallback
+from agents.periodic import CheckpointCallback
 from agents.presets import EVALUATIONS, settle
 from agents.progress import ProgressCallback
 from agents.run_folder import RunFolder
@@ -95,8 +98,11 @@ def prepare(config: RunConfig) -> tuple[VecEnv, BaseAlgorithm]:
 
 def run_callbacks(config: RunConfig, folder: RunFolder) -> list[BaseCallback]:
     """Return what a run does besides learning."""
-    every = config.eval_freq or max(1, config.n_timesteps // EVALUATIONS)
-    callbacks: list[BaseCallback] = [AttentionStatisticsCallback(every)]
+    every = config.eval_freq or math.ceil(config.n_timesteps / EVALUATIONS)
+    callbacks: list[BaseCallback] = [
+        AttentionStatisticsCallback(every),
+        AttentionPictureCallback(config, every),
+    ]
     if config.eval_freq:
         callbacks.append(EvaluationCallback(config, folder))
     if config.save_freq:

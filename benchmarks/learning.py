@@ -39,7 +39,8 @@ from agents.statistics import Interval, interval
 from agents.training import torch_settings, train
 from benchmarks.rows import ROWS, Row
 from benchmarks.small_cnn import parameters, train_control
-from envs.make import family_of, make_env
+from envs.families import family_of
+from envs.make import make_env
 
 RESULTS = Path(__file__).with_name("results") / "learning.jsonl"
 
@@ -77,9 +78,9 @@ def main(config: LearningConfig) -> None:
     result = run(config, config.row, row)
     append(Path(config.results), result)
     for name, seen in result["evaluations"].items():
-        print(
-            f"{config.row} seed {config.seed}, {name}: {seen['mean']:.3f}, interval {seen['interval']}"
-        )
+        low, high = seen["interval"]
+        mean = f"{seen['mean']:.3f} ({low:.3f} to {high:.3f})"
+        print(f"{config.row}, seed {config.seed}, {name}: {mean}")
 
 
 def run(config: LearningConfig, name: str, row: Row) -> dict[str, Any]:

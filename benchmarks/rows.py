@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ZOO = "RL Zoo"
-"""Single runs of the RL Baselines3 Zoo, https://github.com/DLR-RM/rl-baselines3-zoo, benchmark.md."""
+"""Single runs, https://github.com/DLR-RM/rl-baselines3-zoo/blob/master/benchmark.md."""
 
 
 @dataclass(frozen=True)

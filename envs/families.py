@@ -71,7 +71,9 @@ class OtherFamily(Family):
             raise MissingExtraError(f"the environment needs a missing package: {error}") from error
 
 
-_HIGHWAY = "highway|intersection|merge|roundabout|parking|racetrack|exit|two-way|u-turn|lane-keeping"
+_HIGHWAY = (
+    "highway|intersection|merge|roundabout|parking|racetrack|exit|two-way|u-turn|lane-keeping"
+)
 
 FAMILIES = (
     Family("minigrid", r"(MiniGrid|BabyAI)-", "minigrid"),
@@ -82,7 +84,7 @@ FAMILIES = (
     Family("box2d", r"(?!)", "gymnasium.envs.box2d"),
     Family("classic", r"(?!)", "gymnasium.envs.classic_control"),
 )
-"""The pattern `(?!)` matches no id: Gymnasium itself registers these, with or without their packages."""
+"""`(?!)` matches no id: Gymnasium itself registers these, with or without their packages."""
 
 
 OTHER = OtherFamily("other", "", "")

@@ -10,10 +10,8 @@ import sys
 def prepare_headless() -> None:
     """Let pygame and MuJoCo draw into memory, where no display is set and nothing else was chosen.
 
-    Sets only variables that are unset, and must run before pygame or MuJoCo open a context. The
-    greeting that pygame prints on stdout is left out, for it would end up among printed results.
+    Sets only variables that are unset, and must run before pygame or MuJoCo open a context.
     """
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     if not sys.platform.startswith("linux"):
         return
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):

@@ -44,10 +44,11 @@ class History(gym.Wrapper):
         F = spaces.flatdim(self._part) if self._part.is_np_flattenable else 0
         if not 1 <= F <= MAX_NUMBERS:
             raise ValueError(
-                f"a history needs observations of 1 to {MAX_NUMBERS} numbers, got {F} from {self._part}; "
-                "for pictures, stack frames instead"
+                f"a history needs observations of 1 to {MAX_NUMBERS} numbers, got {F} from "
+                f"{self._part}; for pictures, stack frames instead"
             )
         flat = spaces.flatten_space(self._part)
+        assert isinstance(flat, spaces.Box)
         low, high = np.zeros((steps, 1 + F), np.float32), np.ones((steps, 1 + F), np.float32)
         low[:, 1:], high[:, 1:] = np.minimum(flat.low, 0), np.maximum(flat.high, 0)
         self.observation_space = TokenBox(
@@ -71,6 +72,7 @@ class History(gym.Wrapper):
 
     def _push(self, obs: Any) -> np.ndarray:
         row = np.ones((1, self._empty.shape[1]), np.float32)
-        row[0, 1:] = spaces.flatten(self._part, obs)
-        self._window = np.concatenate((self._window[1:], row))  # a fresh array: no one's copy changes
+        row[0, 1:] = np.asarray(spaces.flatten(self._part, obs))
+        # A fresh array: a window that someone keeps does not change.
+        self._window = np.concatenate((self._window[1:], row))
         return self._window

@@ -1,4 +1,4 @@
-"""Strict readers of single values in files that may come from strangers: the value, or a ValueError."""
+"""Strict readers of values in files that may come from strangers: the value, or a ValueError."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def make_env(
         training: use the signals that the family trains on, where they differ from those it is
             judged by (Atari: clipped rewards, an episode per life).
         history: observe a window of this many steps as tokens; 0 observes the present alone.
-        max_episode_steps: truncate episodes after this many steps, in place of the registered limit.
+        max_episode_steps: truncate episodes after this many steps, whatever the registered limit.
         env_kwargs: further arguments for the environment.
 
     Raises:
@@ -55,10 +55,12 @@ def make_env(
     family = _find(env_id)
     adapter = family.adapter()
     arguments = {**adapter.make_kwargs(env_kwargs or {}), **(env_kwargs or {})}
+    if render_mode is not None:
+        arguments["render_mode"] = render_mode
     if max_episode_steps is not None:
         arguments["max_episode_steps"] = -1  # none inside: steps are counted as the agent sees them
     with family.importing():
-        env = _make(env_id.rpartition(":")[2], render_mode, arguments)
+        env = _make(env_id.rpartition(":")[2], arguments)
         env = adapter.adapt(env, training)
     if max_episode_steps is not None:
         env = TimeLimit(env, max_episode_steps)
@@ -86,7 +88,9 @@ def _find(env_id: str) -> Family:
         try:
             importlib.import_module(module)
         except ModuleNotFoundError as error:
-            raise ValueError(f"{env_id!r} names a module that cannot be imported: {error}") from error
+            raise ValueError(
+                f"{env_id!r} names a module that cannot be imported: {error}"
+            ) from error
     family = find_family(name)
     family.adapter()
     if name not in gym.registry:
@@ -109,9 +113,9 @@ def _did_you_mean(name: str) -> str:
     return f"; did you mean {' or '.join(names)}?"
 
 
-def _make(name: str, render_mode: str | None, arguments: dict[str, Any]) -> gym.Env:
+def _make(name: str, arguments: dict[str, Any]) -> gym.Env:
     try:
-        return gym.make(name, render_mode=render_mode, disable_env_checker=True, **arguments)
+        return gym.make(name, disable_env_checker=True, **arguments)
     except gym.error.DependencyNotInstalled:
         raise
     except (gym.error.Error, TypeError) as error:

@@ -46,7 +46,7 @@ def places_of(env: gym.Env, layout: TokenLayout, frame_shape: tuple[int, ...]) -
 def places_by_group(
     layout: TokenLayout, place: Callable[[TokenGroup], TokenPlaces | None]
 ) -> TokenPlaces:
-    """Put together the places of each token group; a group for which `place` gives None has none."""
+    """Join the places of all token groups; a group for which `place` gives None has none."""
     parts = [place(group) or TokenPlaces.unknown(len(group)) for group in layout.groups]
     boxes, ids = zip(*parts, strict=True)
     return TokenPlaces(np.concatenate(boxes), np.concatenate(ids))

@@ -49,7 +49,11 @@ def space_to_json(space: spaces.Space) -> dict[str, Any]:
     if isinstance(space, spaces.Discrete):
         return {"kind": "discrete", "n": int(space.n), "start": int(space.start)}
     if isinstance(space, spaces.MultiDiscrete):
-        return {"kind": "multi_discrete", "nvec": space.nvec.tolist(), "start": space.start.tolist()}
+        return {
+            "kind": "multi_discrete",
+            "nvec": space.nvec.tolist(),
+            "start": space.start.tolist(),
+        }
     if isinstance(space, spaces.MultiBinary):
         return {"kind": "multi_binary", "shape": list(space.shape)}
     if isinstance(space, spaces.Dict):
@@ -67,7 +71,9 @@ def space_from_json(data: Any) -> spaces.Space:
     """
     kind = data.get("kind") if isinstance(data, dict) else data
     if not isinstance(kind, str) or kind not in _READERS:
-        raise ValueError(f"unknown kind of space {read.short(kind)}; known are {', '.join(_READERS)}")
+        raise ValueError(
+            f"unknown kind of space {read.short(kind)}; known are {', '.join(_READERS)}"
+        )
     with read.saying(kind):
         return _READERS[kind]({name: value for name, value in data.items() if name != "kind"})
 
@@ -75,14 +81,16 @@ def space_from_json(data: Any) -> spaces.Space:
 def _box(data: dict[str, Any]) -> spaces.Box:
     read.exactly(data, ("shape", "dtype", "low", "high"), optional=("tokens",))
     if data["dtype"] not in DTYPES:
-        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {read.short(data['dtype'])}")
+        raise ValueError(
+            f"dtype must be one of {', '.join(DTYPES)}, got {read.short(data['dtype'])}"
+        )
     shape, dtype = _shape(data["shape"]), np.dtype(data["dtype"])
     low, high = (_bound(data[end], shape, dtype) for end in ("low", "high"))
     if (low > high).any():
         raise ValueError("low must not be above high")
     if "tokens" not in data:
         return spaces.Box(low, high, shape, dtype.type)
-    return TokenBox(low, high, shape, dtype.type, tokens=spec_from_json(data["tokens"], shape))
+    return TokenBox(low, high, shape, dtype.type, tokens=spec_from_json(data["tokens"]))
 
 
 def _discrete(data: dict[str, Any]) -> spaces.Discrete:

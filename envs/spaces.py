@@ -7,6 +7,7 @@ Stable-Baselines3 unchanged.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,6 +27,9 @@ class Features:
 
     names: tuple[str, ...]
 
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return len(self.names) == math.prod(shape)
+
     def group(self, key: str) -> TokenGroup:
         return TokenGroup("features", self.names, key)
 
@@ -36,6 +40,9 @@ class Categories:
 
     sizes: tuple[int, ...]
     names: tuple[str, ...]
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return len(self.names) == len(self.sizes) == math.prod(shape)
 
     def group(self, key: str) -> TokenGroup:
         return TokenGroup("features", self.names, key)
@@ -54,6 +61,11 @@ class Entities:
     """Row of the agent itself, or None."""
     label: str = "entity"
 
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        rows, columns = self.count, len(self.features)
+        known = (self.presence or 0) < columns and (self.ego or 0) < rows
+        return known and shape == (rows, columns)
+
     def group(self, key: str) -> TokenGroup:
         names = (
             f"ego {self.label}" if i == self.ego else f"{self.label} {i}" for i in range(self.count)
@@ -71,6 +83,11 @@ class Cells:
     """Number of categories of each of the C channels; empty when the channels are plain numbers."""
     channels: int = 0
     """C, for planes of plain numbers; 0 with `categories`."""
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        if self.categories:
+            return shape == (self.rows * self.cols, len(self.categories))
+        return shape == (self.rows, self.cols, self.channels)
 
     def group(self, key: str) -> TokenGroup:
         cells = [(row, col) for row in range(self.rows) for col in range(self.cols)]
@@ -94,6 +111,9 @@ class Patches:
     convs: tuple[Conv, ...]
     channels_first: bool = True
 
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return math.prod(shape) == self.height * self.width * self.channels
+
     def group(self, key: str) -> TokenGroup:
         grid, boxes = receptive_boxes(self.height, self.width, self.convs)
         names = tuple(f"patch {row},{col}" for row in range(grid[0]) for col in range(grid[1]))
@@ -107,6 +127,9 @@ class History:
     steps: int
     features: int
     """F, without the presence column, which is column 0."""
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return shape == (self.steps, 1 + self.features)
 
     def group(self, key: str) -> TokenGroup:
         offsets = tuple(range(1 - self.steps, 1))
@@ -137,6 +160,8 @@ class TokenBox(spaces.Box):
         tokens: TokenSpec,
     ):
         super().__init__(low, high, shape, dtype)
+        if not tokens.fits(self.shape):
+            raise ValueError(f"tokens must fit the shape, got {tokens} and {self.shape}")
         self.tokens = tokens
 
 

@@ -77,7 +77,7 @@ class PlainObservation(gym.ObservationWrapper):
         if self._is_dict:
             members = [(part.key, part.space) for part in self._parts]
             if len(dict(members)) != len(members):
-                raise ValueError(f"observation keys clash when flattened: {[key for key, _ in members]}")
+                raise ValueError(f"flattened observation keys clash: {[key for key, _ in members]}")
             self.observation_space = spaces.Dict(members)
         else:
             self.observation_space = self._parts[0].space
@@ -93,13 +93,13 @@ class PlainAction(gym.ActionWrapper):
 
     def __init__(self, env: gym.Env):
         super().__init__(env)
-        self._inner = env.action_space
-        self.action_space, _ = _plain(self._inner)
+        space = env.action_space
+        assert isinstance(space, (spaces.Discrete, spaces.MultiDiscrete))
+        self._shape, self._start = space.shape or (), space.start
+        self.action_space, _ = _plain(space)
 
     def action(self, action: Any) -> Any:
-        if isinstance(self._inner, spaces.MultiDiscrete):
-            return np.reshape(action, self._inner.shape) + self._inner.start
-        return action + self._inner.start
+        return np.reshape(action, self._shape) + self._start
 
 
 def plain_observations(env: gym.Env) -> gym.Env:
@@ -123,7 +123,8 @@ def plain_actions(env: gym.Env) -> gym.Env:
     if isinstance(space, (spaces.Box, spaces.MultiBinary)):
         return env
     raise ValueError(
-        f"actions of {space} are not supported; supported are Box, Discrete, MultiDiscrete and MultiBinary"
+        f"actions of {space} are not supported; supported are Box, Discrete, MultiDiscrete "
+        "and MultiBinary"
     )
 
 

@@ -1,4 +1,4 @@
-"""Tokens that have no place on the frame: named bars, the observation's own grid, a strip of time."""
+"""Tokens without a place on the frame: named bars, the observation's own grid, a strip of time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TokenBars:
             rows = np.argsort(-own, kind="stable")[:MOST_ROWS]
         y += HEADING + self.ROW // 2
         for i in rows:
-            self._row(pen, x, y, width, i, step, float(own[i]), float(own[i]) / top)
+            self._row(pen, x, y, width, int(i), step, float(own[i]), float(own[i]) / top)
             y += self.ROW
         if len(own) > MOST_ROWS:
             rest = float(own.sum() - own[rows].sum())
@@ -50,17 +50,13 @@ class TokenBars:
     ) -> None:
         absent = not step.present[self.part.where][i]
         colour = palette.FAINT if absent else palette.TEXT
-        pen.text(x, y, self._name(i), 13, colour, width=width * 0.38)
+        pen.text(x, y, self.part.name(i), 13, colour, width=width * 0.38)
         if absent:
             pen.text(x + width, y, "absent", 12, palette.FAINT, anchor="rm")
             return
         pen.text(x + width * 0.58, y, self._observed(i, step), 12, palette.DIM, anchor="rm")
-        pen.bar(x + width * 0.62, y, width * 0.22, share, palette.heat_colour(0.35 + 0.65 * share))
+        pen.bar(x + width * 0.62, y, width * 0.22, share, palette.bar_colour(share))
         pen.text(x + width, y, f"{weight:.3f}", 12, colour, anchor="rm")
-
-    def _name(self, i: int) -> str:
-        group = self.part.group
-        return group.key if len(group) == 1 and group.key else group.names[i]
 
     def _observed(self, i: int, step: Step) -> str:
         values = np.ravel(step.observation[self.part.group.key])
@@ -91,7 +87,7 @@ class TokenGrid:
         image = enlarge(picture, self.factor)
         boxes = self.part.own_boxes(step.count)[self.part.where] * np.float32(self.factor)
         heat = heat_of(own, boxes, (image.height, image.width))
-        pen.image.paste(Image.fromarray(draw_heat(np.asarray(image), heat)), (x, y + HEADING))
+        pen.image.paste(draw_heat(image, heat), (x, y + HEADING))
 
 
 class TimeStrip:
@@ -139,4 +135,4 @@ class TimeStrip:
     def _bar(self, pen: Pen, left: int, y: int, share: float) -> None:
         right, foot = left + self.thumb, y + self.BAR
         pen.box(left, y, right, foot, palette.PANEL)
-        pen.box(left, foot - self.BAR * share, right, foot, palette.heat_colour(0.35 + 0.65 * share))
+        pen.box(left, foot - self.BAR * share, right, foot, palette.bar_colour(share))

@@ -126,8 +126,9 @@ class Chunk:
         a, header = self.arrays, self.header
         said = a["distribution"][t]  # (1 or 3, A)
         value = float(a["value"][t])
+        keys = enumerate(header.observation_keys)
         return Step(
-            observation={k: a[f"observation_{i}"][t] for i, k in enumerate(header.observation_keys)},
+            observation={key: a[f"observation_{i}"][t] for i, key in keys},
             action=a["action"][t],
             maps={spec.name: self._map(i, t) for i, spec in enumerate(header.maps)},
             frame=self.frame(t),

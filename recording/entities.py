@@ -33,7 +33,8 @@ def draw_entities(
     for i in placed:
         glass.outline(boxes[i], float(shares[i]), palette.TEXT if i == ego else None)
     image = glass.over(image)
-    _name_entities(image, [i for i in reversed(placed) if shares[i] >= LABELLED], weights, boxes, names)
+    named = [i for i in reversed(placed) if shares[i] >= LABELLED]
+    _name_entities(image, named, weights, boxes, names)
     return image
 
 
@@ -47,7 +48,6 @@ class _Glass:
     FINER = 3
 
     def __init__(self, size: tuple[int, int]):
-        self.size = size
         self._image = Image.new("RGBA", (size[0] * self.FINER, size[1] * self.FINER))
         self._draw = ImageDraw.Draw(self._image)
 
@@ -57,16 +57,17 @@ class _Glass:
 
     def outline(self, box: np.ndarray, share: float, colour: palette.Colour | None) -> None:
         width = 2 + 2 * share
-        x0, y0, x1, y1 = ((box + (-width, -width, width, width)) * self.FINER).tolist()
+        wider = box + np.array((-width, -width, width, width))
+        x0, y0, x1, y1 = (wider * self.FINER).tolist()
         ink = (*colour, 255) if colour else self._ink(max(share, 0.25))
         self._draw.rectangle((x0, y0, x1, y1), outline=ink, width=round(width * self.FINER))
 
     def over(self, image: Image.Image) -> Image.Image:
-        layer = self._image.resize(self.size, Image.Resampling.BOX)
+        layer = self._image.reduce(self.FINER)
         return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
 
     def _ink(self, share: float) -> tuple[int, int, int, int]:
-        return (*palette.heat_colour(0.35 + 0.65 * share), round(60 + 195 * share))
+        return (*palette.bar_colour(share), round(60 + 195 * share))
 
 
 def _name_entities(

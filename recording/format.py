@@ -1,12 +1,12 @@
 """What a recording is: its header, its steps, and the files that hold them.
 
     FOLDER/recording.json                  the header: what was recorded, and what the numbers mean
-    FOLDER/episode_0000/episode.json       seed; at the end: steps, return, sha256 per chunk, complete
+    FOLDER/episode_0000/episode.json       seed; at the end steps, return, sha256 per chunk
     FOLDER/episode_0000/chunk_00000.npz    64 steps
     FOLDER/episode_0000/final.npz          the observation and frame that the last action led to
 
-Everything is JSON or a numpy array without pickles. `recording.writer` writes it, `recording.reader`
-reads it; neither needs torch, nor the model that was recorded.
+Everything is JSON or a numpy array without pickles. `recording.writer` writes it and
+`recording.reader` reads it; neither needs torch, nor the model that was recorded.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Header:
     deviation below and above it, in the environment's own units."""
     action_names: tuple[str, ...] | None = None
     action_bounds: tuple[tuple[float, float], ...] | None = None
-    """Lowest and highest value of each dimension of a continuous action; None where one has none."""
+    """Lowest and highest value of each dimension of a continuous action; None if one has none."""
     picture: Literal["frame", "observation"] = "frame"
     """Whether a rendered frame was stored with each step, or the observation is all there is."""
     fps: float = 30.0
@@ -121,7 +121,7 @@ class Header:
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise ValueError("it is not the header of a recording")
         if data.get("schema") != SCHEMA:
-            raise ValueError(f"it has schema {data.get('schema')!r}, and this version reads {SCHEMA}")
+            raise ValueError(f"it has schema {data.get('schema')!r}, this version reads {SCHEMA}")
         own = {key: value for key, value in data.items() if key not in ("format", "schema")}
         try:
             layout = TokenLayout.from_json(own.pop("layout"))

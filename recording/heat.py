@@ -3,7 +3,7 @@
 Heat at a pixel is the sum over tokens of `weight * [pixel in box] / area of box`, so that the heat
 of a token adds up to its weight wherever fields overlap. For display it is divided by its largest
 value on the picture, coloured by `palette.heat_table`, and mixed in with opacity
-`MOST_OPAQUE * sqrt(share)`: what nobody attends to keeps its own colours.
+`MOST_OPAQUE * share ** 0.75`: what nobody attends to keeps its own colours.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from recording import palette
 
-MOST_OPAQUE = 0.72
+MOST_OPAQUE = 0.68
 
 
 class Heat(NamedTuple):
@@ -27,7 +28,7 @@ class Heat(NamedTuple):
 
     @property
     def peak(self) -> float:
-        """The largest density over that of the same weight spread evenly over the covered pixels."""
+        """The largest density over that of the same weight spread evenly over the boxes."""
         total = float(self.density.sum())
         return float(self.density.max()) * self.covered / total if total > 0 else 0.0
 
@@ -54,16 +55,15 @@ def heat_of(weights: np.ndarray, boxes: np.ndarray, size: tuple[int, int]) -> He
     return Heat(density, int(covered.sum()))
 
 
-def draw_heat(picture: np.ndarray, heat: Heat) -> np.ndarray:
+def draw_heat(image: Image.Image, heat: Heat) -> Image.Image:
     """Return an RGB picture with heat mixed in; pixels without heat are unchanged."""
     top = float(heat.density.max(initial=0.0))
     if top <= 0:
-        return picture
-    share = heat.density / top
-    colour = palette.heat_table()[np.rint(share * 255).astype(np.uint8)]
-    opacity = (MOST_OPAQUE * np.sqrt(share))[..., None]
-    mixed = picture + (colour.astype(np.float32) - picture) * opacity
-    return np.rint(mixed).astype(np.uint8)
+        return image
+    levels = Image.fromarray(np.rint(heat.density * (255 / top)).astype(np.uint8))
+    opacity = levels.point([round(255 * MOST_OPAQUE * (i / 255) ** 0.75) for i in range(256)])
+    levels.putpalette(palette.heat_table().tobytes())
+    return Image.composite(levels.convert("RGB"), image, opacity)
 
 
 def _pixels(low: float, high: float, size: int) -> slice:

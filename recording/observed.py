@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -22,8 +23,12 @@ class Part(NamedTuple):
     def title(self) -> str:
         return self.group.key or self.group.kind
 
+    def name(self, i: int) -> str:
+        """Return the name of token i of the group; the only token of a key goes by that."""
+        return self.group.key if len(self.group) == 1 and self.group.key else self.group.names[i]
+
     def own_boxes(self, count: int) -> np.ndarray:
-        """Return boxes (N, 4) in pixels of the group's own picture; NaN for other groups' tokens."""
+        """Return boxes (N, 4) in pixels of the group's own picture; NaN for all other tokens."""
         boxes = np.full((count, 4), np.nan, np.float32)
         if self.group.boxes is not None:
             boxes[self.where] = np.array(self.group.boxes, np.float32)
@@ -68,12 +73,14 @@ def observation_picture(group: TokenGroup, observation: np.ndarray) -> np.ndarra
 
 
 def enlarge(picture: np.ndarray, factor: float) -> Image.Image:
-    """Return a picture scaled without smoothing when it grows, with smoothing when it shrinks."""
+    """Return a picture scaled, with its pixels kept sharp where it grows."""
     image = Image.fromarray(picture)
-    if factor == 1:
-        return image
     size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
-    return image.resize(size, Image.Resampling.NEAREST if factor > 1 else Image.Resampling.LANCZOS)
+    whole = max(1, math.ceil(factor))
+    if whole > 1:
+        sharp = (image.width * whole, image.height * whole)
+        image = image.resize(sharp, Image.Resampling.NEAREST)
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
 
 
 def _categories(codes: np.ndarray) -> np.ndarray:

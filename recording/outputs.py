@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from gymnasium import spaces
-from torch import Tensor, nn
+from torch import Tensor
 
 from recording.format import ActionKind, Distribution
 
@@ -187,7 +187,7 @@ def action_sizes(space: spaces.Space) -> tuple[int, ...]:
     return (1,) * spaces.flatdim(space)
 
 
-def _deviation(module: nn.Module | Any, log_std: Tensor, latent: Tensor) -> Tensor:
+def _deviation(module: Any, log_std: Tensor, latent: Tensor) -> Tensor:
     """Return the standard deviation of each dimension, (1, A)."""
     if module.use_sde:
         return (latent**2 @ module.action_dist.get_std(log_std) ** 2).sqrt()

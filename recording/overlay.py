@@ -15,6 +15,7 @@ What is drawn comes from the stored weights alone; the display transform is the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -22,15 +23,18 @@ from PIL import Image
 from recording import palette
 from recording.beside import TimeStrip, TokenBars, TokenGrid
 from recording.format import Header, Step
-from recording.observed import parts_of
-from recording.palette import Pen
+from recording.observed import Part, parts_of
+from recording.palette import HEADING, Pen, heading
 from recording.panel import ActionBars, AttentionWords, Numbers
-from recording.stage import LEGEND, Stage
+from recording.stage import Stage
 from recording.view import choose_view
 
-MARGIN, GAP, TITLE = 22, 24, 56
+MARGIN, GAP, SPACE, TITLE = 22, 24, 14, 56
+"""Pixels round the picture, between columns, between the parts of a column, and for the title."""
 SIDE = 300
 """Width of the columns beside the picture, in pixels."""
+STACKED = 560
+"""Tokens and action share a column while both together are no higher than this or the picture."""
 
 
 class Scene:
@@ -38,7 +42,7 @@ class Scene:
 
     Args:
         header: of the recording.
-        first: a step of the episode: it shows which tokens stand on the frame, and how large that is.
+        first: a step of the episode; it tells which tokens stand on the frame, and its size.
         layer, head: which map to show, see `choose_view`.
 
     Raises:
@@ -48,7 +52,7 @@ class Scene:
     def __init__(
         self, header: Header, first: Step, layer: int | None = None, head: int | None = None
     ):
-        self.header, self.view = header, choose_view(header, layer, head)
+        self.header, self.view = header, choose_view(header.maps, layer, head)
         parts = parts_of(header.layout)
         self._stage = Stage.plan(parts, first)
         self._beside: list[TokenBars | TokenGrid] = []
@@ -80,37 +84,44 @@ class Scene:
         image = Image.new("RGB", self.size, palette.BACKGROUND)
         pen, weights = Pen(image), self.view.weights(step)
         self._draw_title(pen, step, t)
-        x = MARGIN
         if self._stage is not None:
-            self._stage.draw(pen, x, TITLE, step, weights)
+            self._stage.draw(pen, MARGIN, TITLE, step, weights)
             if self._strip is not None:
-                top = TITLE + self._stage.height + LEGEND
-                self._strip.draw(pen, x, top, step, weights, past)
-            x += self._stage.width + GAP
-        if self._middle_height:
-            y = TITLE
-            for part in self._beside:
-                part.draw(pen, x, y, SIDE, step, weights)
-                y += part.height + GAP // 2
-            x += SIDE + GAP
-        y = TITLE
+                top = TITLE + self._stage.height + self._stage.legend
+                self._strip.draw(pen, MARGIN, top, step, weights, past)
+        x, y = self._tokens_at, TITLE
+        for part in self._beside:
+            part.draw(pen, x, y, SIDE, step, weights)
+            y += part.height + SPACE
+        x, y = self._action_at
         self._action.draw(pen, x, y, SIDE, step)
-        y += self._action.height + GAP // 2
+        y += self._action.height + SPACE
         self._numbers.draw(pen, x, y, SIDE, step, reward_so_far)
         self._words.draw(pen, x, y + self._numbers.height, SIDE, step, weights)
         return image
 
-    def picture(self, step: Step) -> Image.Image:
-        """Draw the picture of a step with its attention, and nothing beside it."""
-        weights = self.view.weights(step)
+    def ending(self, frame: np.ndarray, last: Step, t: int, reward_so_far: float) -> Image.Image:
+        """Draw what the last step led to: the frame after it, with nothing attended to."""
+        image = Image.new("RGB", self.size, palette.BACKGROUND)
+        pen = Pen(image)
+        self._draw_title(pen, last, t)
         if self._stage is not None:
-            return self._stage.picture(step, weights)
-        image = Image.new("RGB", (SIDE + 2 * GAP, self._middle_height + GAP), palette.PANEL)
-        y = GAP // 2
-        for part in self._beside:
-            part.draw(Pen(image), GAP, y, SIDE, step, weights)
-            y += part.height + GAP // 2
+            image.paste(self._stage.bare(frame), (MARGIN, TITLE))
+        x, y = self._action_at
+        heading(pen, x, y, SIDE, "after the last step", "")
+        self._numbers.draw(pen, x, y + HEADING, SIDE, replace(last, value=None), reward_so_far)
         return image
+
+    @property
+    def stage(self) -> Stage | None:
+        """The picture with its attention alone; None where there is no picture."""
+        return self._stage
+
+    @property
+    def parts_beside(self) -> list[Part]:
+        """The tokens that are drawn beside the picture, grids left out."""
+        bars = [beside.part for beside in self._beside if isinstance(beside, TokenBars)]
+        return bars if self._strip is None else [*bars, self._strip.part]
 
     @property
     def strip_length(self) -> int:
@@ -118,28 +129,30 @@ class Scene:
         return self._strip.reach if self._strip is not None else 0
 
     def _measure(self) -> None:
-        beside = [part.height + GAP // 2 for part in self._beside]
-        self._middle_height = sum(beside)
-        right = self._action.height + GAP // 2 + self._numbers.height + self._words.height
-        left, width = 0, MARGIN
+        """Place the columns: the tokens stand over the action when both fit beside the picture."""
+        tokens = sum(part.height + SPACE for part in self._beside)
+        right = self._action.height + SPACE + self._numbers.height + self._words.height
+        left, x = 0, MARGIN
         if self._stage is not None:
-            left = self._stage.height + LEGEND + (self._strip.height if self._strip else 0)
-            width += self._stage.width + GAP
-        if self._middle_height:
-            width += SIDE + GAP
-        width += SIDE + MARGIN
-        height = TITLE + max(left, self._middle_height, right) + MARGIN // 2
+            left = self._stage.height + self._stage.legend
+            left += self._strip.height if self._strip is not None else 0
+            x += self._stage.width + GAP
+        self._tokens_at, self._action_at = x, (x, TITLE + tokens)
+        stacked = tokens + right <= max(left, STACKED)
+        if tokens and not stacked:
+            x += SIDE + GAP
+            self._action_at = (x, TITLE)
+        width = x + SIDE + MARGIN
+        tallest = max(left, tokens + right) if stacked else max(left, tokens, right)
+        height = TITLE + tallest + MARGIN // 2
         self.size = (width + width % 2, height + height % 2)  # H.264 wants even sizes
 
     def _draw_title(self, pen: Pen, step: Step, t: int) -> None:
         ended = "terminated" if step.terminated else "truncated" if step.truncated else ""
-        right = f"step {t}" + (f", {ended}" if ended else "")
-        room = self.size[0] - 2 * MARGIN - pen.text(
-            self.size[0] - MARGIN, 27, right, 16, palette.TEXT, anchor="rm"
-        )
+        right, edge = f"step {t}" + (f", {ended}" if ended else ""), self.size[0] - MARGIN
+        room = edge - MARGIN - pen.text(edge, 27, right, 16, anchor="rm") - 2 * GAP
         used = pen.text(MARGIN, 27, self.header.env_id, 20, width=room * 0.7)
-        rest = room - used - 2 * GAP
-        pen.text(MARGIN + used + 12, 29, self.header.algo.upper(), 14, palette.DIM, width=rest)
+        pen.text(MARGIN + used + 12, 29, self.header.algo.upper(), 14, palette.DIM, room - used)
 
 
 def compose(

@@ -50,8 +50,13 @@ def heat_table() -> np.ndarray:
 
 def heat_colour(share: float) -> Colour:
     """Return the colour of a weight as a share (0 to 1) of the largest."""
-    red, green, blue = heat_table()[int(round(255 * min(max(share, 0.0), 1.0)))].tolist()
+    red, green, blue = heat_table()[round(255 * min(max(share, 0.0), 1.0))].tolist()
     return red, green, blue
+
+
+def bar_colour(share: float) -> Colour:
+    """Return the colour of a bar or line: as `heat_colour`, but never too dark to see."""
+    return heat_colour(0.35 + 0.65 * share)
 
 
 @lru_cache(maxsize=16)
@@ -70,13 +75,16 @@ def plain(text: str) -> str:
 
 
 def fit(text: str, width: float, size: int) -> str:
-    """Return text cut to `width` pixels, ending in an ellipsis where something is cut."""
-    text = plain(text[:200]).replace("...", "…")
+    """Return text of at most `width` pixels; an ellipsis stands where its middle was cut out."""
+    text = plain(text[:200])
     if font(size).getlength(text) <= width:
         return text
-    while text and font(size).getlength(f"{text}…") > width:
-        text = text[:-1]
-    return f"{text.rstrip()}…"
+    for kept in range(len(text) - 1, 0, -1):
+        start = (2 * kept + 2) // 3
+        cut = f"{text[:start].rstrip()}…{text[len(text) - kept + start :].lstrip()}"
+        if font(size).getlength(cut) <= width:
+            return cut
+    return "…"
 
 
 class Pen:
@@ -87,8 +95,14 @@ class Pen:
         self._draw = ImageDraw.Draw(image)
 
     def text(
-        self, x: float, y: float, text: str, size: int = 14, colour: Colour = TEXT,
-        width: float = 1e9, anchor: str = "lm",
+        self,
+        x: float,
+        y: float,
+        text: str,
+        size: int = 14,
+        colour: Colour = TEXT,
+        width: float = 1e9,
+        anchor: str = "lm",
     ) -> float:
         """Draw one line of text and return its width.
 
@@ -101,15 +115,22 @@ class Pen:
         return font(size).getlength(text)
 
     def box(
-        self, x0: float, y0: float, x1: float, y1: float, fill: Colour | None = None,
-        outline: Colour | None = None, radius: int = 0,
+        self,
+        x0: float,
+        y0: float,
+        x1: float,
+        y1: float,
+        fill: Colour | None = None,
+        outline: Colour | None = None,
+        radius: int = 0,
     ) -> None:
         """Draw a box; nothing where it is thinner than half a pixel."""
         if x1 - x0 < 0.5 or y1 - y0 < 0.5:
             return
-        corners = (round(x0), round(y0), max(round(x1) - 1, round(x0)), max(round(y1) - 1, round(y0)))
-        radius = min(radius, (corners[2] - corners[0]) // 2, (corners[3] - corners[1]) // 2)
-        self._draw.rounded_rectangle(corners, radius, fill, outline)
+        left, top = round(x0), round(y0)
+        right, foot = max(round(x1) - 1, left), max(round(y1) - 1, top)
+        radius = min(radius, (right - left) // 2, (foot - top) // 2)
+        self._draw.rounded_rectangle((left, top, right, foot), radius, fill, outline)
 
     def bar(
         self, x: float, y: float, width: float, share: float, colour: Colour, height: int = 8
@@ -123,9 +144,9 @@ class Pen:
 
 def heading(pen: Pen, x: int, y: int, width: int, name: str, right: str) -> None:
     """Draw the heading of a part: its name, what its numbers are, and a thin rule."""
-    used = pen.text(x, y + 8, name.upper(), 12, palette.DIM, width=width * 0.6)
-    pen.text(x + width, y + 8, right, 12, palette.FAINT, width=width - used - 12, anchor="rm")
-    pen.box(x, y + 19, x + width, y + 20, palette.TRACK)
+    used = pen.text(x, y + 8, name.upper(), 12, DIM, width=width * 0.6)
+    pen.text(x + width, y + 8, right, 12, FAINT, width=width - used - 12, anchor="rm")
+    pen.box(x, y + 19, x + width, y + 20, TRACK)
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -20,20 +20,25 @@ MOST_ROWS = 24
 class ActionBars:
     """The action taken, and how the policy saw all actions."""
 
-    WORDS = {"probabilities": "probability", "q_values": "Q value", "gaussian": "mean ± std"}
+    WORDS = {
+        "probabilities": "probability",
+        "q_values": "Q value, from least to most",
+        "gaussian": "mean ± std",
+    }
 
     def __init__(self, header: Header):
         self.header = header
         self.names = action_names(header)
         self.row = 24 if len(self.names) <= 9 else 19
-        self.rows = min(len(self.names), MOST_ROWS)
-        self.height = HEADING + 32 + self.row * self.rows
+        self.title = 0 if header.action_kind == "continuous" else 32
+        self.height = HEADING + self.title + self.row * min(len(self.names), MOST_ROWS)
 
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step) -> None:
         heading(pen, x, y, width, "action", self.WORDS[self.header.distribution])
-        taken = action_text(self.header, step.action)
-        pen.text(x, y + HEADING + 12, taken, 20, palette.CHOSEN, width=width)
-        y += HEADING + 32 + self.row // 2
+        if self.title:
+            taken = action_text(self.header, step.action)
+            pen.text(x, y + HEADING + 12, taken, 20, palette.CHOSEN, width=width)
+        y += HEADING + self.title + self.row // 2
         chosen = chosen_choices(self.header, step.action)
         shown = self._shown(step, chosen)
         draw = self._dimension if self.header.action_kind == "continuous" else self._choice
@@ -42,14 +47,12 @@ class ActionBars:
             y += self.row
 
     def _shown(self, step: Step, chosen: set[int]) -> list[int]:
-        """Return the choices to draw, in order: all, or the chosen and the likeliest."""
-        everything = list(range(len(self.names)))
-        if len(everything) <= MOST_ROWS:
-            return everything
-        score = np.zeros(len(everything)) if step.distribution is None else step.distribution[-1:]
-        score = np.ravel(score if np.ndim(step.distribution) != 1 else step.distribution)
-        likely = sorted(everything, key=lambda i: (i not in chosen, -abs(float(score[i]))))
-        return sorted(likely[:MOST_ROWS])
+        """Return the rows to draw, in order: all that fit, the chosen and the likeliest first."""
+        rows = list(range(len(self.names)))
+        said = step.distribution
+        if len(rows) > MOST_ROWS and said is not None and said.ndim == 1:
+            rows.sort(key=lambda i: (i not in chosen, -float(said[i])))
+        return sorted(rows[:MOST_ROWS])
 
     def _choice(
         self, pen: Pen, x: int, y: int, width: int, i: int, step: Step, chosen: bool
@@ -69,7 +72,7 @@ class ActionBars:
     def _dimension(
         self, pen: Pen, x: int, y: int, width: int, i: int, step: Step, chosen: bool
     ) -> None:
-        """Draw one dimension of a continuous action: mean and deviation as a band, taken as a dot."""
+        """Draw a dimension of a continuous action: mean and deviation as a band, taken as a dot."""
         action = float(np.ravel(step.action)[i])
         pen.text(x, y, self.names[i], 13, palette.TEXT, width * 0.3)
         pen.text(x + width, y, number(action), 12, palette.TEXT, anchor="rm")
@@ -102,13 +105,11 @@ class Numbers:
 
     height = 62
 
-    def draw(
-        self, pen: Pen, x: int, y: int, width: int, step: Step, reward_so_far: float
-    ) -> None:
+    def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, reward_so_far: float) -> None:
         value = "" if step.value is None else number(step.value)
         sign = palette.GOOD if step.reward > 0 else palette.BAD if step.reward < 0 else palette.TEXT
         parts = [
-            ("value", value or "not known", palette.TEXT if value else palette.FAINT),
+            ("value", value or "none", palette.TEXT if value else palette.FAINT),
             ("reward", number(step.reward), sign),
             ("return so far", number(reward_so_far), palette.TEXT),
         ]
@@ -135,7 +136,8 @@ class AttentionWords:
         nats = entropy(weights)
         pen.text(x, y + HEADING + 10, first, 14, width=width)
         pen.text(x, y + HEADING + 31, second, 13, palette.DIM, width=width)
-        spread = f"spread over {number(np.exp(nats), 2)} of {step.present.sum()} tokens (entropy {nats:.2f})"
+        count = f"{number(float(np.exp(nats)), 2)} of {step.present.sum()} tokens"
+        spread = f"spread over {count} (entropy {nats:.2f})"
         pen.text(x, y + HEADING + 52, spread, 13, palette.DIM, width=width)
 
 

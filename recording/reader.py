@@ -46,7 +46,7 @@ class Final(NamedTuple):
 
 
 class Episode(Sequence[Step]):
-    """The steps of one episode, loaded as they are asked for: `episode[t]`, `for step in episode`."""
+    """The steps of one episode, loaded as asked for: `episode[t]`, `for step in episode`."""
 
     def __init__(self, folder: Path, header: Header):
         self.folder, self.header = folder, header

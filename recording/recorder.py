@@ -7,7 +7,7 @@ action, no reward, no weight and no random stream.
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
+from dataclasses import replace
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -30,26 +30,38 @@ from recording.writer import RecordingWriter
 PACKAGES = ("gymnasium", "stable-baselines3", "torch", "numpy")
 
 
+class Seen(NamedTuple):
+    """A moment before an action: what there is to see."""
+
+    observation: Any
+    """As the environment gave it, copied."""
+    frame: np.ndarray | None
+    """(height, width, 3) uint8; None where nothing is rendered."""
+    places: TokenPlaces
+
+
 class RecordAttention(gym.Wrapper):
     """Record the episodes of an environment, and what the policy that plays it attends to.
 
-    >>> env = RecordAttention(gym.make("CartPole-v1", render_mode="rgb_array"), model, "seen")
-    ... # doctest: +SKIP
-    >>> obs, info = env.reset(seed=1)  # doctest: +SKIP
-    >>> action, _ = model.predict(obs)  # doctest: +SKIP
-    >>> obs, reward, terminated, truncated, info = env.step(action)  # doctest: +SKIP
-    >>> env.close()  # doctest: +SKIP
+        env = RecordAttention(gym.make("CartPole-v1", render_mode="rgb_array"), model, "seen")
+        obs, info = env.reset(seed=1)
+        done = False
+        while not done:
+            action, _ = model.predict(obs, deterministic=True)
+            obs, reward, terminated, truncated, info = env.step(action)
+            done = terminated or truncated
+        env.close()  # `recording.open_recording("seen")` reads it
 
     Args:
         env: with `render_mode="rgb_array"` frames are recorded too.
         model: an SB3 algorithm (anything with a `policy`) whose policy has an `AttentionExtractor`.
         folder: of the new recording; made when missing, must be empty.
-        full: store the whole matrix of maps in which every token asks; else their mean over queries.
+        full: store maps in which every token asks as whole matrices; else their mean over queries.
         map_dtype: "uint8" (off by at most 1/510 of the largest weight of a row) or "float32".
-        normalise: what the loop does to an observation before the policy sees it; observations are
-            recorded raw, and a critic that is asked besides needs them normalised.
-        index: which row of the policy's batch is this environment's.
-        run: name of the run that the policy comes from, for the header.
+        normalise: what the loop does to an observation before the policy sees it. Observations are
+            recorded raw; a critic with an extractor of its own is asked besides, and needs it.
+        index: which row of the policy's batch belongs to this environment.
+        run: name of the run that the policy comes from.
 
     Raises:
         ValueError: the policy has no `AttentionExtractor`, or the folder is not empty or cannot be
@@ -71,7 +83,165 @@ class RecordAttention(gym.Wrapper):
         super().__init__(env)
         self._tap = AttentionTap(model.policy)
         self._role = next(role for role in self._tap.extractors if role != "critic")
-        self._heads, self._full, self._index = heads_of(model.policy), full, index
-        self._normalise = normalise or (lambda observation: observation)
-        header = _header(env, self._tap, self._role, self._heads)
-        header = header._replace(maps=self._maps(), map_dtype=map_dtype, run=run)
+        self._layout: TokenLayout = self._tap.extractors[self._role].layout
+        self._heads, self._index = heads_of(model.policy), index
+        self._normalise = normalise if normalise is not None else lambda observation: observation
+        self._maps = _map_specs(self._tap, self._role, full)
+        header = _header(env, self._layout, self._maps, self._heads, map_dtype)
+        named = {"algo": type(model).__name__.lower(), "run": run}
+        self._writer = RecordingWriter(folder, replace(header, **named))
+        self._seen: Seen | None = None
+        self._seed: int | None = None
+        self._begun = False
+        self._tap.attach()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        self._end()
+        obs, info = self.env.reset(seed=seed, options=options)
+        self._seed = seed
+        self._seen = self._see(obs)
+        return obs, info
+
+    def step(self, action: Any):
+        heard, seen = self._tap.take(), self._seen
+        action_taken = np.array(action)
+        judgement = self._judge(heard, seen, action_taken)
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        if seen is not None:
+            if not self._begun:
+                self._writer.begin_episode(self._seed)
+                self._begun = True
+            self._writer.add(
+                Step(
+                    observation=_by_key(seen.observation),
+                    action=action_taken,
+                    frame=seen.frame,
+                    places=seen.places,
+                    distribution=judgement.distribution,
+                    value=judgement.value,
+                    reward=float(reward),
+                    terminated=bool(terminated),
+                    truncated=bool(truncated),
+                    attended=heard is not None,
+                    maps={spec.name: self._weights(heard, spec) for spec in self._maps},
+                    mask=self._present(heard),
+                )
+            )
+            self._seen = self._see(obs)
+        if terminated or truncated:
+            self._end()
+        return obs, reward, terminated, truncated, info
+
+    def close(self) -> None:
+        """Finish the recording, and let go of the policy and the environment."""
+        self._end()
+        self._writer.close()
+        self._tap.detach()
+        super().close()
+
+    def _see(self, obs: Any) -> Seen:
+        frame = _frame(self.env)
+        if frame is None:
+            places = TokenPlaces.unknown(len(self._layout))
+        else:
+            places = places_of(self.env, self._layout, frame.shape)
+        return Seen(_copied(obs), frame, TokenPlaces(places.boxes.copy(), places.ids.copy()))
+
+    def _end(self) -> None:
+        if self._begun and self._seen is not None:
+            self._writer.end_episode(_by_key(self._seen.observation), self._seen.frame)
+        self._begun, self._seen = False, None
+
+    def _judge(self, heard: Pass | None, seen: Seen | None, action: np.ndarray) -> Judgement:
+        if heard is None or seen is None or self._role not in heard.features:
+            return Judgement(None, None)
+        i = self._index
+        batch = len(heard.features[self._role])
+        features = {r: f[i : i + 1] for r, f in heard.features.items() if len(f) == batch}
+        self._tap.detach()  # a critic with an extractor of its own is asked besides, unheard
+        with torch.no_grad():
+            judgement = self._heads.judge(features, self._normalise(seen.observation), action)
+        self._tap.attach()
+        return judgement
+
+    def _weights(self, heard: Pass | None, spec: MapSpec) -> np.ndarray:
+        """Return a map as it is stored, (H, Q, N); zeros where no pass was heard."""
+        found = [one for one in heard.maps if one.name == spec.name] if heard is not None else []
+        N = len(self._layout)
+        if not found:
+            full = spec.queries == "tokens" and not spec.derived
+            return np.zeros((spec.heads, N if full else 1, N), np.float32)
+        weights = found[0].weights[self._index].cpu().numpy()  # (H, Q, N)
+        return mean_over_queries(weights, self._present(heard)) if spec.derived else weights
+
+    def _present(self, heard: Pass | None) -> np.ndarray:
+        masks = [one.mask for one in heard.maps if one.role == self._role] if heard else []
+        if not masks or masks[0] is None:
+            return np.ones(len(self._layout), bool)
+        return masks[0][self._index].cpu().numpy()
+
+
+def _map_specs(tap: AttentionTap, role: str, full: bool) -> tuple[MapSpec, ...]:
+    specs = []
+    for layer, attention in enumerate(tap.extractors[role].encoder.attentions()):
+        queries: Literal["readout", "tokens"] = "tokens"
+        if attention.queries == "readout":
+            queries = "readout"
+        derived = "mean over queries" if queries == "tokens" and not full else ""
+        specs.append(
+            MapSpec(f"{role}/{layer}", role, layer, attention.heads, queries, derived=derived)
+        )
+    return tuple(specs)
+
+
+def _header(
+    env: gym.Env,
+    layout: TokenLayout,
+    maps: tuple[MapSpec, ...],
+    heads: Heads,
+    map_dtype: Literal["uint8", "float32"],
+) -> Header:
+    space, observed = env.action_space, env.observation_space
+    return Header(
+        env_id=env.spec.id if env.spec is not None else type(env.unwrapped).__name__,
+        layout=layout,
+        maps=maps,
+        observation_keys=tuple(observed.spaces) if isinstance(observed, spaces.Dict) else ("",),
+        action_kind=action_kind(space),
+        action_sizes=action_sizes(space),
+        action_names=action_names(env),
+        action_bounds=_bounds(space),
+        distribution=heads.distribution,
+        picture="frame" if env.render_mode == "rgb_array" else "observation",
+        fps=float(np.clip(env.metadata.get("render_fps") or 30, 1, 1000)),
+        map_dtype=map_dtype,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        versions={name: metadata.version(name) for name in PACKAGES},
+    )
+
+
+def _bounds(space: gym.Space) -> tuple[tuple[float, float], ...] | None:
+    if not isinstance(space, spaces.Box) or not space.is_bounded():
+        return None
+    pairs = zip(np.ravel(space.low).tolist(), np.ravel(space.high).tolist(), strict=True)
+    return tuple((float(low), float(high)) for low, high in pairs)
+
+
+def _frame(env: gym.Env) -> np.ndarray | None:
+    if env.render_mode != "rgb_array":
+        return None
+    rendered = np.asarray(env.render())
+    if rendered.ndim != 3 or rendered.shape[2] < 3:
+        return None
+    return np.array(rendered[..., :3], np.uint8)
+
+
+def _copied(observation: Any) -> Any:
+    """Copy an observation, for environments that write into the same array again."""
+    if isinstance(observation, dict):
+        return {key: np.array(part) for key, part in observation.items()}
+    return np.array(observation)
+
+
+def _by_key(observation: Any) -> dict[str, np.ndarray]:
+    return observation if isinstance(observation, dict) else {"": observation}

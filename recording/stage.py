@@ -10,22 +10,26 @@ from recording.entities import draw_entities
 from recording.format import Step
 from recording.heat import draw_heat, heat_of
 from recording.observed import Part, enlarge
-from recording.palette import Pen, number
+from recording.palette import Pen
 
-LEGEND = 40
-"""Height of the legend under the picture, in pixels."""
+LINE = 20
+"""Height of a line of the legend under the picture, in pixels."""
 STAGE_HEIGHT, STAGE_WIDTH = 400, 1200
 """The picture is enlarged to at least this height, unless it would grow wider than this."""
-GAP = 24
 
 
 class Stage:
     """The frame, or the observed picture where there is none, with the tokens that stand on it."""
 
-    def __init__(self, parts: list[Part], size: tuple[int, int], observed: Part | None):
-        self.parts, self._observed = parts, observed
-        self.factor = _factor(*size)
-        self.height, self.width = round(size[0] * self.factor), round(size[1] * self.factor)
+    def __init__(
+        self, parts: list[Part], size: tuple[int, int], observed: Part | None, factor: float
+    ):
+        self.parts, self._size, self._observed = parts, size, observed
+        self.factor = factor
+        self.height, self.width = round(size[0] * factor), round(size[1] * factor)
+        self._narrow = self.width < 440
+        self.legend = 2 * LINE + (LINE if self._narrow else 0)
+        """Height of the legend, in pixels."""
 
     @classmethod
     def plan(cls, parts: list[Part], first: Step) -> Stage | None:
@@ -33,46 +37,63 @@ class Stage:
         if first.frame is not None:
             boxes = None if first.places is None else first.places.boxes
             placed = [p for p in parts if boxes is not None and np.isfinite(boxes[p.where]).any()]
-            return cls(placed, first.frame.shape[:2], None)
+            size = first.frame.shape[:2]
+            return cls(placed, size, None, _factor(*size))
         for part in parts:
             picture = part.observed(first)
             if picture is not None:
-                return cls([part], picture.shape[:2], part)
+                size = picture.shape[:2]
+                return cls([part], size, part, _factor(*size))
         return None
 
-    def shows(self, part: Part) -> bool:
-        return part in self.parts
+    def within(self, width: int, height: int) -> Stage:
+        """Return the same stage as large as fits into so many pixels."""
+        factor = min(width / self._size[1], height / self._size[0])
+        return Stage(self.parts, self._size, self._observed, factor)
 
     def picture(self, step: Step, weights: np.ndarray) -> Image.Image:
+        """Draw the picture with its attention, without a legend."""
         return self._drawn(step, weights)[0]
 
     def draw(self, pen: Pen, x: int, y: int, step: Step, weights: np.ndarray) -> None:
         image, peak, shown = self._drawn(step, weights)
         pen.image.paste(image, (x, y))
-        y += self.height + LEGEND // 2
+        y += self.height + LINE
         if not self.parts:
-            pen.text(x, y, "no token has a place on this picture", 12, palette.FAINT)
+            pen.text(x, y, "the tokens have no place on this picture", 12, palette.FAINT)
             return
         share = f"{shown:.0%} of the weight is on the picture"
-        room = self.width - pen.text(x + self.width, y, share, 12, palette.DIM, anchor="rm") - GAP
+        if self._narrow:
+            pen.text(x, y + LINE, share, 12, palette.DIM, width=self.width)
+        else:
+            pen.text(x + self.width, y, share, 12, palette.DIM, anchor="rm")
         if peak is None:
             top = float(weights.max(initial=0.0))
-            pen.text(x, y, f"boldest line: weight {top:.2f}", 12, palette.DIM, width=room)
+            pen.text(x, y, f"boldest: weight {top:.2f}", 12, palette.DIM)
             return
-        ramp = enlarge(palette.heat_table()[None], 1).resize((96, 8))
         pen.text(x, y, "0", 12, palette.DIM)
+        ramp = Image.fromarray(palette.heat_table()[None]).resize((96, 8))
         pen.image.paste(ramp, (x + 12, y - 4))
-        text = f"{number(peak, 2)} x an even spread" if peak else "no attention"
-        pen.text(x + 116, y, text, 12, palette.DIM, width=room - 116)
+        scale = f"{peak:.1f} x an even spread" if peak else "no attention"
+        pen.text(x + 116, y, scale, 12, palette.DIM, width=self.width - 116)
+
+    def bare(self, picture: np.ndarray | None) -> Image.Image:
+        """Return a frame as the stage shows it, without attention; black where there is none."""
+        if picture is None:
+            picture = np.zeros((1, 1, 3), np.uint8)
+        image = enlarge(picture, self.factor)
+        if image.size != (self.width, self.height):  # nothing rendered, or in another size
+            image = image.resize((self.width, self.height))
+        return image
 
     def _drawn(self, step: Step, weights: np.ndarray) -> tuple[Image.Image, float | None, float]:
-        """Return the picture, the peak of its heat (None without heat), and the share of weight on it."""
+        """Return the picture, the peak of its heat if it has one, and the share of weight on it."""
         image, boxes = self._bare(step)
         peak, spread = None, [p.where for p in self.parts if p.group.kind != "entities"]
         if spread:
             rows = np.concatenate([np.arange(len(weights))[where] for where in spread])
             heat = heat_of(weights[rows], boxes[rows], (self.height, self.width))
-            image, peak = Image.fromarray(draw_heat(np.asarray(image), heat)), heat.peak
+            image, peak = draw_heat(image, heat), heat.peak
         for part in self.parts:
             if part.group.kind == "entities":
                 image = _with_entities(image, part, step, weights, boxes)
@@ -85,12 +106,7 @@ class Stage:
             picture, boxes = self._observed.observed(step), self._observed.own_boxes(step.count)
         else:
             picture, boxes = step.frame, step.boxes
-        if picture is None:
-            picture = np.zeros((1, 1, 3), np.uint8)
-        image = enlarge(picture, self.factor)
-        if image.size != (self.width, self.height):  # nothing rendered, or in another size
-            image = image.resize((self.width, self.height))
-        return image, boxes * np.float32(self.factor)
+        return self.bare(picture), boxes * np.float32(self.factor)
 
 
 def _with_entities(
@@ -106,7 +122,7 @@ def _with_entities(
 
 
 def _factor(height: int, width: int) -> float:
-    """Return by how much a picture is enlarged: a whole number, or a fraction if it is too large."""
+    """Return how much a picture is enlarged: a whole number, or a fraction if it is too large."""
     if height > 2 * STAGE_HEIGHT or width > STAGE_WIDTH:
         return min(2 * STAGE_HEIGHT / height, STAGE_WIDTH / width)
     return float(max(1, min(-(-STAGE_HEIGHT // height), STAGE_WIDTH // width)))

@@ -1,12 +1,13 @@
-"""Which of the recorded maps is shown: one layer, one head or their mean, as one weight per token."""
+"""Which recorded map is shown: one layer, one head or their mean, as one weight per token."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from recording.format import Header, MapSpec, Step
+from recording.format import MapSpec, Step
 
 
 @dataclass(frozen=True)
@@ -37,24 +38,25 @@ class View:
         return f"{self.spec.role}, layer {self.spec.layer}, {heads}", asks
 
 
-def choose_view(header: Header, layer: int | None = None, head: int | None = None) -> View:
+def choose_view(maps: Sequence[MapSpec], layer: int | None = None, head: int | None = None) -> View:
     """Choose what to show: by default the readout's own row, else the last layer; all heads.
 
     Args:
+        maps: of a recording, see `Header.maps`; the critic's are left out where there are others.
         layer: None for the default.
         head: None for the mean over heads.
 
     Raises:
-        ValueError: there is no such layer or head in this recording.
+        ValueError: there is no such layer or head.
     """
-    acting = [spec for spec in header.maps if spec.role != "critic"] or list(header.maps)
+    acting = [spec for spec in maps if spec.role != "critic"] or list(maps)
     layers = sorted({spec.layer for spec in acting})
     if layer is not None and layer not in layers:
-        raise ValueError(f"layer must be {_span(layers)} in this recording, got {layer}")
+        raise ValueError(f"layer must be {_span(layers)}, got {layer}")
     fitting = [spec for spec in acting if layer in (None, spec.layer)]
     spec = max(fitting, key=lambda spec: (spec.queries == "readout", spec.layer))
     if head is not None and not 0 <= head < spec.heads:
-        raise ValueError(f"head must be {_span(range(spec.heads))} in this layer, got {head}")
+        raise ValueError(f"head must be {_span(range(spec.heads))}, got {head}")
     return View(spec, head)
 
 

@@ -103,7 +103,8 @@ class _OpenEpisode:
         self._check(step)
         self._frames.append(b"" if step.frame is None else encode_frame(step.frame))
         seen = {key: np.array(part) for key, part in step.observation.items()}  # buffers get reused
-        self._pending.append(replace(step, observation=seen, action=np.array(step.action), frame=None))
+        action = np.array(step.action)
+        self._pending.append(replace(step, observation=seen, action=action, frame=None))
         self.steps += 1
         self.total_reward += step.reward
         if len(self._pending) == CHUNK_STEPS:

@@ -18,9 +18,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ("train.py", "evaluate.py", "replay.py")
 
-FAMILY_PACKAGES = ("minigrid", "minatar", "ale_py", "highway_env", "cv2", "mujoco", "Box2D")
+FAMILIES = ("minigrid", "minatar", "ale_py", "highway_env", "cv2", "mujoco", "Box2D", "pygame")
 TORCH = ("torch", "jaxtyping", "safetensors")
-WATCHING = ("torch", "policies", "gymnasium", "jaxtyping", "envs")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Room:
 
 ROOMS = {
     "envs": Room(
-        imports=("envs", "numpy", "gymnasium", *FAMILY_PACKAGES),
+        imports=("envs", "numpy", "gymnasium", *FAMILIES),
         closed=("pathlib", "shutil", "tempfile", "pickle"),
         touches_files=False,
     ),
@@ -54,8 +53,11 @@ ROOMS = {
     "recording": Room(
         imports=("recording", "envs.layout", "numpy", "PIL", "imageio_ffmpeg"),
         more={
-            "recording/recorder.py": WATCHING,
-            "recording/faithfulness.py": WATCHING,
+            "recording/recorder.py": ("torch", "policies", "gymnasium", "envs"),
+            "recording/outputs.py": (
+                "torch",
+                "gymnasium.spaces",
+            ),  # the recorder's view of SB3's heads
         },
         closed=("pickle",),
     ),
@@ -67,7 +69,7 @@ ROOMS = {
         ),
         closed=("pickle",),
     ),
-    "scripts": Room(imports=("agents", "recording"), closed=("pickle",)),
+    "scripts": Room(imports=("agents", "recording", "tyro"), closed=("pickle",)),
 }
 
 

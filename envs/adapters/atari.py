@@ -31,11 +31,9 @@ class FireOnReset(gym.Wrapper):
     """Press FIRE after a reset, in games that wait for it."""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        obs, info = self.env.reset(seed=seed, options=options)
-        fired, _, terminated, truncated, fired_info = self.env.step(1)
-        if terminated or truncated:
-            return self.env.reset(options=options)
-        return fired, fired_info
+        self.env.reset(seed=seed, options=options)
+        obs, _, terminated, truncated, info = self.env.step(1)
+        return self.env.reset(options=options) if terminated or truncated else (obs, info)
 
 
 class EpisodePerLife(gym.Wrapper):
@@ -46,6 +44,7 @@ class EpisodePerLife(gym.Wrapper):
 
     def __init__(self, env: gym.Env):
         super().__init__(env)
+        self._console: ale_py.ALEInterface = env.get_wrapper_attr("ale")
         self._lives = 0
         self._game_over = True
 
@@ -57,13 +56,13 @@ class EpisodePerLife(gym.Wrapper):
             if terminated or truncated:
                 obs, info = self.env.reset(options=options)
         self._game_over = False
-        self._lives = self.unwrapped.ale.lives()
+        self._lives = self._console.lives()
         return obs, info
 
     def step(self, action: Any):
         obs, reward, terminated, truncated, info = self.env.step(action)
         self._game_over = terminated or truncated
-        lives = self.unwrapped.ale.lives()
+        lives = self._console.lives()
         lost, self._lives = lives < self._lives, lives
         return obs, reward, terminated or lost, truncated, info
 
@@ -79,20 +78,20 @@ class AtariAdapter(Adapter):
         return {} if memory else {"frameskip": 1}  # AtariPreprocessing skips frames itself
 
     def adapt(self, env: gym.Env, training: bool) -> gym.Env:
-        if len(env.observation_space.shape) == 1:  # the console's memory: no picture
+        if env.get_wrapper_attr("_obs_type") == "ram":  # the console's memory: no picture
             return env
         env = wrappers.AtariPreprocessing(env, frame_skip=FRAME_SKIP, screen_size=SIDE)
         if training:
             env = EpisodePerLife(env)
-        if "FIRE" in env.unwrapped.get_action_meanings()[1:2]:
+        if "FIRE" in self.action_names(env)[1:2]:
             env = FireOnReset(env)
         if training:
-            env = wrappers.TransformReward(env, lambda reward: float(np.sign(reward)))
+            env = wrappers.TransformReward(env, lambda reward: float(np.sign(float(reward))))
         env = wrappers.FrameStackObservation(env, STACK)
         return PicturePlaces(env, (SIDE, SIDE))
 
     def action_names(self, env: gym.Env) -> tuple[str, ...]:
-        return tuple(env.unwrapped.get_action_meanings())
+        return tuple(env.get_wrapper_attr("get_action_meanings")())
 
 
 ADAPTER = AtariAdapter()

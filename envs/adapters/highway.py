@@ -11,7 +11,6 @@ from typing import Any
 import gymnasium as gym
 import highway_env
 import numpy as np
-from highway_env.envs.common.abstract import AbstractEnv
 from highway_env.envs.common.action import ContinuousAction, DiscreteAction, DiscreteMetaAction
 from highway_env.envs.common.graphics import EnvViewer
 from highway_env.envs.common.observation import ExitObservation, KinematicObservation
@@ -30,6 +29,15 @@ TIRE = 1.0
 """Metres that a drawn vehicle's own surface reaches beyond it, at each end."""
 
 
+class SteadySpaces(gym.Wrapper):
+    """Keep the first spaces: highway-env makes others at every reset, which forget their seed."""
+
+    def __init__(self, env: gym.Env):
+        super().__init__(env)
+        self.action_space = env.action_space
+        self.observation_space = env.observation_space
+
+
 class VehicleTokens(gym.Wrapper):
     """Know which vehicle each row of a kinematic observation is.
 
@@ -42,11 +50,12 @@ class VehicleTokens(gym.Wrapper):
 
     def __init__(self, env: gym.Env):
         super().__init__(env)
-        self._road_env: AbstractEnv = env.unwrapped
-        kind: KinematicObservation = self._road_env.observation_type
+        self._world: Any = env.unwrapped
+        kind: KinematicObservation = self._world.observation_type
         if kind.order != "sorted":
             raise ValueError(
-                f'vehicles must be observed in a known order, got order="{kind.order}"; use order="sorted"'
+                "vehicles must be observed in a known order, got "
+                f'order="{kind.order}"; use order="sorted"'
             )
         features = tuple(kind.features)
         tokens = Entities(
@@ -65,7 +74,7 @@ class VehicleTokens(gym.Wrapper):
         obs, info = self.env.reset(seed=seed, options=options)
         self._ids.clear()
         self._note()
-        kind = self._road_env.observation_type  # a fresh one after every reset
+        kind = self._world.observation_type  # a fresh one after every reset
         observe = kind.observe
 
         def noting() -> np.ndarray:
@@ -87,10 +96,10 @@ class VehicleTokens(gym.Wrapper):
         return places_by_group(layout, place)
 
     def _note(self) -> None:
-        road_env, kind = self._road_env, self._road_env.observation_type
-        near = road_env.road.close_objects_to(
+        kind = self._world.observation_type
+        near = self._world.road.close_objects_to(
             kind.observer_vehicle,
-            road_env.PERCEPTION_DISTANCE,
+            self._world.PERCEPTION_DISTANCE,
             count=kind.vehicles_count - 1,
             see_behind=kind.see_behind,
             sort=True,
@@ -100,7 +109,7 @@ class VehicleTokens(gym.Wrapper):
 
     def _places(self, count: int, frame_shape: tuple[int, ...]) -> TokenPlaces:
         places = TokenPlaces.unknown(count)
-        road, viewer = self._road_env.road, self._road_env.viewer
+        road, viewer = self._world.road, self._world.viewer
         drawn = {*road.vehicles, *road.objects}
         for row, thing in enumerate(self.observed[:count]):
             places.ids[row] = self._ids.setdefault(thing, len(self._ids))
@@ -111,12 +120,11 @@ class VehicleTokens(gym.Wrapper):
     def render(self):
         if self.render_mode != "rgb_array":
             return self.env.render()
-        road_env = self._road_env
-        if road_env.viewer is None:
-            road_env.viewer = EnvViewer(road_env)
-        road_env.viewer.enabled = True  # it takes SDL's dummy screen for "draw nothing"
+        if self._world.viewer is None:
+            self._world.viewer = EnvViewer(self._world)
+        self._world.viewer.enabled = True  # it takes SDL's dummy screen for "draw nothing"
         frame = self.env.render()
-        road_env.enable_auto_render = False  # no frames between steps, which nobody would see
+        self._world.enable_auto_render = False  # no frames between steps, which nobody would see
         return frame
 
 
@@ -129,15 +137,13 @@ def box_on(surface: WorldSurface, thing: RoadObject, frame_shape: tuple[int, ...
     side = surface.pix(thing.LENGTH + 2 * border)
     x0, y0 = surface.pix(border), surface.pix((thing.LENGTH - thing.WIDTH) / 2 + border)
     x1, y1 = x0 + surface.pix(thing.LENGTH), y0 + surface.pix(thing.WIDTH)
-    centre = np.array(surface.vec2pix(thing.position))
-    if abs(thing.heading) > UPRIGHT:
-        corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]) - side / 2
-        c, s = np.cos(thing.heading), np.sin(thing.heading)
-        corners = corners @ np.array([(c, s), (-s, c)]) + centre
-        box = np.concatenate((np.floor(corners.min(0)), np.ceil(corners.max(0))))
-    else:
-        left, top = np.trunc(centre - side / 2)
-        box = np.array((left + x0, top + y0, left + x1, top + y1))
+    corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]) - side / 2
+    heading = thing.heading if abs(thing.heading) > UPRIGHT else 0.0
+    c, s = np.cos(heading), np.sin(heading)
+    extent = side * (abs(c) + abs(s))  # of the turned square, drawn as one image
+    centre = np.trunc(np.array(surface.vec2pix(thing.position)) - extent / 2) + int(extent) / 2
+    corners = corners @ np.array([(c, s), (-s, c)]) + centre
+    box = np.round(np.concatenate((corners.min(0), corners.max(0))))
     width, height = surface.get_size()
     box = np.clip(box, 0, (width, height, width, height))
     if box[0] >= box[2] or box[1] >= box[3]:
@@ -153,14 +159,16 @@ class HighwayAdapter(Adapter):
         gym.register_envs(highway_env)
 
     def adapt(self, env: gym.Env, training: bool) -> gym.Env:
-        kind = env.unwrapped.observation_type
+        kind = env.get_wrapper_attr("observation_type")
         rows = type(kind) in (KinematicObservation, ExitObservation)  # not their many subclasses
+        env = SteadySpaces(env)
         return VehicleTokens(env) if rows else env
 
     def action_names(self, env: gym.Env) -> tuple[str, ...] | None:
-        kind = env.unwrapped.action_type
+        kind = env.get_wrapper_attr("action_type")
         if isinstance(kind, DiscreteMetaAction):
-            return tuple(kind.actions[i] for i in range(len(kind.actions)))
+            names: Any = kind.actions
+            return tuple(names[i] for i in range(len(names)))
         if isinstance(kind, ContinuousAction) and not isinstance(kind, DiscreteAction):
             both = (("acceleration", kind.longitudinal), ("steering", kind.lateral))
             return tuple(name for name, used in both if used)

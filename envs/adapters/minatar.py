@@ -29,12 +29,15 @@ class PlaneObservation(gym.Wrapper):
 
     def __init__(self, env: gym.Env):
         super().__init__(env)
-        rows, cols, planes = env.observation_space.shape
+        self._world: Any = env.unwrapped
+        rows, cols, planes = self._world.observation_space.shape
         tokens = Patches(rows, cols, planes, default_stem(rows, cols), channels_first=False)
-        self.observation_space = TokenBox(0, 1, (rows, cols, planes), np.uint8, tokens=tokens)
+        self.observation_space: TokenBox = TokenBox(
+            0, 1, (rows, cols, planes), np.uint8, tokens=tokens
+        )
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        self.unwrapped.game.last_action = 0
+        self._world.game.last_action = 0
         obs, info = self.env.reset(seed=seed, options=options)
         return obs.astype(np.uint8), info
 
@@ -51,18 +54,19 @@ class PlaneObservation(gym.Wrapper):
 
 
 class MinAtarAdapter(Adapter):
-    """Observation: patches over the planes, standing on the frame where they stand in the picture."""
+    """Observation: patches over the planes, standing on the frame as in the picture."""
 
     def register(self) -> None:
         if "MinAtar/Breakout-v1" not in gym.registry:
             minatar_gym.register_envs()
 
     def adapt(self, env: gym.Env, training: bool) -> gym.Env:
-        env = PlaneObservation(env)
-        return PicturePlaces(env, env.observation_space.shape[:2])
+        planes = PlaneObservation(env)
+        rows, cols, _ = planes.observation_space.shape
+        return PicturePlaces(planes, (rows, cols))
 
     def action_names(self, env: gym.Env) -> tuple[str, ...]:
-        game = env.unwrapped
+        game: Any = env.unwrapped
         return tuple(ACTIONS[game.game.env.action_map[action]] for action in game.action_set)
 
 

@@ -36,7 +36,8 @@ class ViewTokens(gym.Wrapper):
 
     def __init__(self, env: gym.Env):
         super().__init__(env)
-        self._grid: MiniGridEnv = env.unwrapped
+        world: Any = env.unwrapped
+        self._grid: MiniGridEnv = world
         side, channels = self._grid.agent_view_size, len(CATEGORIES)
         self._shape = (side * side, channels)
         high = np.broadcast_to(np.array(CATEGORIES, np.uint8) - 1, self._shape)
@@ -108,7 +109,7 @@ class MiniGridAdapter(Adapter):
         return ViewTokens(env)
 
     def action_names(self, env: gym.Env) -> tuple[str, ...]:
-        return tuple(action.name for action in env.unwrapped.actions)
+        return tuple(action.name for action in env.get_wrapper_attr("actions"))
 
 
 ADAPTER = MiniGridAdapter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from minigrid.core.mission import MissionSpace
@@ -23,7 +24,7 @@ BABYAI_WORDS = (
 """Every word of BabyAI's language (Chevalier-Boisvert et al. 2019, https://arxiv.org/abs/1810.08272)."""
 
 FEW_CLAUSES, MANY_CLAUSES = 24, 72
-"""Most words of a BabyAI mission: of a level with a fixed form, and of one that strings up to four."""
+"""Most words of a BabyAI mission: in levels of a fixed form, and in those that string clauses."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class MissionWords:
     @classmethod
     def of(cls, env: MiniGridEnv) -> MissionWords | None:
         """Return the words of the environment's missions; None when there is only one mission."""
-        missions: MissionSpace = env.observation_space["mission"]
+        observed: Any = env.observation_space
+        missions: MissionSpace = observed["mission"]
         if isinstance(missions, BabyAIMissionSpace):
             sequences = isinstance(env, LevelGen) and set(env.instr_kinds) != {"action"}
             return cls(BABYAI_WORDS, MANY_CLAUSES if sequences else FEW_CLAUSES)
@@ -68,7 +70,9 @@ class MissionWords:
         """
         words = _split(mission)
         if len(words) > self.length:
-            raise ValueError(f"a mission may have {self.length} words, got {len(words)}: {mission!r}")
+            raise ValueError(
+                f"a mission may have {self.length} words, got {len(words)}: {mission!r}"
+            )
         known = {word: i for i, word in enumerate(self.vocabulary, start=2)}
         indices = np.full((self.length, 1), PADDING, np.int16)
         indices[: len(words), 0] = [known.get(word, UNKNOWN) for word in words]

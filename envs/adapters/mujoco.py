@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium as gym
-import mujoco
+import mujoco  # noqa: F401  (better missed here than in the middle)
 
 from envs.adapters.adapter import Adapter
 from envs.wrappers import NamedFeatures
@@ -17,9 +19,7 @@ class MujocoAdapter(Adapter):
         return env if names is None else NamedFeatures(env, names)
 
     def action_names(self, env: gym.Env) -> tuple[str, ...] | None:
-        model = getattr(env.unwrapped, "model", None)
-        if not isinstance(model, mujoco.MjModel):
-            return None
+        model: Any = env.get_wrapper_attr("model")
         return tuple(model.actuator(i).name or f"motor {i}" for i in range(model.nu))
 
 
@@ -28,9 +28,12 @@ def feature_names(env: gym.Env) -> tuple[str, ...] | None:
 
     Only models whose joints all turn or slide have one position and one velocity per joint.
     """
-    model = getattr(env.unwrapped, "model", None)
-    structure = getattr(env.unwrapped, "observation_structure", None)  # since the v5 environments
-    if not isinstance(model, mujoco.MjModel) or structure is None or model.nq != model.njnt:
+    model: Any = env.get_wrapper_attr("model")
+    try:
+        structure: dict[str, int] = env.get_wrapper_attr("observation_structure")
+    except AttributeError:  # before the v5 environments
+        return None
+    if model.nq != model.njnt:
         return None
     joints = [model.joint(i).name or f"joint {i}" for i in range(model.njnt)]
     names = (

@@ -47,8 +47,9 @@ class CategoryContent(nn.Module):
         self.register_buffer("starts", torch.tensor(starts), persistent=False)
 
     def forward(self, obs: Float[Tensor, "B N C"]) -> Float[Tensor, "B N D"]:
-        rows = obs.long() + self.starts  # (B, N, C)
-        return nn.functional.embedding(rows, self.table).sum(2)
+        B, N, C = obs.shape
+        rows = (obs.long() + self.starts).view(B * N, C)
+        return nn.functional.embedding_bag(rows, self.table, mode="sum").view(B, N, -1)  # (B, N, D)
 
 
 class PlaneContent(nn.Module):

@@ -24,7 +24,7 @@ from agents.episodes import (
 
 
 class Walk(gym.Env):
-    """A walk on a line whose start and length come from the seed; 1 is paid per step to the right."""
+    """A walk whose start and length come from the seed; a step to the right pays 1."""
 
     observation_space = spaces.Dict(
         {"place": spaces.Box(-50, 50, (3,)), "side": spaces.Discrete(2)}

@@ -1,0 +1,126 @@
+"""How good the policy of a run is while it trains: evaluations.csv, and the best policy so far."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from agents.checkpoint import Observation, save_checkpoint
+from agents.config import RunConfig
+from agents.episodes import GreedyActor, play
+from agents.periodic import PeriodicCallback, random_streams_kept
+from agents.run_folder import RunFolder
+from envs.make import make_env
+
+SEED_OFFSET = 1_000_000
+"""Episode i of an evaluation of a run with seed s has the seed SEED_OFFSET * (s + 1) + i."""
+SIDE_BY_SIDE = 8
+"""Environments of an evaluation, at most."""
+
+
+class Evaluation(NamedTuple):
+    """One row of evaluations.csv."""
+
+    step: int
+    episodes: int
+    mean_reward: float
+    std_reward: float
+    """Standard deviation over the episodes (ddof=0)."""
+    mean_length: float
+    """Steps."""
+
+
+class EvaluationCallback(PeriodicCallback):
+    """Play whole episodes with the most likely actions, every `config.eval_freq` steps.
+
+    It has environments and seeds of its own, and leaves the run's random streams as they were. The
+    rewards are the environment's own, neither clipped nor normalised. The best policy so far is
+    kept in `folder.best`; of equals, the later one.
+    """
+
+    def __init__(self, config: RunConfig, folder: RunFolder):
+        super().__init__(config.eval_freq)
+        self.config, self.folder = config, folder
+        self.envs: list[gym.Env] = []
+        self.best = -np.inf
+
+    def _on_training_start(self) -> None:
+        super()._on_training_start()
+        count = min(self.config.eval_episodes, SIDE_BY_SIDE)
+        with random_streams_kept():
+            self.envs = [judged_env(self.config) for _ in range(count)]
+
+    def _on_training_end(self) -> None:
+        for env in self.envs:
+            env.close()
+
+    def act(self) -> None:
+        first = SEED_OFFSET * (self.config.seed + 1)
+        seeds = range(first, first + self.config.eval_episodes)
+        with random_streams_kept():
+            episodes = play(self.envs, GreedyActor(self._predict), seeds, lambda info, score: None)
+        scores = np.array([episode.score for episode in episodes])
+        row = Evaluation(
+            step=self.num_timesteps,
+            episodes=len(episodes),
+            mean_reward=float(scores.mean()),
+            std_reward=float(scores.std()),
+            mean_length=float(np.mean([episode.length for episode in episodes])),
+        )
+        append_row(self.folder.evaluations_file, row)
+        self.logger.record("eval/mean_reward", row.mean_reward)
+        self.logger.record("eval/mean_ep_length", row.mean_length)
+        if row.mean_reward >= self.best:
+            self.best = row.mean_reward
+            save_checkpoint(self.model, self.folder.best, self.config)
+
+    def _predict(self, observations: Observation) -> np.ndarray:
+        return self.model.predict(normalized(self.model, observations), deterministic=True)[0]
+
+
+def judged_env(config: RunConfig, render_mode: str | None = None) -> gym.Env:
+    """Make an environment with the signals that a policy is judged by, not those it trains on."""
+    return make_env(
+        config.env,
+        render_mode=render_mode,
+        history=config.history,
+        env_kwargs=dict(config.env_kwargs),
+    )
+
+
+def normalized(model: BaseAlgorithm, observations: Observation) -> Observation:
+    """Return observations as the policy that is training sees them; statistics stay."""
+    normalize = model.get_vec_normalize_env()
+    return observations if normalize is None else normalize.normalize_obs(observations)
+
+
+def append_row(path: Path, row: Evaluation) -> None:
+    """Add a row to a csv file, with a heading when the file is made."""
+    fresh = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if fresh:
+            writer.writerow(Evaluation._fields)
+        writer.writerow(row)
+
+
+def read_rows(path: Path) -> list[Evaluation]:
+    """Read what `append_row` wrote; no rows when there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            Evaluation(
+                step=int(row["step"]),
+                episodes=int(row["episodes"]),
+                mean_reward=float(row["mean_reward"]),
+                std_reward=float(row["std_reward"]),
+                mean_length=float(row["mean_length"]),
+            )
+            for row in csv.DictReader(file)
+        ]

@@ -1,0 +1,192 @@
+"""Evaluation of a run that was really trained, as a library and as a person calls it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents.config import TrainConfig
+from agents.evaluation import (
+    SEED,
+    ROWS,
+    checkpoints,
+    choose_checkpoint,
+    evaluate,
+    save,
+    success_rule,
+    table,
+)
+from agents.run_folder import RunFolder
+from agents.training import train
+from envs.make import make_env
+from evaluate import EvaluateConfig
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluation")
+    asked = TrainConfig(
+        env="CartPole-v1",
+        n_timesteps=512,
+        log_folder=str(folder),
+        device="cpu",
+        width=16,
+        heads=2,
+        eval_freq=256,
+        save_freq=256,
+        progress=False,
+    )
+    return train(asked)
+
+
+def call(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "evaluate.py", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("stochastic", [False, True])
+def test_episodes_depend_on_their_seeds_alone(run: Path, stochastic: bool) -> None:
+    def episodes(count: int, seed: int, n_envs: int):
+        report = evaluate(
+            run, episodes=count, seed=seed, n_envs=n_envs, stochastic=stochastic, device="cpu"
+        )
+        assert report.random is not None
+        return report.agent.episodes, report.random.episodes
+
+    agent, chance = episodes(7, 50, 1)
+    assert [episode.seed for episode in agent] == list(range(50, 57))
+    assert episodes(7, 50, 3) == (agent, chance)
+    later = episodes(3, 52, 2)
+    assert later == (agent[2:5], chance[2:5])
+
+
+def test_the_random_policy_is_what_a_plain_loop_gives(run: Path) -> None:
+    report = evaluate(run, episodes=3, seed=11, device="cpu")
+    assert report.random is not None
+    for episode in report.random.episodes:
+        env = make_env("CartPole-v1")
+        env.reset(seed=episode.seed)
+        env.action_space.seed(episode.seed)
+        score, done = 0.0, False
+        while not done:
+            _, reward, terminated, truncated, _ = env.step(env.action_space.sample())
+            score, done = score + float(reward), terminated or truncated
+        assert episode.score == score == episode.length
+
+
+def test_the_report_is_saved_whole_and_under_the_next_name(run: Path) -> None:
+    report = evaluate(run, checkpoint="final", episodes=5, device="cpu", random_policy=False)
+    paths = [save(report), save(report)]
+    assert [path.name for path in paths] == ["final_1.json", "final_2.json"]
+    assert not list(paths[0].parent.glob("*.tmp"))
+    said = json.loads(paths[0].read_text())
+    returns = [episode["score"] for episode in said["agent"]["episodes"]]
+    assert said["agent"]["return"]["mean"] == np.mean(returns)
+    assert said["agent"]["return"]["std"] == pytest.approx(np.std(returns, ddof=1))
+    assert (said["checkpoint"], said["seed"], said["random"]) == ("final", SEED, None)
+    assert said["trained_steps"] == 512
+
+
+def test_best_comes_before_final_and_final_before_steps(run: Path, tmp_path: Path) -> None:
+    assert checkpoints(RunFolder(run)) == ["best", "final", "step_512", "step_256"]
+    for name in ("checkpoints/step_9", "checkpoints/step_10", "checkpoints/.step_11.tmp"):
+        (tmp_path / name).mkdir(parents=True)
+    assert choose_checkpoint(RunFolder(tmp_path), None) == "step_10"
+    (tmp_path / "final").mkdir()
+    assert choose_checkpoint(RunFolder(tmp_path), None) == "final"
+
+
+def test_a_run_without_a_checkpoint_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has no checkpoint yet"):
+        choose_checkpoint(RunFolder(tmp_path), None)
+
+
+@pytest.mark.parametrize(
+    ("env", "info", "score", "success"),
+    [
+        ("CartPole-v1", {}, 500.0, None),
+        ("CartPole-v1", {"is_success": True}, 0.0, True),
+        ("CartPole-v1", {"success": 0.0}, 9.0, False),
+        ("MiniGrid-DoorKey-5x5-v0", {}, 0.01, True),
+        ("MiniGrid-DoorKey-5x5-v0", {}, 0.0, False),
+        ("highway-fast-v0", {"crashed": False}, 3.0, True),
+        ("highway-fast-v0", {"crashed": True}, 30.0, False),
+    ],
+)
+def test_what_success_means(env: str, info: dict, score: float, success: bool | None) -> None:
+    assert success_rule(env)(info, score) is success
+
+
+def test_the_table_leaves_out_success_where_there_is_none(run: Path) -> None:
+    shown = table(evaluate(run, episodes=2, device="cpu"))
+    assert shown.row_count == len(ROWS) - 1
+    assert [column.header for column in shown.columns] == ["", "agent", "random policy"]
+
+
+def test_a_person_sees_a_table_and_where_the_numbers_lie(run: Path) -> None:
+    result = call(run, "--episodes", 3, "--seed", 7)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    for words in ("mean return", "95% interval", "interquartile mean", "random policy", "steps/s"):
+        assert words in result.stdout
+    path = Path(result.stdout.splitlines()[-1])
+    said = json.loads(path.read_text())
+    assert (said["episodes"], said["seed"], said["checkpoint"]) == (3, 7, "best")
+
+
+def test_json_prints_the_file_and_nothing_else(run: Path) -> None:
+    before = set((run / "evaluations").iterdir()) if (run / "evaluations").exists() else set()
+    result = call(run, "--episodes", 2, "--json", "--no-random-policy", "--checkpoint", "step_256")
+    assert result.returncode == 0, result.stderr
+    (path,) = set((run / "evaluations").iterdir()) - before
+    said, saved = json.loads(result.stdout), json.loads(path.read_text())
+    assert said["agent"]["episodes"] == saved["agent"]["episodes"]
+    assert said == saved
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--episodes", "0"], "episodes must be at least 1, got 0"),
+        (["--n-envs", "-2"], "n_envs must be at least 1, got -2"),
+        (["--seed", "-1"], "seed must be at least 0, got -1"),
+        (["--checkpoint", "bset"], "unknown checkpoint 'bset'; did you mean 'best'?"),
+        (["--device", "cpuu"], "unknown device 'cpuu'; did you mean 'cpu'?"),
+        (["--episods", "3"], "unknown option --episods; did you mean --episodes?"),
+        (["--episodes", "many"], "many"),
+    ],
+)
+def test_mistakes_end_with_2_and_a_line(run: Path, words: list[str], text: str) -> None:
+    result = call(run, *words)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert text in result.stderr
+    assert 1 <= len(result.stderr.splitlines()) <= 3
+
+
+def test_a_folder_that_is_no_run_is_refused(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"format": "something else"}')
+    for folder, text in (
+        (tmp_path / "none", "there is no run folder"),
+        (tmp_path, "is not of an attention-agents run"),
+        (run.parent, "config.json is missing"),
+    ):
+        result = call(folder)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert text in result.stderr
+        assert "Traceback" not in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json"]
+
+
+def test_the_script_and_the_library_agree_on_the_first_seed() -> None:
+    assert EvaluateConfig(run="").seed == SEED

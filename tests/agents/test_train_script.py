@@ -1,0 +1,113 @@
+"""train.py as a person runs it: words in, a folder or an exit code out."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from agents import load_checkpoint
+from agents.run_folder import RunFolder
+
+SCRIPT = Path(__file__).parents[2] / "train.py"
+MISTAKES = {
+    "--env CartPole-v9": "unknown environment 'CartPole-v9'; did you mean CartPole-v1",
+    "--env MiniGrid-DorKey-5x5-v0": "did you mean MiniGrid-DoorKey-5x5-v0",
+    "--algo pppo": "unknown algorithm 'pppo'; did you mean 'ppo'?",
+    "--layrs 3": "unknown option --layrs; did you mean --layers?",
+    "--layers two": "--layers: expected INT, got ['two']",
+    "--layers": "Missing value for argument '--layers'",
+    "CartPole-v1": "unexpected word 'CartPole-v1'; see train.py --help",
+    "--env CartPole-v1 --algo sac": "sac cannot act in Discrete(2) of CartPole-v1; use --algo ppo or dqn",
+    "--env CartPole-v1 --hyperparams gama:0.9": "unknown argument of ppo 'gama'; did you mean 'gamma'?",
+    "--env CartPole-v1 --hyperparams gamma:high": "gamma of ppo must be like its default 0.99, got 'high'",
+    "--env CartPole-v1 --hyperparams gamma": "expected key:value, got 'gamma'",
+    "--env CartPole-v1 --env-kwargs colour:1": "CartPole-v1 cannot be made",
+    "--env CartPole-v1 --tokens patches": "patches tokens do not fit an observation of shape (4,)",
+    "--normalize True": "only feature vectors can be normalised",
+    "--learning-rate fast": "learning_rate must be a number or lin_<number>, got 'fast'",
+    "--width 10 --heads 3": "width must be a multiple of heads, got width=10, heads=3",
+    "-n 0": "n_timesteps must be a whole number of at least 1, got 0",
+    "--n-envs -2": "n_envs must be a whole number of at least 1, got -2",
+    "--device gpu": "unknown device 'gpu'; did you mean 'cpu'?",
+    "--log-folder file": "cannot write into file: ",
+}
+
+
+def train_py(words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), *words.split()]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def mistakes(tmp_path_factory) -> dict[str, tuple[subprocess.CompletedProcess[str], list[str]]]:
+    """Make every mistake in a folder of its own, two at a time."""
+    folders = {words: tmp_path_factory.mktemp("mistake") for words in MISTAKES}
+    for folder in folders.values():
+        (folder / "file").write_text("in the way")
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(train_py, folders, folders.values()))
+    left = [sorted(path.name for path in folder.iterdir()) for folder in folders.values()]
+    return dict(zip(folders, zip(ended, left, strict=True), strict=True))
+
+
+@pytest.mark.parametrize("words", MISTAKES)
+def test_a_mistake_gets_a_few_lines_and_exit_code_2_and_leaves_nothing(words, mistakes):
+    ended, left = mistakes[words]
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stdout == ""
+    lines = ended.stderr.splitlines()
+    assert 1 <= len(lines) <= 3 and lines[0].startswith("train.py: "), ended.stderr
+    assert MISTAKES[words] in ended.stderr
+    assert left == ["file"]
+
+
+def test_help_is_quick_and_complete(tmp_path):
+    start = time.perf_counter()
+    ended = train_py("--help", tmp_path)
+    assert ended.returncode == 0
+    for option in ("--env", "--algo", "-n", "--tokens", "--readout", "--hyperparams", "--log-folder"):
+        assert option in ended.stdout
+    loaded = subprocess.run(
+        [sys.executable, "-X", "importtime", str(SCRIPT), "--help"], capture_output=True, text=True
+    ).stderr
+    heavy = [name for name in ("torch", "gymnasium", "stable_baselines3") if f" {name}\n" in loaded]
+    assert not heavy
+    assert time.perf_counter() - start < 20  # a bound for a busy machine; idle it takes 0.3 seconds
+
+
+def test_a_run_ends_with_its_folder(tmp_path):
+    ended = train_py("--env CartPole-v1 -n 64 --eval-episodes 1 --hyperparams n_epochs:1", tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "runs/ppo/CartPole-v1_1\n"
+    assert "64/64 steps" in ended.stderr
+    assert load_checkpoint(tmp_path / "runs/ppo/CartPole-v1_1/final").model.num_timesteps == 64
+
+
+def test_ctrl_c_saves_and_says_so(tmp_path):
+    words = "--env CartPole-v1 -n 1000000 --eval-freq 0 --save-freq 64 --hyperparams n_epochs:1"
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), *words.split()],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    folder = tmp_path / "runs/ppo/CartPole-v1_1"
+    for _ in range(600):
+        if (folder / "checkpoints").exists() or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out.splitlines()[-1] == "runs/ppo/CartPole-v1_1"
+    steps = load_checkpoint(folder / "final").model.num_timesteps
+    assert f"interrupted after {steps:,} steps; saved to runs/ppo/CartPole-v1_1/final" in err
+    assert "Traceback" not in err
+    assert RunFolder.open(folder).config().n_timesteps == 1_000_000

@@ -1,0 +1,180 @@
+"""A whole run: what lies in its folder, and what it does not disturb."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from agents import TrainConfig, load_checkpoint, train
+from agents.evaluations import read_rows
+from agents.periodic import PeriodicCallback, random_streams_kept
+from agents.progress import ProgressCallback
+from agents.run_folder import RunFolder
+from agents.training import TrainingFault, torch_settings
+from envs.make import make_env
+
+SMALL = {"layers": 2, "heads": 2, "width": 8, "n_envs": 2, "device": "cpu", "progress": False}
+PPO = {"n_steps": 16, "batch_size": 16, "n_epochs": 2, "net_arch": [7]}
+
+
+def cartpole(log_folder: Path, **changes) -> TrainConfig:
+    values = {"eval_freq": 48, "save_freq": 64, "eval_episodes": 3, **SMALL, **changes}
+    return TrainConfig(
+        env="CartPole-v1", n_timesteps=128, seed=1, log_folder=str(log_folder), hyperparams=PPO, **values
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> RunFolder:
+    return RunFolder.open(train(cartpole(tmp_path_factory.mktemp("runs"))))
+
+
+def test_a_run_folder_holds_everything(run):
+    names = {path.name for path in run.path.iterdir()}
+    assert names == {
+        *("config.json", "logs", "checkpoints", "best", "final"),
+        *("evaluations.csv", "learning_curve.png"),
+    }
+    assert {path.name for path in run.checkpoints.iterdir()} == {"step_64", "step_128"}
+    assert load_checkpoint(run.final).model.num_timesteps == 128
+    assert load_checkpoint(run.step(64)).config == run.config()
+    assert run.learning_curve.read_bytes()[1:4] == b"PNG"
+    assert (run.logs / "progress.csv").read_text().startswith("time/")
+
+
+def test_evaluations_are_due_at_multiples_and_the_best_is_kept(run):
+    rows = read_rows(run.evaluations_file)
+    assert [row.step for row in rows] == [48, 96]
+    assert all(row.episodes == 3 and row.mean_reward == row.mean_length for row in rows)
+    best = max(rows, key=lambda row: (row.mean_reward, row.step))
+    assert load_checkpoint(run.best).model.num_timesteps == best.step
+
+
+def test_an_evaluation_can_be_played_again(run):
+    row = read_rows(run.evaluations_file)[-1]
+    policy = load_checkpoint(run.best)
+    if policy.model.num_timesteps != row.step:
+        row = read_rows(run.evaluations_file)[0]
+    env, lengths = make_env("CartPole-v1"), []
+    for i in range(3):
+        (obs, _), length, over = env.reset(seed=1_000_000 * 2 + i), 0, False
+        while not over:
+            obs, _, terminated, truncated, _ = env.step(policy.predict(obs))
+            length, over = length + 1, terminated or truncated
+        lengths.append(length)
+    assert np.mean(lengths) == row.mean_length
+
+
+def test_tensorboard_has_sb3s_names_the_statistics_and_a_picture(run):
+    events = EventAccumulator(str(run.logs))
+    events.Reload()
+    scalars = set(events.Tags()["scalars"])
+    assert {"rollout/ep_rew_mean", "time/fps", "train/value_loss", "eval/mean_reward"} <= scalars
+    for layer in (0, 1):
+        assert f"attention/actor/layer{layer}/head1/effective_tokens" in scalars
+        assert f"attention/actor/layer{layer}/head_similarity" in scalars
+    assert events.Images("attention/picture")
+
+
+def test_evaluating_and_saving_do_not_change_the_training(run, tmp_path):
+    plain = RunFolder.open(train(cartpole(tmp_path, eval_freq=0, save_freq=0)))
+    left = load_checkpoint(run.final).model.policy.state_dict()
+    right = load_checkpoint(plain.final).model.policy.state_dict()
+    assert all(torch.equal(left[key], right[key]) for key in left)
+    assert not plain.best.exists() and not plain.evaluations_file.exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"env": "Pendulum-v1", "algo": "td3", "hyperparams": {"learning_starts": 8, "batch_size": 8}},
+        {"env": "Acrobot-v1", "algo": "dqn", "hyperparams": {"learning_starts": 8}, "vec_env": "subproc"},
+        {"env": "Pendulum-v1", "algo": "a2c", "normalize": True, "history": 0},
+        {"env": "CartPole-v1", "algo": "a2c", "history": 3},
+    ],
+    ids=lambda changes: f"{changes['env']}, {changes['algo']}",
+)
+def test_other_algorithms_and_environments_train_too(changes, tmp_path):
+    asked = {**SMALL, "n_timesteps": 40, "eval_freq": 20, "eval_episodes": 1, **changes}
+    run = RunFolder.open(train(TrainConfig(log_folder=str(tmp_path), **asked)))
+    policy = load_checkpoint(run.final)
+    assert (policy.normalisation is not None) == bool(changes.get("normalize"))
+    env = make_env(changes["env"], history=changes.get("history", 0))
+    assert policy.predict(env.reset(seed=1)[0]).shape == env.action_space.shape
+
+
+def test_a_wrong_configuration_makes_no_folder(tmp_path):
+    with pytest.raises(ValueError, match="dqn cannot act in Box.* of Pendulum-v1; use --algo ppo or a2c"):
+        train(TrainConfig(env="Pendulum-v1", algo="dqn", log_folder=str(tmp_path / "runs")))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_fault_of_the_environment_is_no_mistake_of_the_caller(tmp_path, monkeypatch):
+    from gymnasium.envs.classic_control import CartPoleEnv
+
+    def broken(self, action):
+        raise ValueError("the pole has broken")
+
+    monkeypatch.setattr(CartPoleEnv, "step", broken)
+    with pytest.raises(TrainingFault, match=r"training failed after 0 steps; the run is .*_1") as caught:
+        train(cartpole(tmp_path, eval_freq=0))
+    assert not isinstance(caught.value, ValueError)
+
+
+def test_torchs_settings_are_put_back():
+    distribution = torch.distributions.Distribution
+    before = torch.get_num_threads(), distribution._validate_args
+    with pytest.raises(ZeroDivisionError), torch_settings(threads=2):
+        assert (torch.get_num_threads(), distribution._validate_args) == (2, False)
+        raise ZeroDivisionError
+    assert (torch.get_num_threads(), distribution._validate_args) == before
+
+
+def test_random_streams_are_put_back():
+    torch.manual_seed(3)
+    np.random.seed(3)
+    with random_streams_kept():
+        inside = torch.rand(2).tolist(), np.random.rand(2).tolist()
+    assert (torch.rand(2).tolist(), np.random.rand(2).tolist()) == inside
+
+
+class Counting(PeriodicCallback):
+    def __init__(self, every):
+        super().__init__(every)
+        self.acted = []
+
+    def act(self):
+        self.acted.append(self.num_timesteps)
+
+
+def test_periods_are_multiples_however_large_the_steps():
+    callback = Counting(every=10)
+    for steps in (3, 9, 12, 15, 35, 39, 40):
+        callback.num_timesteps = steps
+        callback._on_step()
+    assert callback.acted == [12, 35, 40]
+
+
+class StubModel:
+    _total_timesteps = 2000
+    ep_info_buffer = ({"r": 20.0}, {"r": 23.0})
+
+
+def test_the_progress_line(monkeypatch, capsys):
+    clock = [100.0]
+    monkeypatch.setattr("agents.progress.time.monotonic", lambda: clock[0])
+    callback = ProgressCallback("ppo CartPole-v1")
+    callback.model = StubModel()
+    callback._on_training_start()
+    clock[0], callback.num_timesteps = 104.0, 400
+    callback._on_step()
+    assert capsys.readouterr().err == ""
+    clock[0], callback.num_timesteps = 111.0, 1100
+    callback._on_step()
+    assert capsys.readouterr().err == (
+        "ppo CartPole-v1: 1,100/2,000 steps  100/s  0:09 left  episode reward 21.50\n"
+    )

@@ -1,0 +1,126 @@
+"""Any space, brought into the form that Stable-Baselines3 takes."""
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3.common.env_checker import check_env
+
+from envs import Features, TokenBox, specs_of
+from envs.wrappers import NamedFeatures, PlainObservation, plain_actions, plain_observations
+from tests.envs.worlds import Sampler
+
+BOX = spaces.Box(-1, 1, (3,))
+
+SPACES = {
+    "box": BOX,
+    "double": spaces.Box(-1.0, 1.0, (3,), np.float64),
+    "scalar": spaces.Box(-1, 1, ()),
+    "flags": spaces.Box(0, 1, (2, 3), bool),
+    "picture": spaces.Box(0, 255, (36, 36, 3), np.uint8),
+    "discrete": spaces.Discrete(5),
+    "discrete from 3": spaces.Discrete(5, start=3),
+    "multi discrete": spaces.MultiDiscrete([2, 3, 5]),
+    "multi discrete table": spaces.MultiDiscrete([[2, 3], [5, 7]]),
+    "multi discrete from": spaces.MultiDiscrete([2, 3], start=[1, -1]),
+    "multi binary": spaces.MultiBinary(4),
+    "dict": spaces.Dict(speed=BOX, gear=spaces.Discrete(5)),
+    "nested": spaces.Dict(
+        arm=spaces.Dict(joint=BOX, grip=spaces.Discrete(2, start=1)), time=spaces.Box(0, 1, ())
+    ),
+    "tuple": spaces.Tuple((spaces.Discrete(3), BOX, spaces.Tuple((spaces.MultiBinary(2),)))),
+    "dotted": spaces.Dict({"arm.joint": BOX}),
+}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_stable_baselines_takes_it_and_tokens_fit(name):
+    env = plain_observations(Sampler(SPACES[name]))
+    check_env(env, warn=False)
+    obs, _ = env.reset(seed=0)
+    assert env.observation_space.contains(obs)
+    assert specs_of(env.observation_space)
+
+
+@pytest.mark.parametrize("name", ["box", "picture", "discrete", "multi binary", "dict"])
+def test_supported_spaces_are_not_wrapped(name):
+    env = Sampler(SPACES[name])
+    assert plain_observations(env) is env
+
+
+def test_parts_keep_their_values_under_their_path():
+    inner = Sampler(SPACES["nested"])
+    env = PlainObservation(inner)
+    obs = {"arm": {"joint": np.array([0.25, 0.5, 1.0], np.float32), "grip": 2}, "time": 0.75}
+    flat = env.observation(obs)
+    assert set(flat) == {"arm/joint", "arm/grip", "time"}
+    assert flat["arm/joint"].tolist() == [0.25, 0.5, 1.0]
+    assert flat["arm/grip"] == 1  # counted from 0
+    assert flat["time"].tolist() == [0.75]
+
+
+def test_members_of_tuples_are_named_by_index():
+    env = PlainObservation(Sampler(SPACES["tuple"]))
+    assert list(env.observation_space.spaces) == ["0", "1", "2/0"]
+
+
+def test_clashing_names_are_refused():
+    clash = spaces.Dict({"a/b": BOX, "a": spaces.Dict(b=BOX)})
+    with pytest.raises(ValueError, match="keys clash"):
+        PlainObservation(Sampler(clash))
+
+
+@pytest.mark.parametrize(
+    "space", [spaces.Text(5), spaces.Sequence(BOX), spaces.Dict(a=spaces.Text(5))]
+)
+def test_unsupported_observations_are_refused(space):
+    with pytest.raises(ValueError, match="not supported; supported are Box, Discrete"):
+        plain_observations(Sampler(space))
+
+
+@pytest.mark.parametrize("space", [spaces.Dict({}), spaces.Tuple(())])
+def test_observations_of_nothing_are_refused(space):
+    with pytest.raises(ValueError, match="no parts"):
+        plain_observations(Sampler(space))
+
+
+def test_tokens_survive_the_conversion_of_their_numbers():
+    tokens = Features(("height", "speed"))
+    space = TokenBox(-np.inf, 1e300, (2,), np.float64, tokens=tokens)
+    env = plain_observations(Sampler(space))
+    assert env.observation_space.tokens == tokens
+    assert env.observation_space.dtype == np.float32
+    assert np.isinf(env.observation_space.high).all()
+
+
+def test_names_must_fit_the_numbers():
+    with pytest.raises(ValueError, match="2 names need a vector of as many numbers"):
+        NamedFeatures(Sampler(BOX), ("height", "speed"))
+
+
+@pytest.mark.parametrize(
+    ("space", "sent", "arrives"),
+    [
+        (spaces.Discrete(3, start=-1), np.int64(0), -1),
+        (spaces.MultiDiscrete([[2, 3], [5, 7]]), np.array([1, 2, 3, 4]), [[1, 2], [3, 4]]),
+        (spaces.MultiDiscrete([2, 3], start=[4, 5]), np.array([1, 2]), [5, 7]),
+    ],
+)
+def test_actions_count_from_zero(space, sent, arrives):
+    inner = Sampler(BOX, space)
+    env = plain_actions(inner)
+    check_env(env, warn=False)
+    assert env.action_space.contains(sent)
+    env.step(sent)
+    assert np.asarray(inner.actions[-1]).tolist() == arrives
+
+
+@pytest.mark.parametrize("space", [BOX, spaces.Discrete(3), spaces.MultiBinary(2)])
+def test_supported_actions_are_not_wrapped(space):
+    env = Sampler(BOX, space)
+    assert plain_actions(env) is env
+
+
+@pytest.mark.parametrize("space", [spaces.Tuple((BOX, BOX)), spaces.Dict(a=BOX)])
+def test_unsupported_actions_are_refused(space):
+    with pytest.raises(ValueError, match="not supported; supported are Box, Discrete"):
+        plain_actions(Sampler(BOX, space))

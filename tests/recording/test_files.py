@@ -1,0 +1,370 @@
+"""A recording on the disk: what goes in comes out, and what is broken is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recording import Header, RecordingWriter, Step, open_recording
+from recording.chunk import dequantise, quantise
+
+ROOT = Path(__file__).parents[2]
+STEPS = 131  # two chunks of 64 and one of 3
+
+
+@pytest.fixture
+def folder(tmp_path, header, make_step):
+    with RecordingWriter(tmp_path / "seen", header) as writer:
+        for seed in (3, 5):
+            writer.begin_episode(seed)
+            for t in range(STEPS):
+                writer.add(make_step(t, terminated=t == STEPS - 1))
+            last = make_step(STEPS)
+            writer.end_episode(last.observation, last.frame)
+    return tmp_path / "seen"
+
+
+def assert_same(read: Step, wrote: Step) -> None:
+    assert read.observation.keys() == wrote.observation.keys()
+    for key, part in wrote.observation.items():
+        assert read.observation[key].dtype == part.dtype
+        np.testing.assert_array_equal(read.observation[key], part)
+    np.testing.assert_array_equal(read.frame, wrote.frame)
+    np.testing.assert_array_equal(read.distribution, wrote.distribution)
+    np.testing.assert_array_equal(read.mask, wrote.mask)
+    np.testing.assert_array_equal(read.places.boxes, wrote.places.boxes)
+    np.testing.assert_array_equal(read.places.ids, wrote.places.ids)
+    for name in ("action", "value", "reward", "terminated", "truncated", "attended"):
+        assert getattr(read, name) == getattr(wrote, name), name
+    for name, weights in wrote.maps.items():
+        error = np.abs(read.maps[name] - weights)
+        assert (error <= weights.max(-1, keepdims=True) / 255).all()
+
+
+def test_what_goes_in_comes_out(folder, header, make_step):
+    recording = open_recording(folder)
+    assert recording.header == header
+    assert recording.complete
+    assert recording.missing == ()
+    assert [episode.seed for episode in recording.episodes] == [3, 5]
+    episode = recording.episodes[1]
+    assert len(episode) == STEPS
+    for t in (130, 0, 63, 64, 127, 128):  # in any order, across chunks
+        assert_same(episode[t], make_step(t, terminated=t == STEPS - 1))
+    assert_same(episode[-1], make_step(130, terminated=True))
+    assert sum(1 for _ in episode) == STEPS
+    np.testing.assert_allclose(episode.rewards, 0.1 * np.arange(STEPS))
+    np.testing.assert_array_equal(episode.frame(70), make_step(70).frame)
+    np.testing.assert_array_equal(episode.final.frame, make_step(STEPS).frame)
+    with pytest.raises(IndexError, match="step 131 of an episode of 131 steps"):
+        episode[STEPS]
+
+
+def test_float32_maps_and_full_matrices_come_out_exactly(tmp_path, header, make_step):
+    full = np.random.default_rng(0).dirichlet(np.ones(8), (3, 8)).astype("f")
+    step = make_step(1)
+    step = replace(step, maps=step.maps | {"actor/0": full}, frame=None, value=None, mask=None)
+    header = replace(header, map_dtype="float32", picture="observation")
+    with RecordingWriter(tmp_path / "seen", header) as writer:
+        writer.begin_episode()
+        writer.add(replace(step, distribution=None, places=None, attended=False))
+    read = open_recording(tmp_path / "seen").episodes[0][0]
+    np.testing.assert_array_equal(read.maps["actor/0"], full)
+    assert read.frame is None
+    assert read.value is None
+    assert read.distribution is None
+    assert read.mask.all()
+    assert np.isnan(read.places.boxes).all()
+    assert not read.attended
+
+
+def test_a_reused_buffer_does_not_change_what_was_recorded(tmp_path, header, make_step):
+    step = make_step(0)
+    before = step.observation["dash"].copy()
+    with RecordingWriter(tmp_path / "seen", header) as writer:
+        writer.begin_episode()
+        writer.add(step)
+        step.observation["dash"][:] = 99
+    read = open_recording(tmp_path / "seen").episodes[0][0]
+    np.testing.assert_array_equal(read.observation["dash"], before)
+
+
+def test_equal_steps_give_equal_files(tmp_path, header, make_step):
+    digests = []
+    for name in ("a", "b"):
+        with RecordingWriter(tmp_path / name, header) as writer:
+            writer.begin_episode(1)
+            writer.add(make_step(0))
+        digests.append((tmp_path / name / "episode_0000" / "episode.json").read_text())
+    assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 0.0])
+def test_quantised_weights_are_off_by_at_most_half_a_step(scale):
+    weights = (np.random.default_rng(1).random((5, 3, 7)) * scale).astype("f")
+    error = np.abs(dequantise(quantise(weights)) - weights)
+    assert (error <= weights.max(-1, keepdims=True) * (0.5001 / 255)).all()
+
+
+def test_weights_that_a_byte_cannot_hold_are_refused():
+    for bad in (-0.1, np.nan, np.inf):
+        with pytest.raises(ValueError, match="finite and >= 0"):
+            quantise(np.array([0.5, bad], "f"))
+
+
+def test_a_torn_episode_is_read_as_far_as_it_goes(folder):
+    (folder / "episode_0001" / "chunk_00002.npz").unlink()
+    (folder / "episode_0001" / "episode.json").write_text('{"seed": 5, "complete": false}')
+    (folder / "episode_0001" / "chunk_00002.npz.tmp").write_bytes(b"half a chunk")
+    recording = open_recording(folder)
+    whole, torn = recording.episodes
+    assert whole.complete and not torn.complete and not recording.complete
+    assert len(torn) == 128
+    assert len(list(torn)) == 128
+    assert recording.missing == (
+        "episode_0001 was cut short while it was recorded: 128 steps are whole, "
+        "and at most 64 after them are lost",
+    )
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.3, 0.99])
+def test_a_torn_episode_stops_before_a_truncated_chunk(folder, keep):
+    (folder / "episode_0001" / "episode.json").unlink()
+    chunk = folder / "episode_0001" / "chunk_00001.npz"
+    data = chunk.read_bytes()
+    chunk.write_bytes(data[: int(len(data) * keep)])
+    torn = open_recording(folder).episodes[1]
+    assert not torn.complete
+    assert len(torn) == 64
+
+
+WRITE_FOREVER = """
+import sys
+import numpy as np
+from envs.layout import TokenGroup, TokenLayout
+from recording import Header, MapSpec, RecordingWriter, Step
+
+layout = TokenLayout((TokenGroup("features", ("a", "b")),))
+maps = (MapSpec("actor/0", "actor", 0, 1, "readout"),)
+header = Header("X-v0", layout, maps, ("",), "discrete", (2,), "probabilities")
+frame, weights = np.zeros((9, 9, 3), np.uint8), np.full((1, 1, 2), 0.5, np.float32)
+with RecordingWriter(sys.argv[1], header) as writer:
+    writer.begin_episode(0)
+    t = 0
+    while True:
+        writer.add(Step({"": np.full(2, t)}, np.int64(0), {"actor/0": weights}, frame, reward=1.0))
+        t += 1
+        print(t, flush=True)
+"""
+
+
+@pytest.mark.parametrize("moment", [100, 257, 530])
+def test_a_kill_loses_at_most_the_open_chunk(tmp_path, moment):
+    child = subprocess.Popen(
+        [sys.executable, "-c", WRITE_FOREVER, str(tmp_path / "seen")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    while int(child.stdout.readline()) < moment:
+        pass
+    os.kill(child.pid, signal.SIGKILL)
+    written = max([moment, *(int(line) for line in child.stdout.read().split())])
+    child.wait()
+    (episode,) = open_recording(tmp_path / "seen").episodes
+    assert not episode.complete
+    assert episode.seed == 0
+    assert len(episode) % 64 == 0
+    assert written - 64 <= len(episode) <= written + 1
+    assert [step.observation[""][0] for step in episode] == list(range(len(episode)))
+
+
+def damaged(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("harm", [damaged, Path.unlink, lambda path: path.write_bytes(b"")])
+def test_a_damaged_chunk_is_named_and_the_others_are_read(folder, harm):
+    harm(folder / "episode_0000" / "chunk_00001.npz")
+    episode = open_recording(folder).episodes[0]
+    assert episode[63].reward == pytest.approx(6.3)
+    assert episode[128].reward == pytest.approx(12.8)
+    with pytest.raises(ValueError, match=r"step 64 .*chunk_00001\.npz is (damaged|missing)"):
+        episode[64]
+
+
+def test_a_chunk_of_another_recording_is_named(folder, header, make_step, tmp_path):
+    short = replace(header, action_sizes=(2,), action_names=None)
+    with RecordingWriter(tmp_path / "other", short) as writer:
+        writer.begin_episode()
+        for t in range(64):
+            writer.add(make_step(t, distribution=np.ones(2, "f")))
+    chunk = "episode_0000/chunk_00000.npz"
+    (folder / chunk).write_bytes((tmp_path / "other" / chunk).read_bytes())
+    (folder / "episode_0000/episode.json").unlink()
+    with pytest.raises(ValueError, match=r"chunk_00000\.npz is not a chunk of this recording"):
+        open_recording(folder).episodes[0][0]
+
+
+def test_a_pickle_in_a_chunk_is_not_loaded(folder):
+    chunk = folder / "episode_0000" / "chunk_00000.npz"
+    (folder / "episode_0000" / "episode.json").unlink()
+    np.savez(chunk, reward=np.array([print], object), allow_pickle=True)
+    assert len(open_recording(folder).episodes[0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is damaged"),
+        ("{", "is damaged"),
+        ("[]", "not the header of a recording"),
+        ('{"format": "something else"}', "not the header of a recording"),
+        ("[" * 100_000, "cannot be read"),
+    ],
+)
+def test_a_foreign_header_is_refused(folder, text, message):
+    (folder / "recording.json").write_text(text)
+    with pytest.raises(ValueError, match=rf"recording\.json cannot be read: .*{message}"):
+        open_recording(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("schema", 2, "it has schema 2, this version reads 1"),
+        ("action_kind", "telepathic", "action_kind must be one of"),
+        ("action_sizes", ["4"], "action_sizes is"),
+        ("action_names", ["left"], "must name each of the 4 actions, got 1"),
+        ("maps", [], "at least one attention map"),
+        ("maps", [{"name": "x"}], "incomplete or damaged"),
+        ("layout", 3, "incomplete or damaged"),
+        ("layout", [{"kind": "spirits", "names": ["a"]}], "kind must be one of"),
+        ("fps", "fast", "fps is 'fast'"),
+        ("fps", 0, r"fps must be in \(0, 1000\]"),
+        ("unheard", "of", "incomplete or damaged"),
+        ("env_id", 5, "env_id is '5'"),
+    ],
+)
+def test_a_header_that_breaks_a_rule_is_refused(folder, key, value, message):
+    header = json.loads((folder / "recording.json").read_text())
+    (folder / "recording.json").write_text(json.dumps(header | {key: value}))
+    with pytest.raises(ValueError, match=rf"recording\.json cannot be read: .*{message}"):
+        open_recording(folder)
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        {"complete": True},
+        {"complete": True, "chunks": 3},
+        {"complete": True, "chunks": [{"file": "../x", "steps": 1, "sha256": "0" * 64}]},
+        {"complete": True, "chunks": [{"file": "chunk_00000.npz", "steps": 1, "sha256": "x"}]},
+        [],
+    ],
+)
+def test_a_damaged_end_marker_is_named(folder, summary):
+    (folder / "episode_0000" / "episode.json").write_text(json.dumps(summary))
+    with pytest.raises(ValueError, match=r"episode\.json is damaged"):
+        open_recording(folder)
+
+
+def test_another_folder_is_no_recording(tmp_path):
+    with pytest.raises(ValueError, match=r"is not a recording: it has no recording\.json"):
+        open_recording(tmp_path)
+
+
+def test_a_taken_or_closed_folder_is_refused(folder, header, tmp_path):
+    with pytest.raises(ValueError, match="is not empty"):
+        RecordingWriter(folder, header)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="cannot write a recording to"):
+        RecordingWriter(tmp_path / "file" / "seen", header)
+
+
+def test_a_step_that_does_not_fit_is_refused(tmp_path, header, make_step):
+    writer = RecordingWriter(tmp_path / "seen", header)
+    with pytest.raises(ValueError, match="no episode is open"):
+        writer.add(make_step(0))
+    writer.begin_episode()
+    step = make_step(0)
+    with pytest.raises(ValueError, match=r"the header promises \['dash'\]"):
+        writer.add(replace(step, observation={"cars": step.observation["cars"]}))
+    maps = step.maps | {"actor/1": step.maps["actor/1"][:, :, :7]}
+    with pytest.raises(
+        ValueError, match=r"map actor/1 must have shape \(3 heads, queries, 8 tokens\)"
+    ):
+        writer.add(replace(step, maps=maps))
+
+
+def test_memory_stays_flat(tmp_path, header, make_step):
+    """640 frames of 400 x 600 take no more memory than 64."""
+    code = """
+import resource, sys, numpy as np
+from envs.layout import TokenGroup, TokenLayout
+from recording import Header, MapSpec, RecordingWriter, Step
+layout = TokenLayout((TokenGroup("features", ("a", "b")),))
+header = Header("X-v0", layout, (MapSpec("a", "actor", 0, 1, "readout"),), ("",), "discrete", (2,),
+                "probabilities")
+weights = np.full((1, 1, 2), 0.5, np.float32)
+frame = np.kron(np.random.default_rng(0).integers(0, 9, (40, 60, 3)), np.ones((10, 10, 1)))
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+with RecordingWriter(sys.argv[1], header) as writer:
+    writer.begin_episode()
+    for t in range(640):
+        picture = np.roll(frame.astype(np.uint8), t, 1)
+        writer.add(Step({"": np.zeros(2)}, np.int64(0), {"a": weights}, picture))
+        if t == 70: early = peak()
+print(peak() - early)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "seen")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(done.stdout) < 20
+
+
+def test_reading_and_drawing_need_no_torch(folder):
+    code = """
+import sys
+from recording import open_recording
+from recording.sheet import contact_sheet
+from recording.video import film
+episode = open_recording(sys.argv[1]).episodes[0]
+next(film(episode)).size
+contact_sheet(sys.argv[1] + "/sheet.png", episode)
+heavy = {"torch", "stable_baselines3", "policies", "gymnasium"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code, str(folder)], cwd=ROOT, check=True)
+    assert time.perf_counter() - start < 20
+
+
+def test_headers_compare_and_travel(header):
+    again = Header.from_json(json.loads(json.dumps(header.to_json())))
+    assert again == header
+    bounded = replace(
+        header,
+        action_kind="continuous",
+        action_sizes=(1, 1),
+        action_names=None,
+        action_bounds=((-2.0, 2.0), (0.0, 1.0)),
+        distribution="gaussian",
+    )
+    assert Header.from_json(json.loads(json.dumps(bounded.to_json()))) == bounded
