@@ -58,7 +58,9 @@ class AttentionStatisticsCallback(PeriodicCallback):
 
     def _on_step(self) -> bool:
         if self.n_calls % STRIDE == 1:
-            self.sample.append(self.model._last_obs)  # SB3 replaces it, and never writes into it
+            latest = self.model._last_obs  # SB3 replaces it, and never writes into it
+            assert latest is not None, "a step was taken from no observation"
+            self.sample.append(latest)
         return super()._on_step()
 
     def act(self) -> None:
@@ -107,8 +109,8 @@ def head_statistics(one: AttentionMap) -> HeadStatistics | None:
     )
 
 
-def concatenated(observations: list[Observation]) -> Observation:
-    """Return batches of observations as one batch."""
+def concatenated(observations: list[Any]) -> Observation:
+    """Return batches of observations as one batch, key by key where they are dicts."""
     first = observations[0]
     if isinstance(first, dict):
         return {key: np.concatenate([each[key] for each in observations]) for key in first}

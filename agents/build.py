@@ -121,7 +121,7 @@ def constructor_arguments(
     """Return what the algorithm's constructor takes besides env, seed, device and noise."""
     arguments = {name: _value(name, value) for name, value in config.hyperparams.items()}
     if config.algo == "sac" and arguments.get("target_entropy", "auto") == "auto":
-        arguments["target_entropy"] = -float(np.prod(action_space.shape))  # as SB3, with no env
+        arguments["target_entropy"] = -float(np.prod(action_space.shape or 1))  # SB3's own
     policy = "MultiInputPolicy" if isinstance(observation_space, spaces.Dict) else "MlpPolicy"
     return {**arguments, "policy": policy, "policy_kwargs": policy_arguments(config)}
 
@@ -199,9 +199,8 @@ def check_hyperparams(config: RunConfig) -> None:
             )
         elif name in ("n_steps", "batch_size", "buffer_size", "n_epochs") and value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
-    for name in ("batch_size", "n_steps"):
-        if config.algo == "ppo" and config.n_envs * config.hyperparams.get("n_steps", 2048) < 2:
-            raise ValueError("ppo needs n_envs * n_steps of at least 2, got 1")
+    if config.algo == "ppo" and config.n_envs * config.hyperparams.get("n_steps", 2048) < 2:
+        raise ValueError("ppo needs n_envs * n_steps of at least 2, got 1")
 
 
 def _fits(value: Any, default: Any) -> bool:

@@ -187,9 +187,12 @@ def _blank(
     It goes the way of SB3's own `load`, and leaves every random stream as it was.
     """
     arguments = constructor_arguments(config, observation_space, action_space)
-    model = ALGORITHMS[config.algo](env=None, device=device, _init_setup_model=False, **arguments)
+    algorithm: Any = ALGORITHMS[config.algo]
+    model = algorithm(env=None, device=device, _init_setup_model=False, **arguments)
     model.observation_space, model.action_space, model.n_envs = observation_space, action_space, 1
-    sizes = {name: getattr(model, name) for name in ("n_steps", "buffer_size") if hasattr(model, name)}
+    sizes = {
+        name: getattr(model, name) for name in ("n_steps", "buffer_size") if hasattr(model, name)
+    }
     small = {"buffer_size": 1} if "buffer_size" in sizes else {"n_steps": 1}
     with torch.random.fork_rng():
         for name, value in small.items():
@@ -202,7 +205,7 @@ def _blank(
 
 
 def _distinct(policy: torch.nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Yield parameters and buffers by name; a tensor with several names comes once, by its first."""
+    """Yield parameters and buffers; a tensor with several names comes once, by the first."""
     seen: set[int] = set()
     for name, tensor in policy.state_dict().items():
         if tensor.numel() == 0 or tensor.data_ptr() not in seen:
@@ -237,7 +240,7 @@ def _load_optimizers(model: BaseAlgorithm, folder: Path) -> None:
     variables = {f"variable/{name}": getattr(model, name).detach() for name in names[1]}
     stored = {name: tensor for name, tensor in tensors.items() if name.startswith("variable/")}
     _fill(variables, stored, folder / OPTIMIZER)
-    states = model.get_parameters()
+    states: Any = model.get_parameters()
     try:
         for name in states.keys() - {"policy"}:
             state: dict[int, dict[str, Any]] = {
@@ -267,7 +270,9 @@ def _statistics(normalize: VecNormalize) -> dict[str, Tensor]:
     stats = {"reward": normalize.ret_rms}
     if normalize.norm_obs:
         rms = normalize.obs_rms
-        stats |= {f"observation/{k}": v for k, v in (rms if isinstance(rms, dict) else {"": rms}).items()}
+        stats |= {
+            f"observation/{k}": v for k, v in (rms if isinstance(rms, dict) else {"": rms}).items()
+        }
     return {
         f"{name}/{part}": torch.from_numpy(np.array(getattr(rms, part), np.float64))
         for name, rms in stats.items()
@@ -312,7 +317,8 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 def _fill(targets: Mapping[str, Tensor], stored: Mapping[str, Tensor], path: Path) -> None:
     """Copy stored tensors into the model's, which must have the same names, shapes and types."""
     for name in sorted(targets.keys() ^ stored.keys()):
-        raise ValueError(f"{path} does not fit its config: {name} is {'missing' if name in targets else 'unknown'}")
+        fault = "missing" if name in targets else "unknown"
+        raise ValueError(f"{path} does not fit its config: {name} is {fault}")
     for name, target in targets.items():
         if target.shape != stored[name].shape or target.dtype != stored[name].dtype:
             raise ValueError(

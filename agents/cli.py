@@ -27,7 +27,7 @@ def run_verb(
     """Read `config_type` from the command line, call `verb` with it, and exit.
 
     Args:
-        verb: does the work and prints its result; a ValueError that it raises is the caller's mistake.
+        verb: does the work and prints its result; its ValueErrors are the caller's mistakes.
         config_type: a frozen dataclass; its docstrings are the help.
         argv: the words after the script's name; None takes those of this process.
     """
@@ -44,7 +44,9 @@ def run_verb(
 def refuse(message: str) -> NoReturn:
     """Say what was wrong, in at most three lines on stderr, and exit with 2."""
     lines = [line.strip() for line in message.splitlines() if line.strip()][:3]
-    print("\n".join([f"{_script()}: {lines[0] if lines else 'error'}", *lines[1:]]), file=sys.stderr)
+    print(
+        "\n".join([f"{_script()}: {lines[0] if lines else 'error'}", *lines[1:]]), file=sys.stderr
+    )
     sys.exit(2)
 
 
@@ -66,7 +68,9 @@ def read_config(config_type: type[Config], argv: Sequence[str]) -> Config:
 def _plain(box: str) -> str:
     """Take the first paragraph out of the box that tyro draws round a mistake."""
     lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
-    first = " ".join(lines[: next((i for i, line in enumerate(lines) if not line.strip("─ ")), None)])
+    first = " ".join(
+        lines[: next((i for i, line in enumerate(lines) if not line.strip("─ ")), None)]
+    )
     first = first.replace("{None}|", "").replace("Error parsing ", "")
     return re.sub(r"no type matching (\S+) could be instantiated from", r"expected \1, got", first)
 

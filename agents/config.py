@@ -1,4 +1,4 @@
-"""What a training run is: asked for by a person (`TrainConfig`), settled to the last number (`RunConfig`).
+"""What a training run is: as asked for (`TrainConfig`), and with nothing open (`RunConfig`).
 
 Free of torch and Gymnasium, so that `--help` is quick.
 """
@@ -8,10 +8,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 import yaml
+
+if TYPE_CHECKING:
+    from envs.spaces import TokenChoice
 
 ALGOS = ("ppo", "dqn", "a2c", "sac", "td3")
 READOUTS = ("auto", "query", "ego", "mean", "max")
@@ -97,8 +100,8 @@ class TrainConfig:
         int | None,
         tyro.conf.arg(aliases=["-n"], metavar="INT", help_behavior_hint="(default: preset)"),
     ] = None
-    """Environment steps to train for; ppo and a2c finish the rollout that they began, which is never
-    longer than the run."""
+    """Environment steps to train for; ppo and a2c finish the rollout that they began, which is
+    never longer than the run."""
     seed: int = 0
     """Seeds the weights, the exploration and the environments."""
     n_envs: Count = None
@@ -142,7 +145,7 @@ class TrainConfig:
     normalize: Annotated[
         bool | None, tyro.conf.arg(metavar="BOOL", help_behavior_hint="(default: preset)")
     ] = None
-    """Normalise feature observations and rewards by their running mean and variance: True or False."""
+    """True or False: normalise feature observations and rewards by their running variance."""
     hyperparams: Pairs = field(default_factory=dict)
     """Other arguments of the algorithm, as gamma:0.98 n_steps:32 net_arch:[64,64]."""
     env_kwargs: Pairs = field(default_factory=dict)
@@ -155,7 +158,7 @@ class TrainConfig:
 class EncoderConfig:
     """The attention encoder, as `AttentionExtractor` takes it."""
 
-    tokens: str | Mapping[str, str] = "auto"
+    tokens: TokenChoice | Mapping[str, TokenChoice] = "auto"
     """A kind of token, or a kind per key of a Dict observation."""
     layers: int = 2
     heads: int = 4
@@ -183,7 +186,7 @@ class PolicyConfig:
     """Hidden layers of the policy and of the value network, each."""
     activation: str = "tanh"
     share_features_extractor: bool | None = None
-    """One encoder for actor and critic; None leaves it to the algorithm (ppo, a2c: yes; sac, td3: no)."""
+    """One encoder for actor and critic; None leaves it to the algorithm (ppo, a2c: yes; others: no)."""
     log_std_init: float | None = None
     """Start of the logarithm of the Gaussian's width; None leaves it to the algorithm."""
 
@@ -207,7 +210,7 @@ class RunConfig:
     hyperparams: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the SB3 algorithm; numbers, or "lin_X" for a schedule."""
     noise_std: float | None = None
-    """Standard deviation of Gaussian action noise, in units of the scaled action [-1, 1]; sac and td3."""
+    """Standard deviation of the action noise of sac and td3; an action spans [-1, 1]."""
     normalize_obs: bool = False
     normalize_reward: bool = False
     history: int = 0
@@ -249,7 +252,10 @@ class RunConfig:
             parts = dict(values)
             policy = dict(parts["policy"])
             policy["net_arch"] = tuple(policy["net_arch"])
-            parts |= {"encoder": EncoderConfig(**parts["encoder"]), "policy": PolicyConfig(**policy)}
+            parts |= {
+                "encoder": EncoderConfig(**parts["encoder"]),
+                "policy": PolicyConfig(**policy),
+            }
             for name in parts:
                 known("field of a run's config", name, names)
             return cls(**parts)

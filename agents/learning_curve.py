@@ -32,7 +32,9 @@ def draw_learning_curve(folder: RunFolder) -> Path | None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     if len(steps):
-        axes.plot(steps, scores, color=TRAINING, lw=1.2, label="training, mean of the last episodes")
+        axes.plot(
+            steps, scores, color=TRAINING, lw=1.2, label="training, mean of the last episodes"
+        )
     if evaluations:
         at = np.array([row.step for row in evaluations])
         mean = np.array([row.mean_reward for row in evaluations])
@@ -41,7 +43,9 @@ def draw_learning_curve(folder: RunFolder) -> Path | None:
         label = f"evaluation, mean and standard deviation of {count} episodes"
         axes.plot(at, mean, color=EVALUATION, marker="o", ms=3, lw=1.8, label=label)
         axes.fill_between(at, mean - spread, mean + spread, color=EVALUATION, alpha=0.15, lw=0)
-    axes.set(xlabel="environment steps", ylabel="episode reward", title=f"{config.algo} on {config.env}")
+    axes.set(
+        xlabel="environment steps", ylabel="episode reward", title=f"{config.algo} on {config.env}"
+    )
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, fontsize="small")

@@ -159,11 +159,13 @@ def _rate(text: str) -> float | str:
 
 def _sizes(net_arch: Any) -> tuple[int, ...]:
     if not isinstance(net_arch, (list, tuple)):
-        raise ValueError(f"net_arch must be a list of layer sizes such as [64,64], got {net_arch!r}")
+        raise ValueError(
+            f"net_arch must be a list of layer sizes such as [64,64], got {net_arch!r}"
+        )
     return tuple(net_arch)
 
 
-def _tokens(text: str) -> str | dict[str, str]:
+def _tokens(text: str) -> Any:
     """Read `auto`, or `image:patches,speed:features`."""
     if ":" not in text:
         return text

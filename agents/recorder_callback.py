@@ -25,7 +25,7 @@ class AttentionRecorderCallback(BaseCallback):
     Args:
         folder: of the new recording; made when missing, must be empty.
         every_episodes: k.
-        full: store the whole matrix of maps in which every token asks; else their mean over queries.
+        full: store whole maps where every token asks; else their mean over queries.
 
     Raises:
         ValueError: every_episodes is below 1; or, when training begins, the environments are not in
@@ -59,9 +59,10 @@ class AttentionRecorderCallback(BaseCallback):
         )
         vec_env.envs[0] = self._recorder
         self._vec_env = vec_env
-        if self.model._last_episode_starts[0]:  # learn() has reset the environments before this call
-            parts = {key: buffer[0] for key, buffer in vec_env.buf_obs.items()}
-            self._recorder.began(parts[None] if None in parts else parts)
+        starts = self.model._last_episode_starts
+        if starts is not None and starts[0]:  # learn() resets environments before it calls this
+            parts: dict[Any, Any] = {key: rows[0] for key, rows in vec_env.buf_obs.items()}
+            self._recorder.began(parts.get(None, parts))  # SB3's key for what is not a dict
 
     def _on_rollout_start(self) -> None:
         assert self._recorder is not None

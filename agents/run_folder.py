@@ -87,7 +87,9 @@ class RunFolder:
         parent = Path(log_folder) / config.algo
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            taken = (re.fullmatch(re.escape(name) + r"_(\d+)", each.name) for each in parent.iterdir())
+            taken = (
+                re.fullmatch(re.escape(name) + r"_(\d+)", each.name) for each in parent.iterdir()
+            )
             number = max((int(match[1]) for match in taken if match), default=0) + 1
             while True:
                 try:

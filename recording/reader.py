@@ -165,8 +165,9 @@ def open_recording(path: str | Path) -> Recording:
     folder = Path(path)
     if not is_recording(folder):
         raise ValueError(f"{folder} is not a recording: it has no {HEADER_FILE}")
+    data = _read_json_file(folder / HEADER_FILE)
     try:
-        header = Header.from_json(_read_json_file(folder / HEADER_FILE))
+        header = Header.from_json(data)
     except ValueError as error:
         raise ValueError(f"{folder / HEADER_FILE} cannot be read: {error}") from error
     return Recording(folder, header)

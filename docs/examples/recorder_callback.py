@@ -19,7 +19,7 @@ def main(timesteps: int, folder: str) -> None:
         device="cpu",
         seed=0,
     )
-    callback = AttentionRecorderCallback(f"{folder}/recording", every_episodes=10)
+    callback = AttentionRecorderCallback(f"{folder}/recording", every_episodes=20)
     model.learn(timesteps, callback=callback)
 
     recording = open_recording(f"{folder}/recording")
@@ -28,7 +28,7 @@ def main(timesteps: int, folder: str) -> None:
     for number, episode in enumerate(recording.episodes):
         seen = [step.maps[name].mean((0, 1)) for step in episode if step.attended]
         if seen:  # before learning_starts, and when exploring, no policy is asked
-            print(10 * number, *(f"{weight:.2f}" for weight in np.mean(seen, axis=0)))
+            print(20 * number, *(f"{weight:.2f}" for weight in np.mean(seen, axis=0)))
 
 
 if __name__ == "__main__":

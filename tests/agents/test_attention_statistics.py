@@ -65,7 +65,9 @@ def learn(env, callback, share=True):
         "features_extractor_kwargs": {"layers": 2, "heads": 3, "width": 12},
         "share_features_extractor": share,
     }
-    model = PPO("MlpPolicy", env, n_steps=32, batch_size=32, n_epochs=1, policy_kwargs=kwargs, seed=1)
+    model = PPO(
+        "MlpPolicy", env, n_steps=32, batch_size=32, n_epochs=1, policy_kwargs=kwargs, seed=1
+    )
     recorded = {}
     model.learn(64, callback=callback)
     return model, recorded
@@ -76,7 +78,9 @@ class Kept(AttentionStatisticsCallback):
 
     def act(self):
         super().act()
-        self.kept = {k: v for k, v in self.logger.name_to_value.items() if k.startswith("attention")}
+        self.kept = {
+            k: v for k, v in self.logger.name_to_value.items() if k.startswith("attention")
+        }
 
 
 def test_every_role_layer_and_head_is_recorded():

@@ -23,7 +23,10 @@ POLICY = PolicyConfig(net_arch=(7,))
 ON_POLICY = {"n_steps": 8}
 OFF_POLICY = {"learning_starts": 8, "batch_size": 8, "buffer_size": 64, "train_freq": 4}
 CASES = {
-    "ppo": ("CartPole-v1", ON_POLICY | {"batch_size": 8, "n_epochs": 2, "learning_rate": "lin_1e-3"}),
+    "ppo": (
+        "CartPole-v1",
+        ON_POLICY | {"batch_size": 8, "n_epochs": 2, "learning_rate": "lin_1e-3"},
+    ),
     "a2c": ("CartPole-v1", ON_POLICY),
     "dqn": ("CartPole-v1", OFF_POLICY),
     "sac": ("Pendulum-v1", OFF_POLICY),
@@ -56,6 +59,10 @@ def copy(saved, tmp_path) -> Path:
     return Path(shutil.copytree(saved, tmp_path / "copy"))
 
 
+def numpys_stream() -> bytes:
+    return np.random.get_state()[1].tobytes()  # noqa: NPY002  (SB3 draws from it)
+
+
 def assert_equal(left, right, path=""):
     assert type(left) is type(right), path
     if isinstance(left, dict):
@@ -77,11 +84,11 @@ def test_a_checkpoint_brings_back_every_bit(algo, tmp_path):
     run = a_run(algo, noise_std=0.1 if algo == "td3" else None)
     model = trained(run)
     folder = save_checkpoint(model, tmp_path / "a" / "final", run)
-    streams = torch.get_rng_state(), np.random.get_state()[1].tobytes()
+    streams = torch.get_rng_state(), numpys_stream()
     loaded = load_checkpoint(folder, device="cpu")
 
     assert torch.equal(torch.get_rng_state(), streams[0])
-    assert np.random.get_state()[1].tobytes() == streams[1]
+    assert numpys_stream() == streams[1]
     assert loaded.config == run
     assert type(loaded.model) is ALGORITHMS[algo]
     left, right = model.get_parameters(), loaded.model.get_parameters()
@@ -131,11 +138,13 @@ def test_normalisation_is_frozen_and_as_in_training(tmp_path):
 
 
 def test_a_picture_policy_comes_back(tmp_path):
-    from stable_baselines3.common.vec_env import DummyVecEnv
     from stable_baselines3.common.envs import FakeImageEnv
+    from stable_baselines3.common.vec_env import DummyVecEnv
 
     run = a_run("ppo")
-    env = DummyVecEnv([lambda: FakeImageEnv(screen_height=37, screen_width=41, channel_first=False)])
+    env = DummyVecEnv(
+        [lambda: FakeImageEnv(screen_height=37, screen_width=41, channel_first=False)]
+    )
     model = build_model(run, env)
     loaded = load_checkpoint(save_checkpoint(model, tmp_path / "final", run))
     picture = env.observation_space.sample()
@@ -148,7 +157,9 @@ def test_stable_baselines_reads_the_export(saved, tmp_path):
     assert path == tmp_path / "policy.zip"
     model, loaded = PPO.load(path, device="cpu"), load_checkpoint(saved)
     observations = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
-    assert np.array_equal(model.predict(observations, deterministic=True)[0], loaded.predict(observations))
+    assert np.array_equal(
+        model.predict(observations, deterministic=True)[0], loaded.predict(observations)
+    )
     assert (model.n_steps, model.num_timesteps) == (8, 32)
     assert_equal(dict(model.policy.state_dict()), dict(loaded.model.policy.state_dict()))
 
@@ -199,7 +210,9 @@ def test_a_policy_that_does_not_fit_its_config_is_refused(copy):
     config = json.loads((copy / "config.json").read_text())
     config["config"]["encoder"]["width"] = 24
     (copy / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match=r"policy.safetensors does not fit its config: \S+ is \(12"):
+    with pytest.raises(
+        ValueError, match=r"policy.safetensors does not fit its config: \S+ is \(12"
+    ):
         load_checkpoint(signed(copy))
 
 
@@ -214,7 +227,7 @@ def test_a_policy_that_does_not_fit_its_config_is_refused(copy):
 def test_a_config_that_describes_no_policy_is_refused(copy, change):
     config = json.loads((copy / "config.json").read_text()) | change
     (copy / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match="config.json describes no policy"):
+    with pytest.raises(ValueError, match=r"config\.json describes no policy"):
         load_checkpoint(signed(copy))
 
 
@@ -222,8 +235,10 @@ def test_another_programs_folder_is_refused(tmp_path):
     with pytest.raises(ValueError, match="there is no checkpoint folder"):
         load_checkpoint(tmp_path / "none")
     (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(ValueError, match="manifest.json is not of an attention-agents checkpoint"):
+    with pytest.raises(
+        ValueError, match=r"manifest\.json is not of an attention-agents checkpoint"
+    ):
         load_checkpoint(tmp_path)
     (tmp_path / "manifest.json").write_text("nonsense")
-    with pytest.raises(ValueError, match="manifest.json cannot be read"):
+    with pytest.raises(ValueError, match=r"manifest\.json cannot be read"):
         load_checkpoint(tmp_path)

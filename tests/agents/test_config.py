@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -35,16 +36,18 @@ def test_json_brings_back_an_equal_run():
         ({"vec_env": "dumy"}, "unknown vec_env 'dumy'; did you mean 'dummy'?"),
         ({"noise_std": 0.1}, "noise_std is for sac and td3, got algo=ppo"),
         ({"colour": 1}, "unknown field of a run's config 'colour'"),
-        ({"encoder": {"width": 10, "heads": 3}}, "width must be a multiple of heads, got width=10, heads=3"),
+        (
+            {"encoder": {"width": 10, "heads": 3}},
+            "width must be a multiple of heads, got width=10, heads=3",
+        ),
         ({"encoder": {"readout": "qery"}}, "unknown readout 'qery'; did you mean 'query'?"),
         ({"policy": {"net_arch": [0]}}, "every layer of net_arch must be a whole number"),
         ({"policy": 3}, "not the config of a run"),
     ],
 )
 def test_a_wrong_value_is_named(change, text):
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=re.escape(text)):
         RunConfig.from_json(RUN.to_json() | change)
-    assert text in str(caught.value)
 
 
 def test_a_missing_field_is_named():
@@ -55,7 +58,14 @@ def test_a_missing_field_is_named():
 
 
 def test_pairs_are_read_as_values_and_never_run():
-    words = ["gamma:0.98", "n_steps:32", "rate:1e-3", "a:lin_2e-4", "net_arch:[7, 5]", "continuous:true"]
+    words = [
+        "gamma:0.98",
+        "n_steps:32",
+        "rate:1e-3",
+        "a:lin_2e-4",
+        "net_arch:[7, 5]",
+        "continuous:true",
+    ]
     assert read_pairs(words) == {
         "gamma": 0.98,
         "n_steps": 32,
@@ -66,7 +76,7 @@ def test_pairs_are_read_as_values_and_never_run():
     }
     assert read_pairs(["x:__import__('os')"]) == {"x": "__import__('os')"}
     for word in ("gamma", ":3", "x:[1", "x:!!python/object/apply:os.system [ls]"):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=r"expected key:value|cannot read the value of"):
             read_pairs([word])
 
 

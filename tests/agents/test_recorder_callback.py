@@ -9,7 +9,7 @@ import pytest
 import torch
 from stable_baselines3.common.callbacks import CallbackList, ConvertCallback
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from agents import AttentionRecorderCallback
 from agents.build import build_model, make_vec_env
@@ -35,7 +35,9 @@ RUNS = {
     "ppo, normalised": replace(RUN, normalize_obs=True, normalize_reward=True),
     "ppo, two encoders": replace(RUN, policy=PolicyConfig((7,), share_features_extractor=False)),
     "dqn": replace(RUN, algo="dqn", hyperparams=OFF_POLICY, n_timesteps=100),
-    "sac": replace(RUN, algo="sac", env="Pendulum-v1", hyperparams=OFF_POLICY, n_timesteps=60, n_envs=1),
+    "sac": replace(
+        RUN, algo="sac", env="Pendulum-v1", hyperparams=OFF_POLICY, n_timesteps=60, n_envs=1
+    ),
 }
 
 
@@ -44,7 +46,7 @@ def learn(run: RunConfig, callback=None):
     model = build_model(run, env)
     model.learn(run.n_timesteps, callback=callback)
     env.close()
-    return model, torch.get_rng_state(), np.random.get_state()[1].tobytes()
+    return model, torch.get_rng_state(), np.random.get_state()[1].tobytes()  # noqa: NPY002
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -111,7 +113,9 @@ def test_a_random_action_is_not_said_to_come_from_the_policy(tmp_path):
 
 
 def test_other_processes_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="needs the environments in a DummyVecEnv, got SubprocVecEnv"):
+    with pytest.raises(
+        ValueError, match="needs the environments in a DummyVecEnv, got SubprocVecEnv"
+    ):
         learn(replace(RUN, vec_env="subproc"), AttentionRecorderCallback(tmp_path / "seen"))
     with pytest.raises(ValueError, match="every_episodes must be at least 1, got 0"):
         AttentionRecorderCallback(tmp_path / "seen", every_episodes=0)

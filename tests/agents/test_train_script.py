@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from agents import load_checkpoint
+import train
+from agents import TrainConfig, load_checkpoint
+from agents.cli import run_verb
 from agents.run_folder import RunFolder
 
 SCRIPT = Path(__file__).parents[2] / "train.py"
@@ -23,9 +24,9 @@ MISTAKES = {
     "--layers two": "--layers: expected INT, got ['two']",
     "--layers": "Missing value for argument '--layers'",
     "CartPole-v1": "unexpected word 'CartPole-v1'; see train.py --help",
-    "--env CartPole-v1 --algo sac": "sac cannot act in Discrete(2) of CartPole-v1; use --algo ppo or dqn",
-    "--env CartPole-v1 --hyperparams gama:0.9": "unknown argument of ppo 'gama'; did you mean 'gamma'?",
-    "--env CartPole-v1 --hyperparams gamma:high": "gamma of ppo must be like its default 0.99, got 'high'",
+    "--env CartPole-v1 --algo sac": "sac cannot act in Discrete(2) of CartPole-v1; use --algo ppo",
+    "--env CartPole-v1 --hyperparams gama:0.9": "unknown argument of ppo 'gama'; did you mean 'gamma'",
+    "--env CartPole-v1 --hyperparams gamma:hi": "gamma of ppo must be like its default 0.99, got 'hi",
     "--env CartPole-v1 --hyperparams gamma": "expected key:value, got 'gamma'",
     "--env CartPole-v1 --env-kwargs colour:1": "CartPole-v1 cannot be made",
     "--env CartPole-v1 --tokens patches": "patches tokens do not fit an observation of shape (4,)",
@@ -44,34 +45,49 @@ def train_py(words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
 
-@pytest.fixture(scope="module")
-def mistakes(tmp_path_factory) -> dict[str, tuple[subprocess.CompletedProcess[str], list[str]]]:
-    """Make every mistake in a folder of its own, two at a time."""
-    folders = {words: tmp_path_factory.mktemp("mistake") for words in MISTAKES}
-    for folder in folders.values():
-        (folder / "file").write_text("in the way")
-    with ThreadPoolExecutor(2) as pool:
-        ended = list(pool.map(train_py, folders, folders.values()))
-    left = [sorted(path.name for path in folder.iterdir()) for folder in folders.values()]
-    return dict(zip(folders, zip(ended, left, strict=True), strict=True))
+def assert_refused(code: object, out: str, err: str, text: str) -> None:
+    assert code == 2, err
+    assert out == ""
+    lines = err.splitlines()
+    assert 1 <= len(lines) <= 3 and lines[0].startswith("train.py: "), err
+    assert text in err
 
 
 @pytest.mark.parametrize("words", MISTAKES)
-def test_a_mistake_gets_a_few_lines_and_exit_code_2_and_leaves_nothing(words, mistakes):
-    ended, left = mistakes[words]
-    assert ended.returncode == 2, ended.stderr
-    assert ended.stdout == ""
-    lines = ended.stderr.splitlines()
-    assert 1 <= len(lines) <= 3 and lines[0].startswith("train.py: "), ended.stderr
-    assert MISTAKES[words] in ended.stderr
-    assert left == ["file"]
+def test_a_mistake_gets_a_few_lines_and_exit_code_2_and_leaves_nothing(
+    words, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py", *words.split()])
+    with pytest.raises(SystemExit) as stopped:
+        run_verb(train.main, TrainConfig)
+    assert_refused(stopped.value.code, *capsys.readouterr(), MISTAKES[words])
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "words", ["--layrs 3", "--env MiniGrid-DorKey-5x5-v0", "--width 10 --heads 3"]
+)
+def test_a_process_refuses_like_that_too(words, tmp_path):
+    ended = train_py(words, tmp_path)
+    assert_refused(ended.returncode, ended.stdout, ended.stderr, MISTAKES[words])
+    assert not list(tmp_path.iterdir())
 
 
 def test_help_is_quick_and_complete(tmp_path):
     start = time.perf_counter()
     ended = train_py("--help", tmp_path)
     assert ended.returncode == 0
-    for option in ("--env", "--algo", "-n", "--tokens", "--readout", "--hyperparams", "--log-folder"):
+    for option in (
+        "--env",
+        "--algo",
+        "-n",
+        "--tokens",
+        "--readout",
+        "--hyperparams",
+        "--log-folder",
+    ):
         assert option in ended.stdout
     loaded = subprocess.run(
         [sys.executable, "-X", "importtime", str(SCRIPT), "--help"], capture_output=True, text=True

@@ -232,12 +232,13 @@ def test_a_pickle_in_a_chunk_is_not_loaded(folder):
         ("{", "is damaged"),
         ("[]", "not the header of a recording"),
         ('{"format": "something else"}', "not the header of a recording"),
-        ("[" * 100_000, "cannot be read"),
+        ("[" * 100_000, "is damaged"),
+        ('{"format": NaN}', "is damaged"),
     ],
 )
 def test_a_foreign_header_is_refused(folder, text, message):
     (folder / "recording.json").write_text(text)
-    with pytest.raises(ValueError, match=rf"recording\.json cannot be read: .*{message}"):
+    with pytest.raises(ValueError, match=rf"recording\.json .*{message}"):
         open_recording(folder)
 
 
@@ -250,7 +251,7 @@ def test_a_foreign_header_is_refused(folder, text, message):
         ("action_names", ["left"], "must name each of the 4 actions, got 1"),
         ("maps", [], "at least one attention map"),
         ("maps", [{"name": "x"}], "incomplete or damaged"),
-        ("layout", 3, "incomplete or damaged"),
+        ("layout", 3, "not a token layout"),
         ("layout", [{"kind": "spirits", "names": ["a"]}], "kind must be one of"),
         ("fps", "fast", "fps is 'fast'"),
         ("fps", 0, r"fps must be in \(0, 1000\]"),
@@ -348,7 +349,7 @@ from recording.video import film
 episode = open_recording(sys.argv[1]).episodes[0]
 next(film(episode)).size
 contact_sheet(sys.argv[1] + "/sheet.png", episode)
-heavy = {"torch", "stable_baselines3", "policies", "gymnasium"} & set(sys.modules)
+heavy = {"torch", "stable_baselines3", "policies"} & set(sys.modules)
 assert not heavy, heavy
 """
     start = time.perf_counter()

@@ -1,0 +1,94 @@
+"""Films and contact sheets of an episode."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recording import RecordingWriter, open_recording
+from recording.sheet import contact_sheet, moments
+from recording.video import film, film_rate, write_video
+
+
+@pytest.fixture
+def episode(tmp_path, header, make_step):
+    with RecordingWriter(tmp_path / "seen", header) as writer:
+        writer.begin_episode(3)
+        for t in range(7):
+            writer.add(make_step(t, terminated=t == 6))
+        writer.end_episode(make_step(7).observation, make_step(7).frame)
+    return open_recording(tmp_path / "seen").episodes[0]
+
+
+def test_a_film_shows_every_step_and_what_the_last_led_to(episode):
+    pictures = list(film(episode, hold=2))
+    assert len(pictures) == 7 + 1 + 2
+    assert len({picture.size for picture in pictures}) == 1
+    assert pictures[-1] is pictures[-3]
+
+
+def test_an_mp4_holds_every_picture(episode, tmp_path):
+    imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    path = write_video(tmp_path / "seen.mp4", film(episode), 5)
+    assert path == tmp_path / "seen.mp4"
+    frames = imageio_ffmpeg.read_frames(str(path))
+    facts = next(frames)
+    assert facts["codec"] == "h264"
+    assert facts["fps"] == 5
+    first = next(film(episode))
+    assert tuple(facts["size"]) == first.size
+    shown = [np.frombuffer(frame, np.uint8).reshape(*first.size[::-1], 3) for frame in frames]
+    assert len(shown) == 8
+    assert np.abs(shown[0].astype(int) - np.asarray(first)).mean() < 6
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["seen", "seen.mp4"]
+
+
+def test_without_ffmpeg_it_is_a_gif(episode, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    path = write_video(tmp_path / "seen.mp4", film(episode), 5)
+    assert path == tmp_path / "seen.gif"
+    with Image.open(path) as shown:
+        assert shown.n_frames == 8
+        assert shown.info["duration"] == 200
+
+
+def test_a_fault_leaves_no_half_video(episode, tmp_path):
+    def broken():
+        yield from list(film(episode))[:3]
+        raise ValueError("the episode is damaged")
+
+    with pytest.raises(ValueError, match="the episode is damaged"):
+        write_video(tmp_path / "seen.mp4", broken(), 5)
+    assert [p.name for p in tmp_path.iterdir()] == ["seen"]
+    with pytest.raises(ValueError, match="no picture to write"):
+        write_video(tmp_path / "seen.mp4", [], 5)
+
+
+def test_short_episodes_are_slowed_down(episode):
+    assert film_rate(episode) == 2.0
+
+
+def test_a_contact_sheet_is_a_png(episode, tmp_path):
+    path = contact_sheet(tmp_path / "sheet.png", episode, layer=0, head=1)
+    with Image.open(path) as sheet:
+        assert sheet.format == "PNG"
+        assert sheet.width == 1402
+    with pytest.raises(ValueError, match="cannot write"):
+        contact_sheet(tmp_path / "nowhere" / "sheet.png", episode)
+
+
+def test_moments_are_spread_and_meet_the_rewards():
+    assert moments(np.ones(5)) == [0, 1, 2, 3, 4]
+    even = moments(np.ones(500))
+    assert len(even) == 12
+    assert even[0] == 0 and even[-1] == 499
+    assert max(np.diff(even)) < 50
+    rewards = np.zeros(500)
+    rewards[[17, 333]] = 1
+    chosen = moments(rewards)
+    assert {0, 17, 333, 499} <= set(chosen)
+    assert len(chosen) <= 12
+    assert len(moments(np.random.default_rng(0).normal(size=500))) == 12
