@@ -23,7 +23,7 @@ install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all,dev]"
 	touch $@
 
@@ -31,9 +31,12 @@ demo: $(INSTALLED)
 	@mkdir -p $(DEMO)
 	@$(BIN)/python train.py --env $(DEMO_ENV) --n-timesteps $(DEMO_STEPS) --log-folder $(DEMO)/runs \
 		| tee $(DEMO)/train.txt
-	@run=$$(tail -n 1 $(DEMO)/train.txt); \
-		$(BIN)/python evaluate.py "$$run" --episodes 100; \
-		$(BIN)/python replay.py "$$run"
+	@$(BIN)/python evaluate.py "$$(tail -n 1 $(DEMO)/train.txt)" | tee $(DEMO)/evaluate.txt
+	@$(BIN)/python replay.py "$$(tail -n 1 $(DEMO)/train.txt)" | tee $(DEMO)/replay.txt
+	@echo
+	@echo "numbers        $$(tail -n 1 $(DEMO)/evaluate.txt)"
+	@echo "video          $$(tail -n 2 $(DEMO)/replay.txt | head -n 1)"
+	@echo "contact sheet  $$(tail -n 1 $(DEMO)/replay.txt)"
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agents.checkpoint import LoadedPolicy, export_sb3_zip, load_checkpoint, save_checkpoint
     from agents.config import EncoderConfig, RunConfig, TrainConfig
+    from agents.evaluation import Report, evaluate
     from agents.recorder_callback import AttentionRecorderCallback
     from agents.run_folder import RunFolder
     from agents.training import TrainingInterrupted, train
@@ -19,10 +20,12 @@ _HOMES = {
     "AttentionRecorderCallback": "agents.recorder_callback",
     "EncoderConfig": "agents.config",
     "LoadedPolicy": "agents.checkpoint",
+    "Report": "agents.evaluation",
     "RunConfig": "agents.config",
     "RunFolder": "agents.run_folder",
     "TrainConfig": "agents.config",
     "TrainingInterrupted": "agents.training",
+    "evaluate": "agents.evaluation",
     "export_sb3_zip": "agents.checkpoint",
     "load_checkpoint": "agents.checkpoint",
     "save_checkpoint": "agents.checkpoint",
@@ -33,10 +36,12 @@ __all__ = [
     "AttentionRecorderCallback",
     "EncoderConfig",
     "LoadedPolicy",
+    "Report",
     "RunConfig",
     "RunFolder",
     "TrainConfig",
     "TrainingInterrupted",
+    "evaluate",
     "export_sb3_zip",
     "load_checkpoint",
     "save_checkpoint",

@@ -139,15 +139,16 @@ def load_checkpoint(folder: str | Path, device: str = "auto") -> LoadedPolicy:
         observation_space = space_from_json(described["observation_space"])
         action_space = space_from_json(described["action_space"])
         model = _blank(config, observation_space, action_space, device)
+        progress = {name: described["progress"][name] for name in PROGRESS if hasattr(model, name)}
+        normalisation = _normalisation(folder, described.get("normalisation"))
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise ValueError(f"{folder / CONFIG} describes no policy: {error}") from error
     _fill(dict(_distinct(model.policy)), _tensors(folder / POLICY), folder / POLICY)
     _load_optimizers(model, folder)
-    for name, value in described.get("progress", {}).items():
-        if name in PROGRESS:
-            setattr(model, name, value)
+    for name, value in progress.items():
+        setattr(model, name, value)
     model.policy.set_training_mode(False)
-    return LoadedPolicy(model, config, _normalisation(folder, described))
+    return LoadedPolicy(model, config, normalisation)
 
 
 def export_sb3_zip(checkpoint: str | Path, path: str | Path) -> Path:
@@ -235,13 +236,13 @@ def _optimizers(model: BaseAlgorithm) -> tuple[dict[str, Tensor], dict[str, Any]
 
 def _load_optimizers(model: BaseAlgorithm, folder: Path) -> None:
     tensors = _tensors(folder / OPTIMIZER)
-    values = json.loads((folder / OPTIMIZER_JSON).read_text(encoding="utf-8"))
     names = model._get_torch_save_params()
     variables = {f"variable/{name}": getattr(model, name).detach() for name in names[1]}
     stored = {name: tensor for name, tensor in tensors.items() if name.startswith("variable/")}
     _fill(variables, stored, folder / OPTIMIZER)
     states: Any = model.get_parameters()
     try:
+        values = json.loads((folder / OPTIMIZER_JSON).read_text(encoding="utf-8"))
         for name in states.keys() - {"policy"}:
             state: dict[int, dict[str, Any]] = {
                 int(index): dict(entries) for index, entries in values[name]["state"].items()
@@ -280,8 +281,7 @@ def _statistics(normalize: VecNormalize) -> dict[str, Tensor]:
     }
 
 
-def _normalisation(folder: Path, described: dict[str, Any]) -> Normalisation | None:
-    settings = described.get("normalisation")
+def _normalisation(folder: Path, settings: dict[str, Any] | None) -> Normalisation | None:
     if settings is None or not settings["norm_obs"]:
         return None
     tensors = _tensors(folder / NORMALISATION)

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -66,11 +67,10 @@ def read_config(config_type: type[Config], argv: Sequence[str]) -> Config:
 
 
 def _plain(box: str) -> str:
-    """Take the first paragraph out of the box that tyro draws round a mistake."""
-    lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
-    first = " ".join(
-        lines[: next((i for i, line in enumerate(lines) if not line.strip("─ ")), None)]
-    )
+    """Take the first paragraph out of the box that tyro draws round a mistake, below its title."""
+    inside = [line.strip("│ ") for line in box.strip().splitlines()[1:]]
+    inside = list(dropwhile(lambda line: not line.strip("─- "), inside))
+    first = " ".join(takewhile(lambda line: line.strip("─- "), inside))
     first = first.replace("{None}|", "").replace("Error parsing ", "")
     return re.sub(r"no type matching (\S+) could be instantiated from", r"expected \1, got", first)
 

@@ -186,7 +186,7 @@ class PolicyConfig:
     """Hidden layers of the policy and of the value network, each."""
     activation: str = "tanh"
     share_features_extractor: bool | None = None
-    """One encoder for actor and critic; None leaves it to the algorithm (ppo, a2c: yes; others: no)."""
+    """One encoder for actor and critic; None leaves that to SB3 (ppo, a2c: yes)."""
     log_std_init: float | None = None
     """Start of the logarithm of the Gaussian's width; None leaves it to the algorithm."""
 

@@ -41,6 +41,8 @@ class Entry(NamedTuple):
     """Such as "environments/CartPole-v1/ppo"."""
     algo: str
     values: dict[str, Any]
+    reached: str | None
+    """The score that was seen, in words."""
 
 
 @cache
@@ -142,7 +144,9 @@ def _groups(env_id: str, family: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _entry(place: str, algo: str, values: dict[str, Any]) -> Entry:
-    return Entry(f"{place}/{algo}", algo, presets()["defaults"][algo] | values)
+    values = presets()["defaults"][algo] | values
+    reached = values.pop("reached", None)
+    return Entry(f"{place}/{algo}", algo, values, reached)
 
 
 def _every(freq: int | None, steps: int, times: int) -> int:

@@ -37,7 +37,7 @@ class ProgressCallback(BaseCallback):
             self.bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=None),
-                TextColumn("{task.percentage:>3.0f}%  {task.fields[words]}"),
+                TextColumn("{task.fields[words]}"),
                 console=self.console,
                 auto_refresh=False,
             )
@@ -70,7 +70,7 @@ class ProgressCallback(BaseCallback):
         words = f"{self.num_timesteps:,}/{self.total:,} steps  {rate:,.0f}/s  {clock(left)} left"
         episodes = self.model.ep_info_buffer
         if episodes:
-            words += f"  episode reward {np.mean([episode['r'] for episode in episodes]):.2f}"
+            words += f"  reward {np.mean([episode['r'] for episode in episodes]):.2f}"
         return words
 
 

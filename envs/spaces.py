@@ -31,7 +31,7 @@ class Features:
         return len(self.names) == math.prod(shape)
 
     def group(self, key: str) -> TokenGroup:
-        return TokenGroup("features", self.names, key)
+        return TokenGroup("features", _within(key, self.names), key)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Categories:
         return len(self.names) == len(self.sizes) == math.prod(shape)
 
     def group(self, key: str) -> TokenGroup:
-        return TokenGroup("features", self.names, key)
+        return TokenGroup("features", _within(key, self.names), key)
 
 
 @dataclass(frozen=True)
@@ -270,6 +270,13 @@ def default_stem(height: int, width: int) -> tuple[Conv, ...]:
     if small >= 6:
         return (Conv(16, 3, 1, 1), Conv(32, 2, 2))
     return (Conv(32, min(small, 3), 1, 0),)
+
+
+def _within(key: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Tell apart the numbers of several parts of a Dict: "speed", or "arm x0", "arm x1"."""
+    if not key:
+        return names
+    return (key,) if len(names) == 1 else tuple(f"{key} {name}" for name in names)
 
 
 def _features(count: int, stem: str) -> Features:

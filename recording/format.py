@@ -85,6 +85,11 @@ class Header:
 
     def __post_init__(self) -> None:
         _check_choices(self)
+        strangers = {group.key for group in self.layout.groups} - set(self.observation_keys)
+        if strangers or not all(isinstance(name, str) for name in self.layout.names):
+            raise ValueError(
+                f"the token layout does not fit the observation {self.observation_keys}"
+            )
         if not self.maps:
             raise ValueError("a recording needs at least one attention map, got none")
         names = [spec.name for spec in self.maps]

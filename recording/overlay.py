@@ -54,17 +54,18 @@ class Scene:
     ):
         self.header, self.view = header, choose_view(header.maps, layer, head)
         parts = parts_of(header.layout)
-        self._stage = Stage.plan(parts, first)
+        self.stage = Stage.plan(parts, first)
+        """The picture with its attention alone; None where there is no picture."""
         self._beside: list[TokenBars | TokenGrid] = []
         self._strip: TimeStrip | None = None
         for part in parts:
-            if self._stage is not None and part in self._stage.parts:
+            if self.stage is not None and part in self.stage.parts:
                 continue
             picture = part.observed(first)
             if picture is not None:
                 self._beside.append(TokenGrid(part, picture.shape[:2], SIDE))
-            elif part.group.kind == "history" and first.frame is not None and self._stage:
-                self._strip = TimeStrip(part, first.frame.shape[:2], self._stage.width)
+            elif part.group.kind == "history" and first.frame is not None and self.stage:
+                self._strip = TimeStrip(part, first.frame.shape[:2], self.stage.width)
             else:
                 self._beside.append(TokenBars(part))
         self._action, self._numbers = ActionBars(header), Numbers()
@@ -84,10 +85,10 @@ class Scene:
         image = Image.new("RGB", self.size, palette.BACKGROUND)
         pen, weights = Pen(image), self.view.weights(step)
         self._draw_title(pen, step, t)
-        if self._stage is not None:
-            self._stage.draw(pen, MARGIN, TITLE, step, weights)
+        if self.stage is not None:
+            self.stage.draw(pen, MARGIN, TITLE, step, weights)
             if self._strip is not None:
-                top = TITLE + self._stage.height + self._stage.legend
+                top = TITLE + self.stage.height + self.stage.legend
                 self._strip.draw(pen, MARGIN, top, step, weights, past)
         x, y = self._tokens_at, TITLE
         for part in self._beside:
@@ -105,17 +106,12 @@ class Scene:
         image = Image.new("RGB", self.size, palette.BACKGROUND)
         pen = Pen(image)
         self._draw_title(pen, last, t)
-        if self._stage is not None:
-            image.paste(self._stage.bare(frame), (MARGIN, TITLE))
+        if self.stage is not None:
+            image.paste(self.stage.bare(frame), (MARGIN, TITLE))
         x, y = self._action_at
         heading(pen, x, y, SIDE, "after the last step", "")
         self._numbers.draw(pen, x, y + HEADING, SIDE, replace(last, value=None), reward_so_far)
         return image
-
-    @property
-    def stage(self) -> Stage | None:
-        """The picture with its attention alone; None where there is no picture."""
-        return self._stage
 
     @property
     def parts_beside(self) -> list[Part]:
@@ -133,10 +129,10 @@ class Scene:
         tokens = sum(part.height + SPACE for part in self._beside)
         right = self._action.height + SPACE + self._numbers.height + self._words.height
         left, x = 0, MARGIN
-        if self._stage is not None:
-            left = self._stage.height + self._stage.legend
+        if self.stage is not None:
+            left = self.stage.height + self.stage.legend
             left += self._strip.height if self._strip is not None else 0
-            x += self._stage.width + GAP
+            x += self.stage.width + GAP
         self._tokens_at, self._action_at = x, (x, TITLE + tokens)
         stacked = tokens + right <= max(left, STACKED)
         if tokens and not stacked:

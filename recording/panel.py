@@ -34,7 +34,10 @@ class ActionBars:
         self.height = HEADING + self.title + self.row * min(len(self.names), MOST_ROWS)
 
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step) -> None:
-        heading(pen, x, y, width, "action", self.WORDS[self.header.distribution])
+        words = self.WORDS[self.header.distribution]
+        if len(self.names) > MOST_ROWS:
+            words += f", {MOST_ROWS} of {len(self.names)}"
+        heading(pen, x, y, width, "action", words)
         if self.title:
             taken = action_text(self.header, step.action)
             pen.text(x, y + HEADING + 12, taken, 20, palette.CHOSEN, width=width)

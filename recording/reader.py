@@ -73,7 +73,7 @@ class Episode(Sequence[Step]):
     @property
     def rewards(self) -> np.ndarray:
         """(T,) float64, the reward of each step."""
-        parts = [self._chunk(index).arrays["reward"] for index in range(len(self.chunks))]
+        parts = [read_arrays(chunk.path, ("reward",))["reward"] for chunk in self.chunks]
         return np.concatenate([np.zeros(0), *parts])
 
     @property

@@ -213,7 +213,7 @@ def _header(
         action_bounds=_bounds(space),
         distribution=heads.distribution,
         picture="frame" if env.render_mode == "rgb_array" else "observation",
-        fps=float(np.clip(env.metadata.get("render_fps") or 30, 1, 1000)),
+        fps=float(np.clip(env.metadata.get("render_fps") or 15, 1, 1000)),
         map_dtype=map_dtype,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         versions={name: metadata.version(name) for name in PACKAGES},

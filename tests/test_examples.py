@@ -1,4 +1,4 @@
-"""The examples of the documentation, run as a reader runs them."""
+"""The examples and the commands of the documentation, run as a reader runs them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -17,8 +18,12 @@ EXAMPLES = ROOT / "docs" / "examples"
 
 
 def run(name: str, folder: Path, *words: str) -> str:
+    return call([EXAMPLES / name, *words], folder)
+
+
+def call(words: Sequence[str | Path], folder: Path) -> str:
     result = subprocess.run(
-        [sys.executable, EXAMPLES / name, *words],
+        [sys.executable, *words],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -57,3 +62,38 @@ def test_recorder_callback(tmp_path: Path) -> None:
     assert rows
     assert all(re.fullmatch(r"\d+( \d\.\d\d){4}", row) for row in rows)
     assert len(open_recording(tmp_path / "recording").episodes) >= len(rows)
+
+
+def blocks(language: str) -> list[str]:
+    """Return the code blocks of the README in one language."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_python_of_the_readme(tmp_path: Path) -> None:
+    (code,) = blocks("python")
+    assert "learn(20_000)" in code
+    (tmp_path / "readme.py").write_text(code.replace("learn(20_000)", "learn(64)"))
+    call(["readme.py"], tmp_path)
+
+
+def test_the_three_verbs_of_the_readme(tmp_path: Path) -> None:
+    fewer = {
+        "train.py": "-n 128 --eval-freq 0 --save-freq 0 --hyperparams n_steps:8",
+        "evaluate.py": "--episodes 2",
+        "replay.py": "",
+    }
+    commands = re.findall(
+        r"^python (\w+\.py) (.*?)(?: +#.*)?$", "\n".join(blocks("sh")), re.MULTILINE
+    )
+    assert [script for script, _ in commands] == list(fewer)
+    said = {
+        script: call([ROOT / script, *words.split(), *fewer[script].split()], tmp_path).splitlines()
+        for script, words in commands
+    }
+    run_folder = tmp_path / said["train.py"][-1]
+    assert (run_folder / "config.json").is_file()
+    assert (tmp_path / said["evaluate.py"][-1]).parent == run_folder / "evaluations"
+    film, sheet = (tmp_path / line for line in said["replay.py"][-2:])
+    assert (film.suffix, sheet.suffix) == (".mp4", ".png")
+    assert min(film.stat().st_size, sheet.stat().st_size) > 10_000

@@ -216,12 +216,23 @@ def test_a_policy_that_does_not_fit_its_config_is_refused(copy):
         load_checkpoint(signed(copy))
 
 
+def test_an_optimiser_that_does_not_fit_is_refused(copy):
+    (copy / "optimizer.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"optimizer\.json does not fit the policy"):
+        load_checkpoint(signed(copy))
+    (copy / "optimizer.json").write_text("nonsense")
+    with pytest.raises(ValueError, match=r"optimizer\.json does not fit the policy"):
+        load_checkpoint(signed(copy))
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"observation_space": {"kind": "os.system"}},
         {"action_space": None},
         {"config": {"algo": "ppo"}},
+        {"progress": {}},
+        {"normalisation": {"norm_obs": True}},
     ],
 )
 def test_a_config_that_describes_no_policy_is_refused(copy, change):

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from agents.config import EncoderConfig, PolicyConfig, RunConfig, TrainConfig, known, read_pairs
-from agents.presets import settle
+from agents.presets import preset, settle
 
 RUN = RunConfig(
     env="CartPole-v1",
@@ -87,7 +87,9 @@ def test_a_far_off_name_lists_what_is_known():
 
 def test_settling_takes_the_preset_then_flags_then_hyperparams():
     plain = settle(TrainConfig(env="CartPole-v1"), "classic")
-    assert (plain.algo, plain.n_envs, plain.hyperparams["n_steps"]) == ("ppo", 8, 32)
+    tuned = preset("CartPole-v1", "classic", "ppo").values
+    assert (plain.algo, plain.n_envs) == ("ppo", tuned["n_envs"])
+    assert plain.hyperparams.items() <= tuned.items()
     assert plain.eval_freq == plain.n_timesteps // 20
 
     asked = TrainConfig(
@@ -102,10 +104,30 @@ def test_settling_takes_the_preset_then_flags_then_hyperparams():
         save_freq=0,
     )
     run = settle(asked, "classic")
-    assert (run.n_timesteps, run.n_envs, run.eval_freq, run.save_freq) == (600, 3, 30, 0)
+    assert (run.n_timesteps, run.n_envs, run.eval_freq, run.save_freq) == (600, 3, 600, 0)
     assert run.encoder == EncoderConfig(layers=1, heads=3, width=12)
     assert run.policy.net_arch == (7,)
-    assert run.hyperparams == plain.hyperparams | {"learning_rate": "lin_5e-4", "gamma": 0.5}
+    assert run.hyperparams == {**plain.hyperparams, "learning_rate": "lin_5e-4", "gamma": 0.5}
+
+
+def test_a_rollout_is_not_longer_than_the_run_and_holds_whole_batches():
+    def sizes(**asked):
+        sizes = {"n_steps": 1024, "batch_size": 64}
+        run = settle(
+            TrainConfig(env="x", algo="ppo", n_envs=16, hyperparams=sizes, **asked), "other"
+        )
+        return run.n_envs * run.hyperparams["n_steps"], run.hyperparams["batch_size"]
+
+    assert sizes(n_timesteps=20_000) == (16 * 1024, 64)
+    assert sizes(n_timesteps=1000) == (1024, 64)
+    assert sizes(n_timesteps=40) == (48, 48)
+    run = settle(TrainConfig(env="Mine-v0", algo="a2c", n_timesteps=3, n_envs=1), "other")
+    assert run.hyperparams["n_steps"] == 3
+
+
+def test_runs_are_evaluated_twenty_times_but_short_ones_less():
+    for steps, every in ((100_000, 5000), (5000, 1000), (300, 300)):
+        assert settle(TrainConfig(env="x", n_timesteps=steps), "other").eval_freq == every
 
 
 def test_tokens_can_be_chosen_key_by_key():

@@ -48,7 +48,7 @@ def test_a_run_folder_holds_everything(run):
     assert load_checkpoint(run.final).model.num_timesteps == 128
     assert load_checkpoint(run.step(64)).config == run.config()
     assert run.learning_curve.read_bytes()[1:4] == b"PNG"
-    assert (run.logs / "progress.csv").read_text().startswith("time/")
+    assert "rollout/ep_rew_mean" in (run.logs / "progress.csv").read_text().splitlines()[0]
 
 
 def test_evaluations_are_due_at_multiples_and_the_best_is_kept(run):
@@ -193,5 +193,5 @@ def test_the_progress_line(monkeypatch, capsys):
     clock[0], callback.num_timesteps = 111.0, 1100
     callback._on_step()
     assert capsys.readouterr().err == (
-        "ppo CartPole-v1: 1,100/2,000 steps  100/s  0:09 left  episode reward 21.50\n"
+        "ppo CartPole-v1: 1,100/2,000 steps  100/s  0:09 left  reward 21.50\n"
     )

@@ -114,9 +114,9 @@ def test_a_dict_joins_its_parts_in_the_order_of_the_layout():
     tokens = module(obs)
     present = dict(zip(layout_of(specs_of(space)).names, tokens.mask[0].tolist(), strict=True))
     absent = {"entity 1", "entity 2"}
-    assert present == dict.fromkeys(["x0", "x1", "choice", "entity 0"], True) | dict.fromkeys(
-        absent, False
-    )
+    assert present == dict.fromkeys(
+        ["state x0", "state x1", "gear", "entity 0"], True
+    ) | dict.fromkeys(absent, False)
 
 
 @pytest.mark.parametrize(

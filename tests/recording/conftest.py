@@ -14,7 +14,7 @@ H, N, A = 3, 8, 4
 FRAME = (20, 30)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def header() -> Header:
     layout = TokenLayout(
         (
@@ -40,7 +40,7 @@ def header() -> Header:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_step() -> Callable[..., Step]:
     def make(t: int, **changes: object) -> Step:
         rng = np.random.default_rng(t)

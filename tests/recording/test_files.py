@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,16 +22,23 @@ ROOT = Path(__file__).parents[2]
 STEPS = 131  # two chunks of 64 and one of 3
 
 
-@pytest.fixture
-def folder(tmp_path, header, make_step):
-    with RecordingWriter(tmp_path / "seen", header) as writer:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, header, make_step):
+    folder = tmp_path_factory.mktemp("written") / "seen"
+    with RecordingWriter(folder, header) as writer:
         for seed in (3, 5):
             writer.begin_episode(seed)
             for t in range(STEPS):
                 writer.add(make_step(t, terminated=t == STEPS - 1))
             last = make_step(STEPS)
             writer.end_episode(last.observation, last.frame)
-    return tmp_path / "seen"
+    return folder
+
+
+@pytest.fixture
+def folder(written, tmp_path):
+    """A copy to do harm to."""
+    return Path(shutil.copytree(written, tmp_path / "seen"))
 
 
 def assert_same(read: Step, wrote: Step) -> None:
@@ -252,6 +260,8 @@ def test_a_foreign_header_is_refused(folder, text, message):
         ("maps", [], "at least one attention map"),
         ("maps", [{"name": "x"}], "incomplete or damaged"),
         ("layout", 3, "not a token layout"),
+        ("layout", [{"kind": "features", "names": [1], "key": "cars"}], "layout does not fit"),
+        ("observation_keys", ["cars"], "layout does not fit"),
         ("layout", [{"kind": "spirits", "names": ["a"]}], "kind must be one of"),
         ("fps", "fast", "fps is 'fast'"),
         ("fps", 0, r"fps must be in \(0, 1000\]"),
@@ -369,3 +379,10 @@ def test_headers_compare_and_travel(header):
         distribution="gaussian",
     )
     assert Header.from_json(json.loads(json.dumps(bounded.to_json()))) == bounded
+
+
+def test_a_chunk_from_another_place_is_not_taken_for_this_one(folder):
+    first, second = (folder / "episode_0000" / f"chunk_0000{i}.npz" for i in (0, 1))
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(ValueError, match=r"chunk_00000\.npz is damaged: its sha256"):
+        open_recording(folder).episodes[0][0]

@@ -22,11 +22,12 @@ GREY = 90
 
 def lit(header, layout: TokenLayout, token: int, boxes: np.ndarray, shape=(40, 60)) -> tuple:
     """Return a header and a step in which one token has all the weight, on a grey frame."""
-    header = replace(header, layout=layout, maps=(MapSpec("actor/0", "actor", 0, 1, "readout"),))
+    maps = (MapSpec("actor/0", "actor", 0, 1, "readout"),)
+    header = replace(header, layout=layout, maps=maps, observation_keys=("",))
     weights = np.zeros((1, 1, len(layout)), np.float32)
     weights[..., token] = 1.0
     step = Step(
-        observation={"cars": np.zeros((len(layout), 2)), "dash": np.zeros(3), "": np.zeros(1)},
+        observation={"": np.zeros(1)},
         action=np.int64(1),
         maps={"actor/0": weights},
         frame=np.full((*shape, 3), GREY, np.uint8),

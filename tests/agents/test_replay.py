@@ -1,0 +1,220 @@
+"""Replaying a run that was really trained, as a library and as a person calls it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from agents.config import TrainConfig
+from agents.evaluation import evaluate
+from agents.replay import SEED, draw_recording, record_run, replay
+from agents.training import train
+from recording import open_recording
+
+ROOT = Path(__file__).parents[2]
+
+
+def trained(folder: Path, **options: object) -> Path:
+    small = dict(
+        layers=2,
+        n_envs=1,
+        device="cpu",
+        width=12,
+        heads=3,
+        eval_freq=0,
+        save_freq=0,
+        progress=False,
+    )
+    return train(TrainConfig(n_timesteps=64, log_folder=str(folder), **(small | options)))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("replay")
+    return trained(
+        folder, env="CartPole-v1", normalize=True, hyperparams={"n_steps": 32, "batch_size": 32}
+    )
+
+
+@pytest.fixture(scope="module")
+def seen(run: Path) -> Path:
+    return record_run(run, episodes=2, seed=7, out=run.parent / "seen")
+
+
+def call(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "replay.py", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=cwd,
+    )
+
+
+def test_a_person_replays_a_run(run: Path) -> None:
+    result = call(run, "--episodes", "2", "--seed", "3")
+    assert result.returncode == 0, result.stderr
+    folder = run / "recordings" / "recording_1"
+    *summaries, recording, first, first_sheet, second, second_sheet = result.stdout.splitlines()
+    assert [line.split(",")[0].split(":")[1].split()[:2] for line in summaries] == [
+        ["seed", "3"],
+        ["seed", "4"],
+    ]
+    assert Path(recording) == folder
+    assert [Path(each).name for each in (first, first_sheet, second, second_sheet)] == [
+        "episode_0000.mp4",
+        "episode_0000.png",
+        "episode_0001.mp4",
+        "episode_0001.png",
+    ]
+    assert Path(first).stat().st_size > 1000
+    with Image.open(first_sheet) as sheet:
+        assert sheet.width == 1402
+    read = open_recording(folder)
+    assert read.complete
+    assert read.header.run == str(run)
+    assert read.header.action_names == ("push left", "push right")
+
+
+@pytest.mark.parametrize("stochastic", [False, True])
+def test_a_replay_shows_the_episodes_of_the_evaluation(
+    run: Path, tmp_path: Path, stochastic
+) -> None:
+    folder = record_run(run, episodes=3, seed=20, stochastic=stochastic, out=tmp_path / "seen")
+    report = evaluate(run, episodes=3, seed=20, stochastic=stochastic, random_policy=False)
+    played = [(e.seed, len(e), float(e.rewards.sum())) for e in open_recording(folder).episodes]
+    assert played == [(e.seed, e.length, e.score) for e in report.agent.episodes]
+
+
+def test_the_recorded_observation_is_raw_and_the_judgement_of_the_normalised(
+    run: Path, seen: Path
+) -> None:
+    from agents.checkpoint import load_checkpoint
+
+    loaded = load_checkpoint(run / "final", "cpu")
+    assert loaded.normalisation is not None
+    loaded.model.policy.requires_grad_(False)
+    for step in list(open_recording(seen).episodes[0])[:3]:
+        as_seen = loaded.normalize(step.observation[""])
+        assert not np.allclose(as_seen, step.observation[""])
+        obs, _ = loaded.model.policy.obs_to_tensor(as_seen)
+        probabilities = loaded.model.policy.get_distribution(obs).distribution.probs[0]
+        np.testing.assert_allclose(step.distribution, probabilities.detach(), atol=1e-5)
+        assert step.value == pytest.approx(float(loaded.model.policy.predict_values(obs)), abs=1e-5)
+        assert int(step.action) == int(probabilities.argmax())
+
+
+def test_a_recording_is_drawn_without_torch(seen: Path, tmp_path: Path) -> None:
+    code = """
+import sys
+sys.argv = ["replay.py", *sys.argv[1:]]
+import replay
+from agents.cli import read_config
+replay.main(read_config(replay.ReplayConfig, sys.argv[1:]))
+heavy = {"torch", "stable_baselines3", "policies"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    words = [str(seen), "--out", str(tmp_path / "drawn"), "--layer", "0", "--head", "2"]
+    result = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == [
+        "episode_0000.mp4",
+        "episode_0000.png",
+        "episode_0001.mp4",
+        "episode_0001.png",
+    ]
+
+
+def test_a_torn_recording_is_drawn_and_says_so(seen: Path, tmp_path: Path) -> None:
+    (tmp_path / "episode_0000").mkdir()
+    (tmp_path / "recording.json").write_bytes((seen / "recording.json").read_bytes())
+    chunk = "episode_0000/chunk_00000.npz"
+    (tmp_path / chunk).write_bytes((seen / chunk).read_bytes())
+    replayed = replay(tmp_path, fps=30)
+    assert len(replayed.drawn) == 1
+    assert len(replayed.notes) == 1 and "was cut short" in replayed.notes[0]
+    (tmp_path / chunk).unlink()
+    with pytest.raises(ValueError, match="holds no step"):
+        replay(tmp_path)
+
+
+def test_without_ffmpeg_there_are_gifs_and_a_note(seen: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    replayed = replay(seen, episodes=1, out=tmp_path)
+    assert [each.video.name for each in replayed.drawn] == ["episode_0000.gif"]
+    assert replayed.notes == [
+        'no ffmpeg, so the films are GIFs: pip install "attention-agents[video]"'
+    ]
+
+
+def test_a_history_shows_past_frames(tmp_path: Path) -> None:
+    run = trained(
+        tmp_path, env="CartPole-v1", history=3, hyperparams={"n_steps": 32, "batch_size": 32}
+    )
+    folder = record_run(run)
+    episode = open_recording(folder).episodes[0]
+    assert episode.seed == SEED
+    assert not episode[0].mask[0] and episode[3].mask.all()
+    (drawn,) = draw_recording(open_recording(folder))
+    assert drawn.video.exists() and drawn.sheet.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["{run}", "--layer", "2"], "layer must be 0 to 1, got 2"),
+        (["{run}", "--head", "3"], "head must be 0 to 2, got 3"),
+        (["{run}", "--episodes", "0"], "episodes must be at least 1, got 0"),
+        (["{run}", "--seed", "-1"], "seed must be at least 0, got -1"),
+        (["{run}", "--fps", "0"], "fps must be above 0 and at most 240, got 0.0"),
+        (["{run}", "--checkpoint", "bset"], "unknown checkpoint 'bset'"),
+        (["{run}", "--device", "abacus"], "abacus"),
+        (["{run}", "--out", "{run}"], "is not empty"),
+        (["{run}", "--out", "{seen}/recording.json/x"], "cannot write a recording to"),
+        (["{seen}", "--layer", "2"], "layer must be 0 to 1, got 2"),
+        (["{seen}", "--episodes", "3"], "episodes must be 1 to 2 in this recording, got 3"),
+        (["{seen}", "--episodes", "-1"], "episodes must be 1 to 2 in this recording, got -1"),
+        (["{seen}", "--stochastic"], "seed, stochastic and checkpoint go with a run"),
+        (["{seen}", "--out", "{seen}/recording.json"], "cannot make the folder"),
+        (["{run}/nowhere"], "there is no folder"),
+        (["{run}/logs"], "neither a run (no config.json) nor a recording (no recording.json)"),
+    ],
+)
+def test_a_mistake_is_told_in_a_line(run: Path, seen: Path, capsys, words, message) -> None:
+    from agents.cli import run_verb
+    from replay import ReplayConfig, main
+
+    before = sorted(path for path in run.parent.rglob("*"))
+    with pytest.raises(SystemExit) as stop:
+        run_verb(main, ReplayConfig, [word.format(run=run, seen=seen) for word in words])
+    said = capsys.readouterr()
+    assert stop.value.code == 2
+    assert said.out == ""
+    assert message in said.err
+    assert 1 <= len(said.err.splitlines()) <= 3
+    assert sorted(path for path in run.parent.rglob("*")) == before, "something was left behind"
+
+
+@pytest.mark.parametrize("words", [[], ["a", "b"], ["a", "--episodse", "3"], ["a", "--layer", "x"]])
+def test_a_wrong_command_is_told_in_a_line(words: list[str], tmp_path: Path) -> None:
+    result = call(*words, cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert 1 <= len(result.stderr.splitlines()) <= 3
+    assert "Traceback" not in result.stderr
+
+
+def test_help_answers_at_once() -> None:
+    start = time.perf_counter()
+    result = call("--help")
+    assert result.returncode == 0
+    assert "RUN|RECORDING" in result.stdout
+    assert time.perf_counter() - start < 2, "something heavy is imported for --help"
