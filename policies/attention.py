@@ -1,6 +1,6 @@
 """Attention: queries read tokens. The one place where weights come to be, and where a tap listens.
 
-Features always come from the fused kernel. Only when a tap is attached, the weights are computed
+Features always come from the fused kernel. Only while somebody listens, the weights are computed
 besides, from the same q and k and without gradient, so that watching changes nothing.
 """
 
@@ -75,6 +75,16 @@ def attention_weights(
     return torch.where(some, scores.masked_fill(~some, 0.0).softmax(-1), 0.0)
 
 
+def tell(
+    listeners: tuple[Listener, ...],
+    weights: Float[Tensor, "B H Q N"],
+    mask: Bool[Tensor, "B N"] | None,
+) -> None:
+    """Hand the weights of a pass to everybody who listens."""
+    for listener in listeners:
+        listener(weights, mask)
+
+
 class SelfAttention(nn.Module):
     """Let every token read every token, with H heads.
 
@@ -96,7 +106,7 @@ class SelfAttention(nn.Module):
         self.inputs = Projection(width, 3 * width)
         self.output = Projection(width, width, gain)
         self.nothing = nn.Parameter(torch.zeros(width))
-        self.listener: Listener | None = None
+        self.listeners: tuple[Listener, ...] = ()
 
     def forward(
         self, tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"] | None
@@ -104,9 +114,9 @@ class SelfAttention(nn.Module):
         B, N, D = tokens.shape
         qkv = self.inputs(tokens).view(B, N, 3, self.heads, D // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, N, K)
-        if self.listener is not None:
+        if self.listeners:
             with torch.no_grad():
-                self.listener(attention_weights(q, k, mask, self.scale), mask)
+                tell(self.listeners, attention_weights(q, k, mask, self.scale), mask)
         read = attend(q, k, v, mask, self.scale)  # (B, H, N, K)
         read = read.transpose(1, 2).reshape(B, N, D)
         if mask is not None:
@@ -142,7 +152,7 @@ class QueryAttention(nn.Module):
         self.value = Projection(width, width, bias=False)
         self.output = Projection(width, width, gain)
         self.nothing = nn.Parameter(torch.zeros(width))
-        self.listener: Listener | None = None
+        self.listeners: tuple[Listener, ...] = ()
 
     def forward(
         self,
@@ -155,10 +165,10 @@ class QueryAttention(nn.Module):
         q = self.query(query).view(B, H, K)
         q = torch.einsum("bhk,hkd->bhd", q, self.key.weight.view(H, K, D))
         q, x = q[:, None], tokens[:, None]  # (B, 1, H, D), (B, 1, N, D): heads are rows of one map
-        if self.listener is not None:
+        if self.listeners:
             with torch.no_grad():
                 weights = attention_weights(q, x, mask, self.scale)  # (B, 1, H, N)
-                self.listener(weights.transpose(1, 2), mask)
+                tell(self.listeners, weights.transpose(1, 2), mask)
         read = attend(q, x, x, mask, self.scale)[:, 0]  # (B, H, D)
         read = torch.einsum("bhd,hkd->bhk", read, self.value.weight.view(H, K, D))
         read = read.reshape(B, D)

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
+from policies.attention import Listener, QueryAttention, SelfAttention
 from policies.extractor import AttentionExtractor
 
 ROLES = {
@@ -78,22 +80,20 @@ class AttentionTap:
         self.extractors = extractors_of(policy)
         self.passes = 0
         """Passes of the acting extractor since the tap was made."""
-        self._hooks: list = []
+        self._hooks: list[RemovableHandle] = []
+        self._ears: list[tuple[SelfAttention | QueryAttention, Listener]] = []
         self._open: dict[str, list[AttentionMap]] = {}
         self._done: dict[str, tuple[tuple[AttentionMap, ...], Tensor]] = {}
 
     def attach(self) -> AttentionTap:
-        """Start to listen.
-
-        Raises:
-            RuntimeError: another tap listens to this policy already.
-        """
-        attentions = [a for e in self.extractors.values() for a in e.encoder.attentions()]
-        if any(attention.listener is not None for attention in attentions):
-            raise RuntimeError("another tap is attached to this policy; detach it first")
+        """Start to listen, beside any other tap; when attached already, do nothing."""
+        if self._hooks:
+            return self
         for role, extractor in self.extractors.items():
             for layer, attention in enumerate(extractor.encoder.attentions()):
-                attention.listener = partial(self._hear, role, layer, attention.queries)
+                hear = partial(self._hear, role, layer, attention.queries)
+                attention.listeners += (hear,)
+                self._ears.append((attention, hear))
             self._hooks.append(extractor.register_forward_hook(partial(self._close, role)))
         return self
 
@@ -101,11 +101,10 @@ class AttentionTap:
         """Stop to listen; what was heard can still be taken."""
         for hook in self._hooks:
             hook.remove()
-        if self._hooks:
-            for extractor in self.extractors.values():
-                for attention in extractor.encoder.attentions():
-                    attention.listener = None
+        for attention, hear in self._ears:
+            attention.listeners = tuple(each for each in attention.listeners if each is not hear)
         self._hooks.clear()
+        self._ears.clear()
 
     def __enter__(self) -> AttentionTap:
         return self.attach()

@@ -117,7 +117,9 @@ def test_watching(env, model, tmp_path):
     assert step.frame.shape == (160, 160, 3)
     np.testing.assert_array_equal(step.places.boxes, places.boxes)
     view = next(
-        where for where, g in zip(header.layout.slices, header.layout.groups) if g.key == "view"
+        where
+        for where, g in zip(header.layout.slices, header.layout.groups, strict=True)
+        if g.key == "view"
     )
     key = view.start + int(np.flatnonzero(obs["view"][:, 0] == KEY)[0])
     x, y = next(

@@ -12,8 +12,8 @@ import pytest
 
 from agents.config import TrainConfig
 from agents.evaluation import (
-    SEED,
     ROWS,
+    SEED,
     checkpoints,
     choose_checkpoint,
     evaluate,

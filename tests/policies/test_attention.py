@@ -47,9 +47,9 @@ def attention_of(module: nn.Module) -> SelfAttention | QueryAttention:
 def heard(module: nn.Module, x: torch.Tensor, mask: torch.Tensor | None):
     """Return output and weights of one pass."""
     found = []
-    attention_of(module).listener = lambda weights, _: found.append(weights)
+    attention_of(module).listeners = (lambda weights, _: found.append(weights),)
     out = module(x, mask)
-    attention_of(module).listener = None
+    attention_of(module).listeners = ()
     assert len(found) == 1
     return out, found[0]
 

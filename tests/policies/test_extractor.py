@@ -121,11 +121,18 @@ def test_sb3_ortho_init_leaves_attention_alone():
     assert not torch.allclose(gram, gram.diagonal().mean() * torch.eye(12), atol=1e-3)
 
 
-def test_a_second_tap_is_refused_and_the_first_detaches():
-    policy = build(PPO, SPACES["vector"]).policy
-    with AttentionTap(policy), pytest.raises(RuntimeError, match="another tap is attached"):
-        AttentionTap(policy).attach()
-    assert all(a.listener is None for a in policy.features_extractor.encoder.attentions())
+def test_two_taps_hear_the_same_and_let_go():
+    model = build(PPO, SPACES["vector"])
+    obs = model.get_env().reset()
+    with AttentionTap(model.policy) as one:
+        with AttentionTap(model.policy) as other:
+            model.predict(obs)
+            for mine, yours in zip(one.take().maps, other.take().maps, strict=True):
+                assert torch.equal(mine.weights, yours.weights)
+        model.predict(obs)
+        assert one.take() is not None
+        assert other.take() is None
+    assert not any(a.listeners for a in model.policy.features_extractor.encoder.attentions())
 
 
 def test_a_policy_without_attention_is_refused():
