@@ -116,11 +116,8 @@ def test_watching(env, model, tmp_path):
     # token -> place: each cell of the view at its tile of the frame, 5 tiles of 32 pixels
     assert step.frame.shape == (160, 160, 3)
     np.testing.assert_array_equal(step.places.boxes, places.boxes)
-    view = next(
-        where
-        for where, g in zip(header.layout.slices, header.layout.groups, strict=True)
-        if g.key == "view"
-    )
+    keys = [group.key for group in header.layout.groups]
+    view = header.layout.slices[keys.index("view")]
     key = view.start + int(np.flatnonzero(obs["view"][:, 0] == KEY)[0])
     x, y = next(
         (x, y) for x in range(5) for y in range(5) if getattr(grid.get(x, y), "type", 0) == "key"
