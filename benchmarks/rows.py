@@ -47,7 +47,7 @@ ROWS = {
         extractor="small-cnn",
         checkpoints=("final",),
     ),
-    "pendulum-sac": Row("Pendulum-v1", "sac", 20_000, f"{ZOO} -157.0, 20k", seeds=(0,)),
+    "pendulum-sac": Row("Pendulum-v1", "sac", 10_000, f"{ZOO} -157.0, 20k", seeds=(0,)),
     "acrobot-ppo": Row("Acrobot-v1", "ppo", 300_000, f"{ZOO} -73.5, 1M", seeds=(0,)),
     "carracing-ppo": Row("CarRacing-v3", "ppo", 100_000, checkpoints=("best",), seeds=(0,)),
     "pong-ppo": Row(
