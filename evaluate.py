@@ -1,11 +1,13 @@
 """Evaluate a trained agent, and the random policy on the same seeds."""
 
+import json
 from dataclasses import dataclass
 from typing import Annotated
 
 import tyro
 
 from agents.cli import run_verb
+from agents.seeds import SEED
 
 
 @dataclass(frozen=True)
@@ -18,9 +20,13 @@ class EvaluateConfig:
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder that train.py made."""
+    env: Annotated[
+        str | None, tyro.conf.arg(metavar="ID", help_behavior_hint="(default: RUN's)")
+    ] = None
+    """Id of the run's environment; needed where that is module:Id."""
     episodes: int = 100
     """Whole episodes to play."""
-    seed: int = 10_000
+    seed: int = SEED
     """Seed of the first episode; episode i has seed + i, whatever --n-envs is."""
     stochastic: tyro.conf.FlagCreatePairsOff[bool] = False
     """Draw actions from the policy's distribution; else the most likely ones are taken."""
@@ -43,6 +49,7 @@ def main(config: EvaluateConfig) -> None:
 
     report = evaluate(
         config.run,
+        env=config.env,
         checkpoint=config.checkpoint,
         episodes=config.episodes,
         seed=config.seed,
@@ -52,12 +59,13 @@ def main(config: EvaluateConfig) -> None:
         random_policy=config.random_policy,
         progress=True,
     )
-    path = save(report)
+    # shown before it is saved: the run folder may be read-only
     if config.json:
-        print(path.read_text(encoding="utf-8"), end="")
+        print(json.dumps(report.to_json(), indent=1), flush=True)
+        save(report)
     else:
         show(report)
-        print(path)
+        print(save(report))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from agents.cli import run_verb
+from agents.seeds import SEED
 
 
 @dataclass(frozen=True)
@@ -19,13 +20,17 @@ class ReplayConfig:
 
     path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|RECORDING")]
     """A run folder that train.py made, or the folder of a recording."""
+    env: Annotated[
+        str | None, tyro.conf.arg(metavar="ID", help_behavior_hint="(default: RUN's)")
+    ] = None
+    """Id of the run's environment; needed where that is module:Id."""
     episodes: Annotated[
         int | None,
         tyro.conf.arg(metavar="INT", help_behavior_hint="(default: 1; of a recording, all)"),
     ] = None
     """Whole episodes to play or to draw."""
     seed: Annotated[
-        int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: 10000)")
+        int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=f"(default: {SEED})")
     ] = None
     """Seed of the first episode; episode i has seed + i, as in evaluate.py. Of a run only."""
     layer: Annotated[
@@ -63,6 +68,7 @@ def main(config: ReplayConfig) -> None:
 
     replayed = replay(
         config.path,
+        env=config.env,
         episodes=config.episodes,
         seed=config.seed,
         stochastic=config.stochastic,

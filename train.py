@@ -3,6 +3,18 @@
 from agents.cli import run_verb
 from agents.config import TrainConfig
 
+EXAMPLES = """
+examples:
+  python train.py                                        MiniGrid DoorKey with its preset
+  python train.py --env CartPole-v1 --algo dqn --seed 1
+  python train.py --env HalfCheetah-v5 --history 8       attend to the last 8 steps
+  python train.py --env CarRacing-v3 --n-envs 8 --vec-env subproc
+  python train.py --env MinAtar/Breakout-v1 -n 200000 --layers 1 --heads 2 --hyperparams gamma:0.95
+  python train.py --env my_module:MyEnv-v0 --env-kwargs size:7
+
+Then: python evaluate.py <run folder>, python replay.py <run folder>
+"""
+
 
 def main(config: TrainConfig) -> None:
     from agents.training import TrainingInterrupted, train
@@ -15,4 +27,4 @@ def main(config: TrainConfig) -> None:
 
 
 if __name__ == "__main__":
-    run_verb(main, TrainConfig)
+    run_verb(main, TrainConfig, examples=EXAMPLES)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-import gymnasium as gym
 import numpy as np
+from gymnasium.wrappers import TimeLimit
 from jaxtyping import UInt8
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Image
 
 from agents.config import RunConfig
-from agents.evaluations import SEED_OFFSET, judged_env, normalized
+from agents.episodes import play
+from agents.judged_env import framed_env, reason
 from agents.periodic import PeriodicCallback, random_streams_kept
+from agents.periodic_evaluation import greedy_actor, normalized
+from agents.seeds import periodic_seeds
 from recording.overlay import compose
 from recording.reader import open_recording
 from recording.recorder import RecordAttention
@@ -28,7 +35,7 @@ class AttentionPictureCallback(PeriodicCallback):
     """Draw the policy's attention at the start of training and every `every` steps.
 
     It plays a few steps in an environment of its own, and leaves the run's random streams as they
-    were.
+    were. Where no picture can be drawn it says so once on stderr, and the run goes on without.
 
     Args:
         config: the run.
@@ -38,24 +45,48 @@ class AttentionPictureCallback(PeriodicCallback):
     def __init__(self, config: RunConfig, every: int):
         super().__init__(every)
         self.config = config
+        self._told: set[str] = set()
+        self._failed = False
 
     def _on_training_start(self) -> None:
         super()._on_training_start()
         self.act()
 
     def act(self) -> None:
-        with random_streams_kept():
-            picture = attention_picture(self.model, self.config)
+        if self._failed:
+            return
+        try:
+            with random_streams_kept():
+                picture = attention_picture(self.model, self.config, self._tell)
+        except Exception as error:  # no picture is worth a training
+            self._failed = True
+            self._tell(f"no pictures of the attention in TensorBoard: {reason(error)}")
+            return
         self.logger.record("attention/picture", Image(picture, "HWC"), exclude=NO_PICTURES)
+
+    def _tell(self, text: str) -> None:
+        if text not in self._told:
+            print(text, file=sys.stderr)
+        self._told.add(text)
 
 
 def attention_picture(
-    model: BaseAlgorithm, config: RunConfig, steps: int = STEPS
+    model: BaseAlgorithm, config: RunConfig, tell: Callable[[str], Any]
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Play the first steps of an episode greedily, and draw the last of them with its attention."""
+    """Play the first steps of an episode greedily, and draw the last of them with its attention.
+
+    Args:
+        model: the algorithm that is training.
+        config: its run.
+        tell: see `framed_env`.
+    """
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) / "seen"
-        _record(model, config, steps, folder)
+        env = TimeLimit(framed_env(config, tell), STEPS)
+        watched = RecordAttention(env, model, folder, normalise=lambda obs: normalized(model, obs))
+        with closing(watched):
+            seeds = periodic_seeds(config.seed, 1)
+            play([watched], greedy_actor(model), seeds, lambda info, score: None)
         recording = open_recording(folder)
         played = list(recording.episodes[0])
     image = compose(
@@ -66,25 +97,3 @@ def attention_picture(
         reward_so_far=sum(step.reward for step in played),
     )
     return np.asarray(image.convert("RGB"))
-
-
-def _record(model: BaseAlgorithm, config: RunConfig, steps: int, folder: Path) -> None:
-    env = RecordAttention(
-        _watched_env(config), model, folder, normalise=lambda obs: normalized(model, obs)
-    )
-    obs, _ = env.reset(seed=SEED_OFFSET * (config.seed + 1))
-    for _ in range(steps):
-        action, _ = model.predict(normalized(model, obs), deterministic=True)
-        obs, _, terminated, truncated, _ = env.step(action)
-        if terminated or truncated:
-            break
-    env.close()
-
-
-def _watched_env(config: RunConfig) -> gym.Env:
-    """Make an environment that renders, where it can."""
-    env = judged_env(config)
-    if "rgb_array" not in env.metadata.get("render_modes", ()):
-        return env
-    env.close()
-    return judged_env(config, render_mode="rgb_array")

@@ -14,7 +14,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 from torch import Tensor
 from torch.nn import functional as F
 
-from agents.checkpoint import Observation
+from agents.episodes import Observation, joined
 from agents.periodic import PeriodicCallback
 from policies.tap import AttentionMap, AttentionTap, Pass, extractors_of
 
@@ -64,7 +64,7 @@ class AttentionStatisticsCallback(PeriodicCallback):
         return super()._on_step()
 
     def act(self) -> None:
-        seen = attention_pass(self.model.policy, concatenated(list(self.sample)))
+        seen = attention_pass(self.model.policy, joined(self.sample, np.concatenate))
         for one in seen.maps:
             statistics = head_statistics(one)
             if statistics is None:
@@ -107,14 +107,6 @@ def head_statistics(one: AttentionMap) -> HeadStatistics | None:
         max_weight=rows.amax(-1).mean(0),
         similarity=float(torch.stack(pairs).mean()) if pairs else None,
     )
-
-
-def concatenated(observations: list[Any]) -> Observation:
-    """Return batches of observations as one batch, key by key where they are dicts."""
-    first = observations[0]
-    if isinstance(first, dict):
-        return {key: np.concatenate([each[key] for each in observations]) for key in first}
-    return np.concatenate(observations)
 
 
 def _queries(one: AttentionMap) -> Bool[Tensor, "B Q"]:

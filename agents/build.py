@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -11,15 +12,19 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
+from gymnasium.wrappers import RecordEpisodeStatistics
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
 from stable_baselines3.common.utils import LinearSchedule
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from torch import nn
 
 from agents.config import DEVICES, RunConfig, known
+from agents.judged_env import reason
+from agents.workers import Workers
 from envs.make import make_env
 from envs.spaces import Features, layout_of, specs_of
 from policies.extractor import AttentionExtractor
@@ -41,6 +46,9 @@ ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU, "gelu": nn.GELU}
 OURS = ("policy", "env", "seed", "device", "verbose", "tensorboard_log", "policy_kwargs")
 OURS += ("action_noise", "_init_setup_model")
 SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
+COUNTS = ("n_steps", "batch_size", "buffer_size", "n_epochs", "policy_delay")
+REFUSALS = (AssertionError, TypeError, ValueError, KeyError, IndexError, RuntimeError)
+"""How SB3 and torch say that an argument does not suit them."""
 ADAM_EPS = 1e-5
 """What SB3 gives ppo's Adam; policy_kwargs would replace it by torch's 1e-8."""
 
@@ -55,7 +63,7 @@ def check(config: RunConfig, env: gym.Env) -> None:
     Raises:
         ValueError: the algorithm does not fit the actions, an argument of the algorithm is unknown
             or of the wrong type, the observation cannot be cut into tokens or normalised as asked,
-            or the device is not there.
+            the replay buffer does not fit into memory, or the device is not there.
     """
     if not isinstance(env.action_space, ACTIONS[config.algo]):
         fitting = [algo for algo, kinds in ACTIONS.items() if isinstance(env.action_space, kinds)]
@@ -65,6 +73,7 @@ def check(config: RunConfig, env: gym.Env) -> None:
         )
     layout_of(specs_of(env.observation_space, config.encoder.tokens))
     check_hyperparams(config)
+    check_buffer(config, env.observation_space)
     if config.normalize_obs:
         normalised_keys(env.observation_space)
     check_device(config.device)
@@ -81,6 +90,46 @@ def check_device(device: str) -> None:
         name == "mps" and not torch.backends.mps.is_available()
     ):
         raise ValueError(f"torch finds no {name} device; use --device cpu")
+    try:
+        if device != "auto":
+            torch.empty(0, device=device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"there is no device {device!r}: {reason(error)}; use --device cpu"
+        ) from error
+
+
+def check_buffer(config: RunConfig, space: spaces.Space) -> None:
+    """Refuse a replay buffer that is larger than the machine's memory.
+
+    Args:
+        config: the run.
+        space: of its observations.
+
+    Raises:
+        ValueError: the buffer does not fit.
+    """
+    size = inspect.signature(ALGORITHMS[config.algo].__init__).parameters.get("buffer_size")
+    memory = machine_memory()
+    if size is None or memory is None:
+        return
+    steps = config.hyperparams.get("buffer_size", size.default)
+    parts = space.spaces.values() if isinstance(space, spaces.Dict) else (space,)
+    step = sum(int(np.prod(each.shape or 1)) * np.dtype(each.dtype).itemsize for each in parts)
+    step *= 1 if config.hyperparams.get("optimize_memory_usage") else 2  # and what comes after
+    if steps * step > memory:
+        raise ValueError(
+            f"a replay buffer of {steps:,} steps takes {steps * step / 1e9:.1f} GB, this machine "
+            f"has {memory / 1e9:.1f} GB; use --hyperparams buffer_size:{memory // 4 // step}"
+        )
+
+
+def machine_memory() -> int | None:
+    """Return the machine's memory in bytes, or None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError):
+        return None
 
 
 def make_vec_env(config: RunConfig, render_mode: str | None = None) -> VecEnv:
@@ -91,9 +140,10 @@ def make_vec_env(config: RunConfig, render_mode: str | None = None) -> VecEnv:
         render_mode=render_mode,
         training=True,
         history=config.history,
+        max_episode_steps=config.max_episode_steps,
         env_kwargs=dict(config.env_kwargs),
     )
-    kind = SubprocVecEnv if config.vec_env == "subproc" else DummyVecEnv
+    kind = Workers if config.vec_env == "subproc" else DummyVecEnv
     env: VecEnv = kind([make] * config.n_envs)
     if config.normalize_obs or config.normalize_reward:
         keys = normalised_keys(env.observation_space) if config.normalize_obs else None
@@ -108,11 +158,21 @@ def make_vec_env(config: RunConfig, render_mode: str | None = None) -> VecEnv:
 
 
 def build_model(config: RunConfig, env: VecEnv) -> BaseAlgorithm:
-    """Return the SB3 algorithm of a run, with an `AttentionExtractor` in front, ready to learn."""
+    """Return the SB3 algorithm of a run, with an `AttentionExtractor` in front, ready to learn.
+
+    Raises:
+        ValueError: SB3 or torch does not take the arguments.
+    """
     arguments = constructor_arguments(config, env.observation_space, env.action_space)
     if config.noise_std is not None:
         arguments["action_noise"] = _noise(config, env.action_space)
-    return ALGORITHMS[config.algo](env=env, seed=config.seed, device=config.device, **arguments)
+    try:
+        return ALGORITHMS[config.algo](env=env, seed=config.seed, device=config.device, **arguments)
+    except REFUSALS as error:
+        given = ", ".join(f"{name}={value}" for name, value in config.hyperparams.items())
+        raise ValueError(
+            f"{config.algo} refused its arguments: {reason(error)} ({given or 'its defaults'})"
+        ) from error
 
 
 def constructor_arguments(
@@ -176,7 +236,9 @@ def normalised_keys(space: spaces.Space) -> list[str]:
 
 
 def _make_one(env_id: str, **arguments: Any) -> gym.Env:
-    return Monitor(make_env(env_id, **arguments))
+    env = make_env(env_id, **arguments)
+    counts = is_wrapped(env, RecordEpisodeStatistics)  # below what a family changes for training
+    return env if counts else Monitor(env)
 
 
 def _noise(config: RunConfig, space: spaces.Space) -> NormalActionNoise | VectorizedActionNoise:
@@ -197,10 +259,21 @@ def check_hyperparams(config: RunConfig) -> None:
             raise ValueError(
                 f"{name} of {config.algo} must be like its default {default!r}, got {value!r}"
             )
-        elif name in ("n_steps", "batch_size", "buffer_size", "n_epochs") and value < 1:
+        elif name in COUNTS and value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
+        elif name == "train_freq":
+            _check_train_freq(value, config.n_envs)
     if config.algo == "ppo" and config.n_envs * config.hyperparams.get("n_steps", 2048) < 2:
         raise ValueError("ppo needs n_envs * n_steps of at least 2, got 1")
+
+
+def _check_train_freq(value: Any, n_envs: int) -> None:
+    pair = isinstance(value, (list, tuple)) and len(value) == 2
+    count, unit = value if pair else (value, "step")
+    if type(count) is not int or count < 1 or unit not in ("step", "episode"):
+        raise ValueError(f"train_freq must be like 4, [4, step] or [1, episode], got {value!r}")
+    if unit == "episode" and n_envs > 1:
+        raise ValueError(f"train_freq in episodes needs n_envs=1, got n_envs={n_envs}")
 
 
 def _fits(value: Any, default: Any) -> bool:

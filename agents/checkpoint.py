@@ -33,6 +33,7 @@ from torch import Tensor
 
 from agents.build import ALGORITHMS, constructor_arguments
 from agents.config import RunConfig
+from agents.episodes import Observation
 from agents.run_folder import read_json, versions, write_json
 from envs.space_json import space_from_json, space_to_json
 
@@ -45,8 +46,6 @@ FILES = (CONFIG, POLICY, OPTIMIZER, OPTIMIZER_JSON, NORMALISATION)
 PROGRESS = ("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
 PROGRESS += ("exploration_rate",)
 """Numbers of an SB3 algorithm that go with its weights, where it has them."""
-
-Observation = np.ndarray | dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import inspect
 import io
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import field, fields, is_dataclass, make_dataclass
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import tyro
 
@@ -23,7 +24,10 @@ Config = TypeVar("Config")
 
 
 def run_verb(
-    verb: Callable[[Config], None], config_type: type[Config], argv: Sequence[str] | None = None
+    verb: Callable[[Config], None],
+    config_type: type[Config],
+    argv: Sequence[str] | None = None,
+    examples: str = "",
 ) -> NoReturn:
     """Read `config_type` from the command line, call `verb` with it, and exit.
 
@@ -31,9 +35,10 @@ def run_verb(
         verb: does the work and prints its result; its ValueErrors are the caller's mistakes.
         config_type: a frozen dataclass; its docstrings are the help.
         argv: the words after the script's name; None takes those of this process.
+        examples: what `--help` ends with.
     """
     try:
-        verb(read_config(config_type, sys.argv[1:] if argv is None else argv))
+        verb(read_config(config_type, sys.argv[1:] if argv is None else argv, examples))
     except ValueError as error:
         refuse(str(error))
     except KeyboardInterrupt as error:
@@ -51,19 +56,46 @@ def refuse(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def read_config(config_type: type[Config], argv: Sequence[str]) -> Config:
+def read_config(config_type: type[Config], argv: Sequence[str], examples: str = "") -> Config:
     """Read a dataclass from words; `--help` and mistakes leave through SystemExit."""
     said = io.StringIO()
+    groups = _groups(config_type)
     try:
         with contextlib.redirect_stderr(said):
-            config, unknown = tyro.cli(config_type, args=list(argv), return_unknown_args=True)
+            found, unknown = tyro.cli(
+                make_dataclass("Groups", groups) if groups else config_type,
+                description=inspect.getdoc(config_type),
+                args=list(argv),
+                return_unknown_args=True,
+            )
     except SystemExit as stop:
         if stop.code == 0:
+            print(examples, end="")
             raise
         refuse(_plain(said.getvalue()))
     if unknown:
         refuse(_about(unknown[0], _options(config_type)))
-    return config
+    if not groups:
+        return found
+    return config_type(
+        **{name: value for group in vars(found).values() for name, value in vars(group).items()}
+    )
+
+
+def _groups(config_type: type) -> list[tuple[str, Any, Any]]:
+    """Return a field per dataclass that `config_type` is made of: `--help` groups options so.
+
+    `EncoderOptions` is shown as "encoder options".
+    """
+    return [
+        (
+            base.__name__.removesuffix("Options").lower(),
+            tyro.conf.OmitArgPrefixes[base],
+            field(default_factory=base),
+        )
+        for base in reversed(config_type.__bases__)
+        if is_dataclass(base)
+    ]
 
 
 def _plain(box: str) -> str:

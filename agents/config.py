@@ -6,6 +6,7 @@ Free of torch and Gymnasium, so that `--help` is quick.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 ALGOS = ("ppo", "dqn", "a2c", "sac", "td3")
 READOUTS = ("auto", "query", "ego", "mean", "max")
-TOKENS = ("auto", "patches", "cells", "entities", "features", "history")
+TOKENS = ("auto", "patches", "linear-patches", "cells", "entities", "features", "history")
 VEC_ENVS = ("dummy", "subproc")
 ACTIVATIONS = ("tanh", "relu", "elu", "gelu")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -71,6 +72,7 @@ def _number(value: Any) -> Any:
 
 Pairs = Annotated[
     dict[str, Any],
+    tyro.conf.arg(help_behavior_hint="(default: none)"),
     tyro.constructors.PrimitiveConstructorSpec(
         nargs="*",
         metavar="KEY:VALUE",
@@ -79,79 +81,106 @@ Pairs = Annotated[
         str_from_instance=lambda pairs: [f"{key}:{value}" for key, value in pairs.items()],
     ),
 ]
-Count = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: preset)")]
-Word = Annotated[str | None, tyro.conf.arg(metavar="STR", help_behavior_hint="(default: preset)")]
+
+
+def _open(metavar: str, default: str = "preset", aliases: tuple[str, ...] = ()) -> Any:
+    """Return how `--help` tells an option that may stay open."""
+    hint = f"(default: {default})"
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint, aliases=aliases)
+
+
+Count = Annotated[int | None, _open("INT")]
+Word = Annotated[str | None, _open("STR")]
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """Train an attention agent on a Gymnasium environment.
-
-    What is not given comes from agents/presets.yml: tuned values for the environment, else for its
-    family. Progress goes to stderr; the last line on stdout is the run folder. Ctrl-C stops after
-    the present step, saves, and exits with code 130.
-    """
+class RunOptions:
+    """What runs, how long, and where."""
 
     env: str = "MiniGrid-DoorKey-5x5-v0"
-    """Gymnasium id, or module:Id to import a module that registers it first."""
+    """Gymnasium id, or module:Id to import a module of yours that registers it first."""
     algo: Word = None
-    """ppo, dqn, a2c, sac or td3."""
-    n_timesteps: Annotated[
-        int | None,
-        tyro.conf.arg(aliases=["-n"], metavar="INT", help_behavior_hint="(default: preset)"),
-    ] = None
-    """Environment steps to train for; ppo and a2c finish the rollout that they began, which is
-    never longer than the run."""
+    """ppo, a2c, dqn (discrete actions), sac or td3 (continuous actions)."""
+    n_timesteps: Annotated[int | None, _open("INT", aliases=("-n",))] = None
+    """Environment steps to train for, all environments together."""
     seed: int = 0
     """Seeds the weights, the exploration and the environments."""
     n_envs: Count = None
     """Environments that are stepped side by side."""
     vec_env: str = "dummy"
-    """dummy steps them one after the other, subproc in processes of their own (for slow ones)."""
+    """dummy: one after the other; subproc: in processes of their own (for slow ones)."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:0, ..."""
     threads: int = 1
     """Threads that torch may use; 1 is fastest for small networks."""
     log_folder: str = "runs"
     """The run folder is made here, as <algo>/<env>_<k>."""
+    progress: bool = True
+    """Show the preset and the progress."""
+
+
+@dataclass(frozen=True)
+class EnvironmentOptions:
+    """What the agent lives in."""
+
+    history: Count = None
+    """Observe the last K steps of a vector observation; 0 for the present step alone."""
+    max_episode_steps: Annotated[int | None, _open("INT", "as registered")] = None
+    """Longest episode, in steps; evaluations and replays of endless ones end after 10000."""
+    env_kwargs: Pairs = field(default_factory=dict)
+    """Arguments of the environment, such as continuous:true."""
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """The attention encoder."""
 
     tokens: str = "auto"
-    """How the observation is cut: auto, patches, cells, entities, features or history. For a Dict
-    observation also key by key: image:patches,speed:features."""
+    """auto, patches, linear-patches, cells, entities, features, history; or image:cells,x:auto."""
     layers: Count = None
     """Attention layers."""
     heads: Count = None
     """Attention heads per layer."""
     width: Count = None
-    """Width of a token, a multiple of heads."""
+    """Numbers per token, a multiple of heads."""
     readout: Word = None
     """From tokens to one vector: auto, query, ego, mean or max."""
-    history: Count = None
-    """Attend to the last K steps of a vector observation; 0 for the present step alone."""
 
-    eval_freq: Annotated[
-        int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: 20 times a run)")
-    ] = None
-    """Steps between evaluations; 0 for none."""
-    eval_episodes: Count = None
-    """Episodes per evaluation."""
-    save_freq: Annotated[
-        int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: 4 times a run)")
-    ] = None
-    """Steps between checkpoints; 0 for none but best and final."""
+
+@dataclass(frozen=True)
+class LearningOptions:
+    """The algorithm, beside its preset."""
 
     learning_rate: Word = None
     """A number, or lin_X: falling linearly from X to 0."""
-    normalize: Annotated[
-        bool | None, tyro.conf.arg(metavar="BOOL", help_behavior_hint="(default: preset)")
-    ] = None
-    """True or False: normalise feature observations and rewards by their running variance."""
+    normalize: Annotated[bool | None, _open("BOOL")] = None
+    """True or False: normalise rewards and feature observations by their running variance."""
     hyperparams: Pairs = field(default_factory=dict)
-    """Other arguments of the algorithm, as gamma:0.98 n_steps:32 net_arch:[64,64]."""
-    env_kwargs: Pairs = field(default_factory=dict)
-    """Arguments of the environment, as continuous:true."""
-    progress: bool = True
-    """Show the progress bar."""
+    """Arguments such as gamma:0.98 net_arch:[7,7]; short runs cut n_steps and learning_starts."""
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What is measured and saved along the way."""
+
+    eval_freq: Annotated[int | None, _open("INT", "20 times a run")] = None
+    """Steps between evaluations, which choose the best checkpoint; 0 for none."""
+    eval_episodes: Count = None
+    """Episodes per evaluation."""
+    save_freq: Annotated[int | None, _open("INT", "4 times a run")] = None
+    """Steps between checkpoints; 0 for none but best and final."""
+
+
+@dataclass(frozen=True)
+class TrainConfig(
+    EvaluationOptions, LearningOptions, EncoderOptions, EnvironmentOptions, RunOptions
+):
+    """Train an attention agent on a Gymnasium environment.
+
+    What is not given comes from agents/presets.yml: tuned values for the environment, else for its
+    family. Progress goes to stderr; the last line on stdout is the run folder. Ctrl-C stops after
+    the present step, saves, and exits with code 130.
+    """
 
 
 @dataclass(frozen=True)
@@ -194,6 +223,13 @@ class PolicyConfig:
         known("activation", self.activation, ACTIVATIONS)
         for size in self.net_arch:
             _count("every layer of net_arch", size)
+        if self.share_features_extractor not in (None, True, False):
+            raise ValueError(
+                f"share_features_extractor must be true or false, "
+                f"got {self.share_features_extractor!r}"
+            )
+        if self.log_std_init is not None:
+            _real("log_std_init", self.log_std_init)
 
 
 @dataclass(frozen=True)
@@ -215,6 +251,8 @@ class RunConfig:
     normalize_reward: bool = False
     history: int = 0
     """Past steps that an observation holds; 0 for an environment as it is."""
+    max_episode_steps: int | None = None
+    """Longest episode; None for the limit that the environment is registered with."""
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     vec_env: str = "dummy"
     device: str = "auto"
@@ -233,8 +271,21 @@ class RunConfig:
             _count(name, getattr(self, name))
         for name in ("seed", "history", "eval_freq", "save_freq"):
             _count(name, getattr(self, name), least=0)
-        if self.noise_std is not None and self.algo not in ("sac", "td3"):
-            raise ValueError(f"noise_std is for sac and td3, got algo={self.algo}")
+        if self.max_episode_steps is not None:
+            _count("max_episode_steps", self.max_episode_steps)
+        for name, value, algos in (
+            ("noise_std", self.noise_std, ("sac", "td3")),
+            ("log_std_init", self.policy.log_std_init, ("ppo", "a2c", "sac")),
+            (
+                "share_features_extractor",
+                self.policy.share_features_extractor,
+                ("ppo", "a2c", "sac", "td3"),
+            ),
+        ):
+            if value is not None and self.algo not in algos:
+                raise ValueError(f"{name} is for {', '.join(algos)}, got algo={self.algo}")
+        if self.noise_std is not None and _real("noise_std", self.noise_std) < 0:
+            raise ValueError(f"noise_std must be at least 0, got {self.noise_std}")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dicts, lists, numbers and texts; `from_json` reads them back."""
@@ -266,3 +317,9 @@ class RunConfig:
 def _count(name: str, value: Any, least: int = 1) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+
+
+def _real(name: str, value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    return value

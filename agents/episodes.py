@@ -60,7 +60,7 @@ class GreedyActor:
         for start in range(0, len(observations), BATCH):
             some = list(observations[start : start + BATCH])
             full = some + some[-1:] * (BATCH - len(some))
-            actions.extend(self.predict(stacked(full))[: len(some)])
+            actions.extend(self.predict(joined(full))[: len(some)])
         return actions
 
 
@@ -80,7 +80,7 @@ class SamplingActor:
         for observation, seed in zip(observations, seeds, strict=True):
             stream = self._streams.setdefault(seed, _Stream(seed))
             with stream.drawn_from():
-                actions.append(self.predict(stacked([observation]))[0])
+                actions.append(self.predict(joined([observation]))[0])
         return actions
 
 
@@ -176,9 +176,16 @@ class _Running:
         return info if terminated or truncated else None
 
 
-def stacked(observations: Sequence[Observation]) -> Observation:
-    """Return the observations as one batch, key by key where they are dicts."""
+def joined(
+    observations: Sequence[Observation], by: Callable[..., np.ndarray] = np.stack
+) -> Observation:
+    """Return observations as one batch, key by key where they are dicts.
+
+    Args:
+        observations: at least one.
+        by: `np.stack` for single observations, `np.concatenate` for batches of them.
+    """
     first = observations[0]
     if isinstance(first, dict):
-        return {key: np.stack([one[key] for one in observations]) for key in first}  # type: ignore[index]
-    return np.stack(observations)  # type: ignore[arg-type]
+        return {key: by([one[key] for one in observations]) for key in first}  # type: ignore[index]
+    return by(observations)

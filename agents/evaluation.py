@@ -12,7 +12,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,17 +20,24 @@ from rich.table import Table
 from agents.build import check_device
 from agents.checkpoint import LoadedPolicy, load_checkpoint
 from agents.config import known
-from agents.episodes import Actor, Episode, GreedyActor, RandomActor, SamplingActor, play
+from agents.episodes import (
+    Actor,
+    Episode,
+    GreedyActor,
+    Observation,
+    RandomActor,
+    SamplingActor,
+    play,
+)
+from agents.judged_env import check_named, judged_env, step_limit
 from agents.run_folder import RunFolder, versions, write_json
+from agents.seeds import BOUND, SEED, episode_seeds
 from agents.statistics import RESAMPLES, Summary, summary
 from agents.training import torch_settings
 from envs.families import family_of
-from envs.make import make_env
 
 FORMAT = "attention-agents evaluation"
 SCHEMA = 1
-SEED = 10_000
-"""Seed of the first episode where none is named: not one that training starts from."""
 STEP = re.compile(r"step_(\d+)")
 
 
@@ -88,6 +94,10 @@ class Report:
     """Of the first episode; episode i has seed + i."""
     stochastic: bool
     """Whether actions were drawn from the policy's distribution, not its most likely ones."""
+    max_episode_steps: int | None
+    """Longest episode; None where the environment alone ends it."""
+    created: str
+    """When, in UTC (ISO 8601)."""
     agent: Scores
     random: Scores | None
     """The random policy on the same seeds."""
@@ -99,7 +109,6 @@ class Report:
         return {
             "format": FORMAT,
             "schema": SCHEMA,
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             **said,
             "interval": f"95%, percentile bootstrap of the mean, {RESAMPLES} resamples",
             "agent": self.agent.to_json(),
@@ -111,6 +120,7 @@ class Report:
 def evaluate(
     run: str | Path,
     *,
+    env: str | None = None,
     checkpoint: str | None = None,
     episodes: int = 100,
     seed: int = SEED,
@@ -127,6 +137,7 @@ def evaluate(
 
     Args:
         run: a run folder.
+        env: the run's environment, needed where the run names a module to import (`module:Id`).
         checkpoint: best, final or step_<n>; None takes the first of best, final and the latest step
             that there is.
         episodes: how many, at least 1.
@@ -138,22 +149,22 @@ def evaluate(
         progress: show a bar on stderr when it is a terminal.
 
     Raises:
-        ValueError: a count is below its least, there is no such device, run or checkpoint, or the
-            environment cannot be made.
+        ValueError: a number is out of range, there is no such device, run or checkpoint, `env` is
+            needed or wrong, or the environment cannot be made.
     """
-    for name, value, least in (("episodes", episodes, 1), ("n_envs", n_envs, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+    seeds = episode_seeds(seed, episodes)
+    if n_envs < 1:
+        raise ValueError(f"n_envs must be at least 1, got {n_envs}")
     check_device(device)
     folder = RunFolder.open(run)
     name = choose_checkpoint(folder, checkpoint)
     loaded = load_checkpoint(checkpoint_folder(folder, name), device)
-    seeds = range(seed, seed + episodes)
+    check_named(loaded.config, env)
     with ExitStack() as stack:
         stack.enter_context(torch_settings(loaded.config.threads))
-        envs = make_envs(loaded, min(n_envs, episodes))
-        for env in envs:
-            stack.callback(env.close)
+        envs = [judged_env(loaded.config) for _ in range(min(n_envs, episodes))]
+        for each in envs:
+            stack.callback(each.close)
         succeeded = success_rule(loaded.config.env)
 
         def scores(title: str, actor: Actor) -> Scores:
@@ -173,22 +184,22 @@ def evaluate(
         episodes=episodes,
         seed=seed,
         stochastic=stochastic,
+        max_episode_steps=step_limit(envs[0]),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         agent=agent,
         random=chance,
     )
 
 
 def sampling(loaded: LoadedPolicy) -> SamplingActor:
-    return SamplingActor(lambda observation: loaded.predict(observation, deterministic=False))
+    """Return an actor that draws from the policy's distribution."""
 
+    def draw(observation: Observation) -> np.ndarray:
+        # SB3's dqn explores with the action space, whose stream is neither torch's nor numpy's
+        loaded.model.action_space.seed(int(np.random.randint(BOUND)))  # noqa: NPY002
+        return loaded.predict(observation, deterministic=False)
 
-def make_envs(loaded: LoadedPolicy, count: int) -> list[gym.Env]:
-    """Make the environments that a policy was trained in, as they are outside of training."""
-    config = loaded.config
-    return [
-        make_env(config.env, history=config.history, env_kwargs=dict(config.env_kwargs))
-        for _ in range(count)
-    ]
+    return SamplingActor(draw)
 
 
 def success_rule(env_id: str) -> Callable[[dict[str, Any], float], bool | None]:

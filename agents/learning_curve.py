@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.evaluations import read_rows
+from agents.periodic_evaluation import read_rows
 from agents.run_folder import RunFolder
 
 TRAINING, EVALUATION = "#9aa5b5", "#1f6feb"

@@ -27,6 +27,8 @@ RUN_WORDS = (
 
 ROLLOUT = {"ppo": 2048, "a2c": 5}
 """SB3's own n_steps."""
+LEARNING_STARTS = {"dqn": 100, "sac": 100, "td3": 100}
+"""SB3's own."""
 
 EVALUATIONS, CHECKPOINTS = 20, 4
 """How many times a run of default frequency evaluates and saves."""
@@ -92,6 +94,8 @@ def settle(asked: TrainConfig, family: str) -> RunConfig:
     if asked.normalize is not None:
         values["normalize_obs"] = values["normalize_reward"] = asked.normalize
     values |= asked.hyperparams
+    if values.get("history") and asked.normalize is None:
+        values["normalize_obs"] = asked.hyperparams.get("normalize_obs", False)
 
     encoder = {word: values.pop(word) for word in ENCODER_WORDS if word in values}
     policy = {word: values.pop(word) for word in POLICY_WORDS if word in values}
@@ -106,6 +110,7 @@ def settle(asked: TrainConfig, family: str) -> RunConfig:
         encoder=EncoderConfig(tokens=_tokens(asked.tokens), **encoder),
         policy=PolicyConfig(**policy),
         hyperparams=values,
+        max_episode_steps=asked.max_episode_steps,
         env_kwargs=dict(asked.env_kwargs),
         vec_env=asked.vec_env,
         device=asked.device,
@@ -114,12 +119,25 @@ def settle(asked: TrainConfig, family: str) -> RunConfig:
         save_freq=_every(asked.save_freq, steps, CHECKPOINTS) if counted else 0,
         **run,
     )
-    return replace(config, hyperparams=_rollout_within(config))
+    return replace(config, hyperparams=_within(config))
 
 
-def _rollout_within(config: RunConfig) -> dict[str, Any]:
-    """Return the hyperparameters with a rollout of ppo or a2c that is not longer than the run."""
+def told(entry: Entry) -> str:
+    """Return an entry as a line to read, such as "preset CartPole-v1/ppo: reached 500"."""
+    reached = "" if entry.reached is None else f": reached {entry.reached}"
+    return f"preset {entry.place.partition('/')[2]}{reached}"
+
+
+def _within(config: RunConfig) -> dict[str, Any]:
+    """Return the hyperparameters, cut so that a short run learns too.
+
+    A rollout of ppo or a2c is not longer than the run, and what the others play before they learn
+    is at most half of it.
+    """
     values = dict(config.hyperparams)
+    starts = values.get("learning_starts", LEARNING_STARTS.get(config.algo))
+    if isinstance(starts, int) and starts >= config.n_timesteps:
+        values["learning_starts"] = config.n_timesteps // 2
     n_steps = values.get("n_steps", ROLLOUT.get(config.algo))
     longest = max(2, math.ceil(config.n_timesteps / config.n_envs))
     if config.algo in ROLLOUT and isinstance(n_steps, int) and n_steps > longest:

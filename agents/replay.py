@@ -6,6 +6,7 @@ Drawing needs neither torch nor the run; both are imported only to play.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tqdm import tqdm
 
 from agents.run_folder import RunFolder
+from agents.seeds import SEED, episode_seeds
 from recording import Episode, MapSpec, Recording, is_recording, open_recording
 from recording.format import HEADER_FILE
 from recording.sheet import contact_sheet
@@ -21,13 +23,8 @@ from recording.video import HOLD, film, film_rate, write_video
 from recording.view import choose_view
 
 if TYPE_CHECKING:
-    import gymnasium as gym
-
     from agents.config import RunConfig
     from agents.episodes import Actor
-
-SEED = 10_000
-"""Seed of the first episode where none is named: that of the first episode of an evaluation."""
 
 
 class Drawn(NamedTuple):
@@ -53,12 +50,13 @@ class Replayed(NamedTuple):
     recording: Path
     drawn: list[Drawn]
     notes: list[str]
-    """What the caller should know: episodes cut short, no MP4."""
+    """What the caller should know: no frames, episodes cut short, no MP4."""
 
 
 def replay(
     path: str | Path,
     *,
+    env: str | None = None,
     episodes: int | None = None,
     seed: int | None = None,
     stochastic: bool = False,
@@ -78,16 +76,18 @@ def replay(
     path = Path(path)
     if not path.is_dir():
         raise ValueError(f"there is no folder {path}; name a run or a recording")
+    notes: list[str] = []
     if is_recording(path):
-        if seed is not None or stochastic or checkpoint is not None:
+        if seed is not None or stochastic or checkpoint is not None or env is not None:
             raise ValueError(
-                f"{path} is a recording: seed, stochastic and checkpoint go with a run"
+                f"{path} is a recording: env, seed, stochastic and checkpoint go with a run"
             )
         source, count = path, episodes
     elif RunFolder(path).config_file.is_file():
         _check_fps(fps)
         source = record_run(
             path,
+            env=env,
             episodes=1 if episodes is None else episodes,
             seed=SEED if seed is None else seed,
             stochastic=stochastic,
@@ -97,6 +97,7 @@ def replay(
             head=head,
             device=device,
             progress=progress,
+            tell=notes.append,
         )
         out = count = None
     else:
@@ -107,7 +108,7 @@ def replay(
     drawn = draw_recording(
         recording, episodes=count, out=out, layer=layer, head=head, fps=fps, progress=progress
     )
-    notes = list(recording.missing)
+    notes += recording.missing
     if drawn and drawn[0].video.suffix == ".gif":
         notes.append('no ffmpeg, so the films are GIFs: pip install "attention-agents[video]"')
     return Replayed(source, drawn, notes)
@@ -116,6 +117,7 @@ def replay(
 def record_run(
     run: str | Path,
     *,
+    env: str | None = None,
     episodes: int = 1,
     seed: int = SEED,
     stochastic: bool = False,
@@ -125,6 +127,7 @@ def record_run(
     head: int | None = None,
     device: str = "auto",
     progress: bool = False,
+    tell: Callable[[str], Any] = warnings.warn,
 ) -> Path:
     """Play episodes with a checkpoint of a run, and record them.
 
@@ -132,6 +135,7 @@ def record_run(
 
     Args:
         run: a run folder.
+        env: the run's environment, needed where the run names a module to import (`module:Id`).
         episodes: how many, at least 1.
         seed: of the first episode, at least 0.
         stochastic: draw actions from the policy's distribution; else take the likeliest.
@@ -140,17 +144,17 @@ def record_run(
         layer, head: what will be drawn; only checked, so that a wrong one is told before playing.
         device: where the policy lives, in torch's words or "auto".
         progress: show a bar on stderr when it is a terminal.
+        tell: hears in a line why there are no frames, when they cannot be drawn on this machine.
 
     Returns:
         The folder of the recording.
 
     Raises:
-        ValueError: a number is out of range, there is no such run, checkpoint, layer or head, the
-            environment cannot be made, or `out` is not empty or cannot be written.
+        ValueError: a number is out of range, there is no such run, checkpoint, layer or head, `env`
+            is needed or wrong, the environment cannot be made, or `out` is not empty or cannot be
+            written.
     """
-    for name, value, least in (("episodes", episodes, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+    seeds = episode_seeds(seed, episodes)
     folder = RunFolder.open(run)
     _check_view(folder.config(), layer, head)
 
@@ -158,25 +162,32 @@ def record_run(
     from agents.checkpoint import load_checkpoint
     from agents.episodes import GreedyActor, play
     from agents.evaluation import checkpoint_folder, choose_checkpoint, sampling, success_rule
+    from agents.judged_env import check_named, framed_env
     from agents.training import torch_settings
     from recording.recorder import RecordAttention
 
     check_device(device)
     name = choose_checkpoint(folder, checkpoint)
     loaded = load_checkpoint(checkpoint_folder(folder, name), device)
+    check_named(loaded.config, env)
     with ExitStack() as stack:
         stack.enter_context(torch_settings(loaded.config.threads))
-        env = _rendered(loaded.config)
-        stack.callback(env.close)
+        played = framed_env(loaded.config, tell)
+        stack.callback(played.close)
         target = _next_folder(folder) if out is None else Path(out)
         recorder = RecordAttention(
-            env, loaded.model, target, normalise=loaded.normalize, run=str(folder.path)
+            played,
+            loaded.model,
+            target,
+            normalise=loaded.normalize,
+            run=str(folder.path),
+            value_unit="normalised" if loaded.config.normalize_reward else "",
         )
         stack.callback(recorder.close)
         actor = sampling(loaded) if stochastic else GreedyActor(loaded.predict)
         steps = stack.enter_context(_bar("recording", None, progress))
         rule = success_rule(loaded.config.env)
-        play([recorder], _Ticking(actor, steps.update), range(seed, seed + episodes), rule)
+        play([recorder], _Ticking(actor, steps.update), seeds, rule)
     return target
 
 
@@ -244,23 +255,6 @@ def _check_view(config: RunConfig, layer: int | None, head: int | None) -> None:
 def _check_fps(fps: float | None) -> None:
     if fps is not None and not 0 < fps <= 240:
         raise ValueError(f"fps must be above 0 and at most 240, got {fps}")
-
-
-def _rendered(config: RunConfig) -> gym.Env:
-    """Make the environment of a run with frames, or without where it has none."""
-    from envs.make import make_env
-
-    def make(render_mode: str | None) -> gym.Env:
-        kwargs = dict(config.env_kwargs)
-        return make_env(
-            config.env, render_mode=render_mode, history=config.history, env_kwargs=kwargs
-        )
-
-    env = make(None)
-    if "rgb_array" not in (env.metadata.get("render_modes") or ()):
-        return env
-    env.close()
-    return make("rgb_array")
 
 
 def _next_folder(folder: RunFolder) -> Path:

@@ -22,10 +22,10 @@ from agents.attention_statistics import AttentionStatisticsCallback
 from agents.build import build_model, check, make_vec_env
 from agents.checkpoint import save_checkpoint
 from agents.config import RunConfig, TrainConfig
-from agents.evaluations import EvaluationCallback
 from agents.learning_curve import draw_learning_curve
 from agents.periodic import CheckpointCallback
-from agents.presets import EVALUATIONS, settle
+from agents.periodic_evaluation import EvaluationCallback
+from agents.presets import EVALUATIONS, preset, settle, told
 from agents.progress import ProgressCallback
 from agents.run_folder import RunFolder
 from envs.families import family_of
@@ -54,12 +54,15 @@ def train(asked: TrainConfig) -> Path:
         TrainingInterrupted: Ctrl-C; the policy was saved.
         TrainingFault: the environment or the algorithm failed midway.
     """
-    config = settle(asked, family_of(asked.env))
+    family = family_of(asked.env)
+    config = settle(asked, family)
     with ExitStack() as stack:
         stack.enter_context(torch_settings(config.threads))
         env, model = prepare(config)
         stack.callback(env.close)
         folder = RunFolder.create(asked.log_folder, config)
+        if asked.progress:
+            print(told(preset(config.env, family, config.algo)), file=sys.stderr)
         model.set_logger(configure(str(folder.logs), ["csv", "tensorboard"]))
         stack.callback(model.logger.close)
         stop = stack.enter_context(interrupts())
@@ -82,7 +85,11 @@ def prepare(config: RunConfig) -> tuple[VecEnv, BaseAlgorithm]:
         ValueError: the configuration cannot be trained.
     """
     probe = make_env(
-        config.env, history=config.history, env_kwargs=dict(config.env_kwargs), training=True
+        config.env,
+        training=True,
+        history=config.history,
+        max_episode_steps=config.max_episode_steps,
+        env_kwargs=dict(config.env_kwargs),
     )
     try:
         check(config, probe)
@@ -99,12 +106,9 @@ def prepare(config: RunConfig) -> tuple[VecEnv, BaseAlgorithm]:
 def run_callbacks(config: RunConfig, folder: RunFolder) -> list[BaseCallback]:
     """Return what a run does besides learning."""
     every = config.eval_freq or math.ceil(config.n_timesteps / EVALUATIONS)
-    callbacks: list[BaseCallback] = [
-        AttentionStatisticsCallback(every),
-        AttentionPictureCallback(config, every),
-    ]
+    callbacks: list[BaseCallback] = [AttentionStatisticsCallback(every)]
     if config.eval_freq:
-        callbacks.append(EvaluationCallback(config, folder))
+        callbacks += [AttentionPictureCallback(config, every), EvaluationCallback(config, folder)]
     if config.save_freq:
         callbacks.append(CheckpointCallback(config, folder))
     return callbacks

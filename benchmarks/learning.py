@@ -1,7 +1,7 @@
 """Train a row of the table for real, evaluate it, and keep the figures.
 
     python benchmarks/learning.py --row cartpole-ppo --seed 0
-    python benchmarks/learning.py --table
+    python benchmarks/learning.py --table > benchmarks/learning.md
 
 Each run appends one line to benchmarks/results/learning.jsonl; the table is made from these lines
 alone. Everything runs in one thread, so that two rows can run side by side on two cores.
@@ -15,7 +15,6 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -26,21 +25,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import tyro
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.checkpoint import load_checkpoint
 from agents.cli import run_verb
 from agents.config import RunConfig, TrainConfig, known
-from agents.episodes import GreedyActor, play
-from agents.evaluation import SEED, Scores, evaluate, success_rule
+from agents.episodes import GreedyActor, Observation, play
+from agents.evaluation import Scores, evaluate, success_rule
+from agents.judged_env import judged_env
+from agents.periodic_evaluation import normalized
 from agents.presets import settle
 from agents.progress import ProgressCallback
 from agents.run_folder import RunFolder, versions
-from agents.statistics import Interval, interval
+from agents.seeds import SEED, episode_seeds
 from agents.training import torch_settings, train
 from benchmarks.rows import ROWS, Row
 from benchmarks.small_cnn import parameters, train_control
+from benchmarks.table import EPISODES, Line, table
 from envs.families import family_of
-from envs.make import make_env
 
 RESULTS = Path(__file__).with_name("results") / "learning.jsonl"
 
@@ -58,7 +60,7 @@ class LearningConfig:
         tyro.conf.arg(aliases=["-n"], metavar="INT", help_behavior_hint="(default: the row's)"),
     ] = None
     """Steps to train for."""
-    episodes: int = 100
+    episodes: int = EPISODES
     """Of the evaluation."""
     log_folder: str = "runs/benchmarks"
     """Where the run folders are made."""
@@ -83,7 +85,7 @@ def main(config: LearningConfig) -> None:
         print(f"{config.row}, seed {config.seed}, {name}: {mean}")
 
 
-def run(config: LearningConfig, name: str, row: Row) -> dict[str, Any]:
+def run(config: LearningConfig, name: str, row: Row) -> Line:
     """Train and evaluate one row with one seed; return its line."""
     asked = TrainConfig(
         env=row.env,
@@ -102,7 +104,7 @@ def run(config: LearningConfig, name: str, row: Row) -> dict[str, Any]:
         count = parameters(load_checkpoint(RunFolder(folder).final, "cpu").model)
         scores = {
             each: evaluate(
-                *(folder,),
+                folder,
                 checkpoint=each,
                 episodes=config.episodes,
                 random_policy=False,
@@ -133,19 +135,20 @@ def run(config: LearningConfig, name: str, row: Row) -> dict[str, Any]:
     }
 
 
-def evaluate_model(model: Any, config: RunConfig, episodes: int) -> Scores:
+def evaluate_model(model: BaseAlgorithm, config: RunConfig, episodes: int) -> Scores:
     """Play the episodes that `agents.evaluation.evaluate` plays, with a model that is in memory."""
+
+    def predict(observations: Observation) -> np.ndarray:
+        return model.predict(normalized(model, observations), deterministic=True)[0]
+
     with ExitStack() as stack:
         stack.enter_context(torch_settings(config.threads))
-        envs = [
-            make_env(config.env, history=config.history, env_kwargs=dict(config.env_kwargs))
-            for _ in range(min(8, episodes))
-        ]
+        envs = [judged_env(config) for _ in range(min(8, episodes))]
         for env in envs:
             stack.callback(env.close)
-        actor = GreedyActor(lambda observation: model.predict(observation, deterministic=True)[0])
         start = time.perf_counter()
-        played = play(envs, actor, range(SEED, SEED + episodes), success_rule(config.env))
+        seeds = episode_seeds(SEED, episodes)
+        played = play(envs, GreedyActor(predict), seeds, success_rule(config.env))
         return Scores(played, time.perf_counter() - start)
 
 
@@ -163,7 +166,7 @@ def _figures(scores: Scores) -> dict[str, Any]:
     }
 
 
-def append(path: Path, result: dict[str, Any]) -> None:
+def append(path: Path, result: Line) -> None:
     """Add one line to a file of results; lines of runs that end together do not mix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     line = (json.dumps(result, allow_nan=False) + "\n").encode()
@@ -174,87 +177,11 @@ def append(path: Path, result: dict[str, Any]) -> None:
         os.close(file)
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Read the results; of several runs of the same row, seed and length, the latest counts."""
+def read(path: Path) -> list[Line]:
+    """Read all results, oldest first."""
     if not path.exists():
         raise ValueError(f"there are no results in {path} yet")
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return list({(line["row"], line["seed"], line["n_timesteps"]): line for line in lines}.values())
-
-
-def table(results: Sequence[dict[str, Any]]) -> str:
-    """Return the Markdown table, the commands that made it, and the machines."""
-    heads = "row|environment|algorithm|steps|seeds|weights|minutes|steps/s|checkpoint|mean by seed"
-    heads += "|mean (95% interval)|reference|bar|met"
-    names = heads.split("|")
-    rows = [_cells(ROWS[name], group) for name, group in _groups(results)]
-    lines = [_line(names), _line(["---"] * len(names))]
-    lines += [_line(cells) for group in rows for cells in group]
-    commands = [f"    {line['command']}" for line in results]
-    machines = sorted({f"{r['machine']['cpu']}, {r['machine']['cores']} cores" for r in results})
-    return "\n".join(
-        [*lines, "", "Commands:", "", *commands, "", f"Machine: {'; '.join(machines)}"]
-    )
-
-
-def _groups(results: Sequence[dict[str, Any]]) -> Iterable[tuple[str, list[dict[str, Any]]]]:
-    for name in ROWS:
-        lengths = sorted({r["n_timesteps"] for r in results if r["row"] == name})
-        for steps in lengths:
-            group = [r for r in results if r["row"] == name and r["n_timesteps"] == steps]
-            yield name, sorted(group, key=lambda r: r["seed"])
-
-
-def _cells(row: Row, group: list[dict[str, Any]]) -> Iterable[list[str]]:
-    steps = group[0]["n_timesteps"]
-    seconds = [r["train_seconds"] for r in group]
-    for checkpoint in row.checkpoints:
-        seen = [r["evaluations"][checkpoint] for r in group]
-        mean = float(np.mean([each["mean"] for each in seen]))
-        low, high = seeds_interval([np.array(each["returns"]) for each in seen])
-        counts = checkpoint == row.checkpoints[0] and row.bar is not None
-        yield [
-            group[0]["row"],
-            row.env,
-            f"{row.algo}, {row.extractor}",
-            f"{steps:,}",
-            " ".join(str(r["seed"]) for r in group),
-            f"{group[0]['parameters']:,}",
-            f"{np.mean(seconds) / 60:.1f}",
-            f"{steps * len(group) / sum(seconds):,.0f}",
-            checkpoint,
-            " ".join(_number(each["mean"]) for each in seen),
-            f"{_number(mean)} ({_number(low)} to {_number(high)})",
-            row.reference,
-            f">= {row.bar:g}" if counts else "",
-            ("yes" if row.bar is not None and mean >= row.bar else "no") if counts else "",
-        ]
-
-
-def seeds_interval(
-    returns: Sequence[np.ndarray], resamples: int = 10_000, seed: int = 0
-) -> Interval:
-    """Return the 95% bootstrap interval of the mean over training seeds and episodes.
-
-    Training seeds are drawn with replacement, and of each its episodes: what varies from run to run
-    counts, not only what varies from episode to episode.
-
-    Args:
-        returns: an array of episode returns per training seed.
-        resamples: how many samples are drawn.
-        seed: of the generator that draws them.
-
-    Source: Davison and Hinkley 1997, Bootstrap Methods and their Application, section 3.8.
-    """
-    if len(returns) == 1:
-        return interval(returns[0], resamples=resamples, seed=seed)
-    rng = np.random.default_rng(seed)
-    means = np.empty(resamples)
-    for i in range(resamples):
-        runs = rng.integers(len(returns), size=len(returns))
-        means[i] = np.mean([rng.choice(returns[run], len(returns[run])).mean() for run in runs])
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(float(low), float(high))
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def machine() -> dict[str, Any]:
@@ -265,14 +192,6 @@ def machine() -> dict[str, Any]:
     except (OSError, StopIteration):
         cpu = platform.processor() or platform.machine()
     return {"cpu": cpu, "cores": os.cpu_count()}
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

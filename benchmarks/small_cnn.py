@@ -51,15 +51,7 @@ def build_control(config: RunConfig, env: VecEnv) -> PPO:
 
 
 def train_control(config: RunConfig, callbacks: list[BaseCallback]) -> PPO:
-    """Train the control of a run, and return it.
-
-    Raises:
-        ValueError: the run normalises observations, which a picture of 0 and 1 has no use for.
-    """
-    if config.normalize_obs:
-        raise ValueError(
-            f"the control takes observations as they are, {config.env} normalises them"
-        )
+    """Train the control of a run, and return it."""
     with torch_settings(config.threads):
         env = make_vec_env(config)
         try:

@@ -20,3 +20,9 @@ def prepare_headless() -> None:
     for backend, library in (("egl", "EGL"), ("osmesa", "OSMesa")):
         if "MUJOCO_GL" not in os.environ and ctypes.util.find_library(library):
             os.environ["MUJOCO_GL"] = backend
+
+
+def mujoco_can_draw() -> bool:
+    """Say whether MuJoCo has something to draw with, after `prepare_headless`."""
+    chosen = ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL")
+    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in chosen)

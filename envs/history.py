@@ -9,8 +9,8 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.layout import TokenLayout, TokenPlaces
+from envs.spaces import MAX_TOKENS, TokenBox
 from envs.spaces import History as HistorySpec
-from envs.spaces import TokenBox
 
 MAX_NUMBERS = 4096
 """Observations of more numbers than this are pictures: stack their frames instead."""
@@ -32,14 +32,14 @@ class History(gym.Wrapper):
         steps: K, the present included.
 
     Raises:
-        ValueError: `steps` is below 1, or the observation cannot be flattened to at most
-            `MAX_NUMBERS` numbers.
+        ValueError: `steps` is not 1 to `MAX_TOKENS`, or the observation cannot be flattened to at
+            most `MAX_NUMBERS` numbers.
     """
 
     def __init__(self, env: gym.Env, steps: int):
         super().__init__(env)
-        if steps < 1:
-            raise ValueError(f"a history needs at least 1 step, got {steps}")
+        if not 1 <= steps <= MAX_TOKENS:
+            raise ValueError(f"a history needs 1 to {MAX_TOKENS} steps, got {steps}")
         self._part = env.observation_space
         F = spaces.flatdim(self._part) if self._part.is_np_flattenable else 0
         if not 1 <= F <= MAX_NUMBERS:

@@ -41,6 +41,8 @@ class TokenGroup:
     """(height, width) of the picture that `boxes` are measured in."""
     offsets: tuple[int, ...] | None = None
     """Steps back in time, <= 0, 0 is the present; None for tokens of the present step."""
+    ego: int | None = None
+    """Which token is the agent itself; None where none is."""
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -54,6 +56,8 @@ class TokenGroup:
                     f"{field} must have one entry per token, "
                     f"got {len(value)} for {len(self.names)} tokens"
                 )
+        if self.ego is not None and not 0 <= self.ego < len(self.names):
+            raise ValueError(f"ego must be one of {len(self.names)} tokens, got {self.ego}")
         if self.grid is not None and self.grid[0] * self.grid[1] != len(self.names):
             raise ValueError(f"grid {self.grid} does not hold {len(self.names)} tokens")
 

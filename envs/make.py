@@ -60,7 +60,7 @@ def make_env(
     if max_episode_steps is not None:
         arguments["max_episode_steps"] = -1  # none inside: steps are counted as the agent sees them
     with family.importing():
-        env = _make(env_id.rpartition(":")[2], arguments)
+        env = _make(env_id.rpartition(":")[2], arguments, env_kwargs or {})
         env = adapter.adapt(env, training)
     if max_episode_steps is not None:
         env = TimeLimit(env, max_episode_steps)
@@ -85,6 +85,8 @@ def _find(env_id: str) -> Family:
     """Return the family of an id, with the id registered."""
     module, _, name = env_id.rpartition(":")
     if module:
+        if not all(part.isidentifier() for part in module.split(".")):
+            raise ValueError(f"{env_id!r} names no module: {module!r}; write module:Id")
         try:
             importlib.import_module(module)
         except ModuleNotFoundError as error:
@@ -113,10 +115,16 @@ def _did_you_mean(name: str) -> str:
     return f"; did you mean {' or '.join(names)}?"
 
 
-def _make(name: str, arguments: dict[str, Any]) -> gym.Env:
+def _make(name: str, arguments: dict[str, Any], own: dict[str, Any]) -> gym.Env:
+    """Make the bare environment; whatever it raises over the caller's `own` arguments is theirs."""
     try:
         return gym.make(name, disable_env_checker=True, **arguments)
-    except gym.error.DependencyNotInstalled:
+    except (gym.error.DependencyNotInstalled, ImportError):
         raise
-    except (gym.error.Error, TypeError) as error:
-        raise ValueError(f"{name} cannot be made: {error}") from error
+    except Exception as error:
+        if not own and not isinstance(error, (gym.error.Error, TypeError)):
+            raise
+        given = ", ".join(f"{key}={value!r}" for key, value in own.items())
+        text = " ".join(str(error).split())
+        reason = text if " " in text else f"{type(error).__name__} {text}".strip()
+        raise ValueError(f"{name} refused {given or 'to be made'}: {reason}") from error

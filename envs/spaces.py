@@ -1,8 +1,10 @@
 """How an observation space is cut into tokens: chosen from the space, or said by it.
 
 A `TokenBox` is a Gymnasium Box that carries its own meaning, so that an environment (or a wrapper)
-can say "these are five vehicles" once and every script and policy knows. It passes through stock
-Stable-Baselines3 unchanged.
+can say "these are five vehicles" once and every script and policy knows. Stock Stable-Baselines3
+passes it on, with one exception: it replaces the space of a channels-last picture (3 axes, uint8
+from 0 to 255, the last axis the smallest) by a plain Box with the channels first. `make_env` puts
+them first itself; in a script of your own, give such a picture its channels first.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from gymnasium import spaces
@@ -19,6 +21,10 @@ from envs.layout import Conv, TokenGroup, TokenLayout, receptive_boxes
 
 MAX_TOKENS = 1024
 """More tokens than this are refused with advice: attention costs grow with their square."""
+FLAT_PICTURE = 16
+"""Tables of bytes with at least as many rows and columns are taken for grey pictures."""
+LINEAR_CHANNELS = 64
+"""Rank of the projection of linear patches; nothing is lost up to this width of tokens."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +76,12 @@ class Entities:
         names = (
             f"ego {self.label}" if i == self.ego else f"{self.label} {i}" for i in range(self.count)
         )
-        return TokenGroup("entities", tuple(names), key)
+        return TokenGroup("entities", tuple(names), key, ego=self.ego)
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Every cell of a grid is a token: (rows * cols, C) categories, or (rows, cols, C) planes."""
+    """Every cell of a grid is a token: (rows * cols, C) categories, or planes of numbers."""
 
     rows: int
     cols: int
@@ -83,11 +89,13 @@ class Cells:
     """Number of categories of each of the C channels; empty when the channels are plain numbers."""
     channels: int = 0
     """C, for planes of plain numbers; 0 with `categories`."""
+    channels_first: bool = False
+    """Planes are (C, rows, cols), not (rows, cols, C)."""
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         if self.categories:
             return shape == (self.rows * self.cols, len(self.categories))
-        return shape == (self.rows, self.cols, self.channels)
+        return shape == _picture_shape(self.rows, self.cols, self.channels, self.channels_first)
 
     def group(self, key: str) -> TokenGroup:
         cells = [(row, col) for row in range(self.rows) for col in range(self.cols)]
@@ -112,7 +120,8 @@ class Patches:
     channels_first: bool = True
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        return math.prod(shape) == self.height * self.width * self.channels
+        picture = _picture_shape(self.height, self.width, self.channels, self.channels_first)
+        return shape == picture or (self.channels == 1 and shape == (self.height, self.width))
 
     def group(self, key: str) -> TokenGroup:
         grid, boxes = receptive_boxes(self.height, self.width, self.convs)
@@ -138,7 +147,11 @@ class History:
 
 
 TokenSpec = Features | Categories | Entities | Cells | Patches | History
-KINDS = ("auto", "patches", "cells", "entities", "features", "history")
+
+TokenChoice = Literal[
+    "auto", "patches", "linear-patches", "cells", "entities", "features", "history"
+]
+"""A kind of token, or "auto": chosen from the space. A Dict observation may choose key by key."""
 
 
 class TokenBox(spaces.Box):
@@ -165,25 +178,35 @@ class TokenBox(spaces.Box):
         self.tokens = tokens
 
 
-TokenChoice = Literal["auto", "patches", "cells", "entities", "features", "history"]
-"""A kind of token, or "auto": chosen from the space. A Dict observation may choose key by key."""
-
-
 def spec_of(space: spaces.Space, choice: TokenChoice = "auto") -> TokenSpec:
     """Choose how one (not Dict) observation space is cut into tokens.
 
     A `TokenBox` says it itself. Otherwise: a picture (3 axes) gives patches, a table (2 axes)
-    entities, a vector features, Discrete and MultiDiscrete one token per choice.
+    entities, a vector features, Discrete and MultiDiscrete one token per choice. Patches are the
+    outputs of a convolutional stem; linear patches are squares side by side, each projected.
 
     Args:
         space: Box, Discrete, MultiDiscrete or MultiBinary.
         choice: a kind to use in place of the automatic one.
 
     Raises:
-        ValueError: the space cannot be cut that way, or would give more than `MAX_TOKENS` tokens.
+        ValueError: the space cannot be cut that way.
     """
-    if choice not in KINDS:
-        raise ValueError(f"tokens must be one of {', '.join(KINDS)}, got {choice!r}")
+    kinds = get_args(TokenChoice)
+    if choice not in kinds:
+        raise ValueError(f"tokens must be one of {', '.join(kinds)}, got {choice!r}")
+    spec = _spec_of(space, choice)
+    flat = isinstance(spec, Patches) and space.shape is not None and len(space.shape) == 2
+    if flat and is_bytes(space):
+        raise ValueError(
+            f"a picture of bytes needs an axis for its channels, got the shape {space.shape}, "
+            "which Stable-Baselines3 does not scale; give it that axis (1 first), or choose "
+            "tokens='entities' for a table"
+        )
+    return spec
+
+
+def _spec_of(space: spaces.Space, choice: TokenChoice) -> TokenSpec:
     if isinstance(space, TokenBox) and choice in ("auto", space.tokens.group("").kind):
         return space.tokens
     if isinstance(space, spaces.Discrete) and choice in ("auto", "features"):
@@ -227,30 +250,73 @@ def specs_of(
 
 
 def layout_of(specs: Mapping[str, TokenSpec]) -> TokenLayout:
-    """Return the token layout that the specs of an observation give."""
-    return TokenLayout(tuple(spec.group(key) for key, spec in specs.items()))
+    """Return the token layout that the specs of an observation give.
+
+    Raises:
+        ValueError: there would be more than `MAX_TOKENS` tokens.
+    """
+    layout = TokenLayout(tuple(spec.group(key) for key, spec in specs.items()))
+    if len(layout) > MAX_TOKENS:
+        parts = ", ".join(f"{len(group)} {group.kind}" for group in layout.groups)
+        raise ValueError(
+            f"the observation would give {len(layout)} tokens ({parts}); at most {MAX_TOKENS} can "
+            "be attended to. Choose tokens='patches' for a picture, or reduce the observation in "
+            "a wrapper"
+        )
+    return layout
 
 
 def _spec_of_box(space: spaces.Box, choice: TokenChoice) -> TokenSpec:
     shape, size = space.shape, int(np.prod(space.shape))
     by_axes: dict[int, TokenChoice] = {2: "entities", 3: "patches"}
+    if is_flat_picture(space):
+        by_axes[2] = "patches"
     kind = by_axes.get(len(shape), "features") if choice == "auto" else choice
     if kind == "features":
         return _features(size, "x")
     if kind == "entities" and len(shape) == 2:
-        return Entities(_few(shape[0], shape), tuple(f"x{i}" for i in range(shape[1])))
-    if kind in ("patches", "cells") and len(shape) in (2, 3):
-        first = len(shape) == 2 or shape[0] == min(shape)  # as SB3 tells channels-first pictures
-        planes = (1, *shape) if len(shape) == 2 else shape
-        channels, height, width = planes if first else (planes[2], planes[0], planes[1])
-        if kind == "cells" and not first:
-            _few(height * width, shape)
-            return Cells(height, width, channels=channels)
-        if kind == "patches":
-            return Patches(
-                height, width, channels, default_stem(height, width), channels_first=first
-            )
+        return Entities(shape[0], tuple(f"x{i}" for i in range(shape[1])))
+    if kind == "cells" and len(shape) == 3:
+        channels, rows, cols, first = _picture_axes(space)
+        return Cells(rows, cols, channels=channels, channels_first=first)
+    if kind in ("patches", "linear-patches") and len(shape) in (2, 3):
+        channels, height, width, first = _picture_axes(space)
+        stem = (default_stem if kind == "patches" else linear_stem)(height, width)
+        return Patches(height, width, channels, stem, first)
     raise ValueError(f"{kind} tokens do not fit an observation of shape {shape}")
+
+
+def is_bytes(space: spaces.Space) -> bool:
+    """Say whether these are numbers that Stable-Baselines3 takes for a picture's: 0 to 255."""
+    if not isinstance(space, spaces.Box) or space.dtype != np.uint8:
+        return False
+    return bool((space.low == 0).all() and (space.high == 255).all())
+
+
+def is_flat_picture(space: spaces.Box) -> bool:
+    """Say whether a table is rather a grey picture without an axis for its channel."""
+    if len(space.shape) != 2 or not is_bytes(space):
+        return False
+    if isinstance(space, TokenBox):
+        return isinstance(space.tokens, Patches)
+    return min(space.shape) >= FLAT_PICTURE
+
+
+def _picture_axes(space: spaces.Box) -> tuple[int, int, int, bool]:
+    """Return (channels, height, width, whether the channels come first)."""
+    own = space.tokens if isinstance(space, TokenBox) else None
+    if isinstance(own, Patches):
+        return own.channels, own.height, own.width, own.channels_first
+    if isinstance(own, Cells) and not own.categories:
+        return own.channels, own.rows, own.cols, own.channels_first
+    a, b, c = space.shape if len(space.shape) == 3 else (1, *space.shape)
+    if a == min(a, b, c):  # as SB3 tells channels-first pictures
+        return a, b, c, True
+    return c, a, b, False
+
+
+def _picture_shape(height: int, width: int, channels: int, first: bool) -> tuple[int, ...]:
+    return (channels, height, width) if first else (height, width, channels)
 
 
 def default_stem(height: int, width: int) -> tuple[Conv, ...]:
@@ -272,6 +338,21 @@ def default_stem(height: int, width: int) -> tuple[Conv, ...]:
     return (Conv(32, min(small, 3), 1, 0),)
 
 
+def linear_stem(height: int, width: int) -> tuple[Conv, ...]:
+    """Return the largest square that cuts a picture into 16 to 144 patches without remainder.
+
+    Raises:
+        ValueError: no square does.
+    """
+    for side in range(min(height, width), 0, -1):
+        if height % side == width % side == 0 and 16 <= height * width // side**2 <= 144:
+            return (Conv(LINEAR_CHANNELS, side, side),)
+    raise ValueError(
+        f"no square cuts a picture of {height}x{width} pixels into 16 to 144 linear patches; crop "
+        "or resize it in a wrapper, or choose tokens='patches'"
+    )
+
+
 def _within(key: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """Tell apart the numbers of several parts of a Dict: "speed", or "arm x0", "arm x1"."""
     if not key:
@@ -280,15 +361,4 @@ def _within(key: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _features(count: int, stem: str) -> Features:
-    _few(count, (count,))
     return Features(tuple(f"{stem}{i}" for i in range(count)))
-
-
-def _few(count: int, shape: tuple[int, ...]) -> int:
-    if not 1 <= count <= MAX_TOKENS:
-        raise ValueError(
-            f"an observation of shape {shape} would give {count} tokens; 1 to {MAX_TOKENS} "
-            "can be attended to. Choose tokens='patches' for a picture, or reduce the observation "
-            "in a wrapper"
-        )
-    return count

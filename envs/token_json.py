@@ -11,6 +11,9 @@ from envs.spaces import Categories, Cells, Entities, Features, History, Patches,
 
 Reader = Callable[[Any, str], Any]
 
+OPTIONAL = {"cells": ("channels_first",)}
+"""Fields that files of version 0.1.0 lack."""
+
 
 def spec_to_json(spec: TokenSpec) -> dict[str, Any]:
     """Return plain dicts, lists, numbers and strings; `spec_from_json` reads them back."""
@@ -32,7 +35,8 @@ def spec_from_json(data: Any) -> TokenSpec:
     cls, readers = _KINDS[kind]
     values = {name: value for name, value in data.items() if name != "kind"}
     with read.saying(f"{kind} tokens"):
-        read.exactly(values, readers)
+        optional = OPTIONAL.get(kind, ())
+        read.exactly(values, readers.keys() - set(optional), optional)
         return cls(**{name: readers[name](value, name) for name, value in values.items()})
 
 
@@ -63,7 +67,13 @@ _KINDS: dict[str, tuple[type, dict[str, Reader]]] = {
     ),
     "cells": (
         Cells,
-        {"rows": read.count, "cols": read.count, "categories": read.counts, "channels": read.index},
+        {
+            "rows": read.count,
+            "cols": read.count,
+            "categories": read.counts,
+            "channels": read.index,
+            "channels_first": read.boolean,
+        },
     ),
     "patches": (
         Patches,

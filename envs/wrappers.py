@@ -7,13 +7,14 @@ Observations become a Box, Discrete, MultiDiscrete, MultiBinary or a flat Dict o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from envs.spaces import Features, TokenBox
+from envs.spaces import Cells, Features, Patches, TokenBox, is_bytes, is_flat_picture
 
 Convert = Callable[[Any], Any]
 
@@ -64,7 +65,8 @@ class PlainObservation(gym.ObservationWrapper):
     """Flatten Tuple and nested Dict observations, and bring their parts into supported form.
 
     Tuple members are named by their index, members of members by their path: `camera/0`. 64-bit
-    floats become 32-bit, Discrete starts at 0, MultiDiscrete and numbers without an axis get one.
+    floats become 32-bit, Discrete starts at 0, MultiDiscrete, MultiBinary and numbers get one axis.
+    Pictures of bytes get their channels first; grey ones without an axis for them get one.
 
     Raises:
         ValueError: a part of the observation is of an unsupported space.
@@ -89,13 +91,12 @@ class PlainObservation(gym.ObservationWrapper):
 
 
 class PlainAction(gym.ActionWrapper):
-    """Let Discrete actions count from 0, and MultiDiscrete ones be a vector that counts from 0."""
+    """Let Discrete and MultiDiscrete actions count from 0, and tables of choices be vectors."""
 
     def __init__(self, env: gym.Env):
         super().__init__(env)
         space = env.action_space
-        assert isinstance(space, (spaces.Discrete, spaces.MultiDiscrete))
-        self._shape, self._start = space.shape or (), space.start
+        self._shape, self._start = space.shape or (), getattr(space, "start", 0)
         self.action_space, _ = _plain(space)
 
     def action(self, action: Any) -> Any:
@@ -118,13 +119,13 @@ def plain_actions(env: gym.Env) -> gym.Env:
         ValueError: the actions are of an unsupported space.
     """
     space = env.action_space
-    if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
+    if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
         return env if _plain(space)[1] is None else PlainAction(env)
-    if isinstance(space, (spaces.Box, spaces.MultiBinary)):
+    if isinstance(space, spaces.Box) and space.is_bounded():
         return env
     raise ValueError(
-        f"actions of {space} are not supported; supported are Box, Discrete, MultiDiscrete "
-        "and MultiBinary"
+        f"actions of {space} are not supported; supported are Box with finite bounds, Discrete, "
+        "MultiDiscrete and MultiBinary"
     )
 
 
@@ -160,7 +161,9 @@ def _plain(space: spaces.Space) -> tuple[spaces.Space, Convert | None]:
         start = space.start
         return spaces.MultiDiscrete(space.nvec.reshape(-1)), lambda x: (x - start).reshape(-1)
     if isinstance(space, spaces.MultiBinary):
-        return space, None
+        if isinstance(space.n, int):
+            return space, None
+        return spaces.MultiBinary(spaces.flatdim(space)), lambda x: x.reshape(-1)
     raise ValueError(
         f"observations of {space} are not supported; supported are Box, Discrete, MultiDiscrete, "
         "MultiBinary, and Dict and Tuple of these"
@@ -168,6 +171,11 @@ def _plain(space: spaces.Space) -> tuple[spaces.Space, Convert | None]:
 
 
 def _plain_box(space: spaces.Box) -> tuple[spaces.Box, Convert | None]:
+    if is_bytes(space):
+        if len(space.shape) == 3 and np.argmin(space.shape) == 2:
+            return _picture(space, lambda x: x.transpose(2, 0, 1))
+        if is_flat_picture(space):
+            return _picture(space, lambda x: x[None])
     shape = space.shape or (1,)
     dtype = {np.dtype(np.float64): np.dtype(np.float32), np.dtype(bool): np.dtype(np.uint8)}.get(
         space.dtype, space.dtype
@@ -181,3 +189,18 @@ def _plain_box(space: spaces.Box) -> tuple[spaces.Box, Convert | None]:
     else:
         box = spaces.Box(low, high, shape, dtype)
     return box, lambda x: np.reshape(x, shape).astype(dtype)
+
+
+def _picture(space: spaces.Box, turn: Convert) -> tuple[spaces.Box, Convert]:
+    """Turn a picture as Stable-Baselines3 wants it; done by itself, it would drop the tokens."""
+    low, high = turn(space.low), turn(space.high)
+    if not isinstance(space, TokenBox):
+        return spaces.Box(low, high, low.shape, np.uint8), turn
+    tokens = space.tokens
+    if not isinstance(tokens, (Patches, Cells)):
+        raise ValueError(
+            f"a picture of bytes must be cut into patches or cells, got {tokens} for {space}"
+        )
+    return TokenBox(
+        low, high, low.shape, np.uint8, tokens=replace(tokens, channels_first=True)
+    ), turn

@@ -52,7 +52,8 @@ class QueryReadout(nn.Module):
     """Read the tokens with one query: a learned vector, or the row of the agent's own token.
 
     Args:
-        ego: index of the token that asks; None for a learned query.
+        ego: index of the token that asks, a row of zeros where it is absent; None for a learned
+            query.
     """
 
     def __init__(self, width: int, heads: int, gain: float, ego: int | None = None):
@@ -69,6 +70,8 @@ class QueryReadout(nn.Module):
     ) -> Float[Tensor, "B D"]:
         if self.learned is None:
             row = tokens[:, self.ego]  # (B, D)
+            if mask is not None:
+                row = torch.where(mask[:, self.ego, None], row, 0.0)
         else:
             row = self.learned.expand(tokens.shape[0], -1)
         row = row + self.attention(self.query_norm(row), self.token_norm(tokens), mask)

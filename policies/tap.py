@@ -78,8 +78,6 @@ class AttentionTap:
 
     def __init__(self, policy: nn.Module):
         self.extractors = extractors_of(policy)
-        self.passes = 0
-        """Passes of the acting extractor since the tap was made."""
         self._hooks: list[RemovableHandle] = []
         self._ears: list[tuple[SelfAttention | QueryAttention, Listener]] = []
         self._open: dict[str, list[AttentionMap]] = {}
@@ -128,5 +126,3 @@ class AttentionTap:
 
     def _close(self, role: str, _module: nn.Module, _inputs: tuple, features: Tensor) -> None:
         self._done[role] = (tuple(self._open.pop(role, ())), features.detach())
-        if role != "critic":
-            self.passes += 1

@@ -9,7 +9,7 @@ from PIL import Image
 
 from recording import palette
 from recording.format import Step
-from recording.heat import draw_heat, heat_of
+from recording.heat import draw_heat, even_weight, heat_of
 from recording.observed import Part, enlarge
 from recording.palette import HEADING, Pen, heading, number
 
@@ -17,6 +17,8 @@ MOST_ROWS = 24
 """More bars than this are cut to the largest ones."""
 MOST_THUMBS = 16
 """A longer strip has no room for frames and shows the bars alone."""
+LEAST_BAR = 5
+"""A bar of a strip is at least so many pixels wide, its gap included."""
 
 
 class TokenBars:
@@ -85,13 +87,16 @@ class TokenGrid:
         if picture is None:
             return
         image = enlarge(picture, self.factor)
-        boxes = self.part.own_boxes(step.count)[self.part.where] * np.float32(self.factor)
-        heat = heat_of(own, boxes, (image.height, image.width))
+        boxes = self.part.own_boxes(step)[self.part.where] * np.float32(self.factor)
+        even = even_weight(weights, step.present)
+        heat = heat_of(own, boxes, even, (image.height, image.width))
         pen.image.paste(draw_heat(image, heat), (x, y + HEADING))
 
 
 class TimeStrip:
     """The tokens of a history as the frames of their steps, with a bar each.
+
+    A long history is shown as bars alone, and a longer one than has room by its newest steps.
 
     Args:
         part: the tokens.
@@ -99,15 +104,25 @@ class TimeStrip:
         width: room, in pixels.
     """
 
-    THUMB, BAR = 64, 34
-    height = THUMB + BAR + 38
+    THUMB, BAR, FOOT = 64, 34, 38
 
     def __init__(self, part: Part, frame: tuple[int, int], width: int):
         self.part = part
-        self.offsets = part.group.offsets or tuple(range(1 - len(part.group), 1))
-        self.step = width / len(self.offsets)
-        self.thumb = min(round(self.step) - 4, round(self.THUMB * frame[1] / frame[0]))
-        self.reach = -min(self.offsets)
+        offsets = part.group.offsets or tuple(range(1 - len(part.group), 1))
+        self.shown = np.argsort(offsets, kind="stable")[-(width // LEAST_BAR) :].tolist()
+        """Tokens that have room, oldest first."""
+        self.offsets = [offsets[i] for i in self.shown]
+        self.step = width / len(self.shown)
+        self.framed = len(offsets) <= MOST_THUMBS
+        self.reach = -min(offsets) if self.framed else 0
+        """How many past frames it shows."""
+        self.thumb = round(self.step) - 1
+        if self.framed:
+            self.thumb = min(round(self.step) - 4, round(self.THUMB * frame[1] / frame[0]))
+        self.height = self.BAR + self.FOOT + (self.THUMB + 6 if self.framed else 0)
+        room = palette.font(12).getlength(str(min(offsets))) + 4
+        self.every = next(n for n in (1, 2, 4, 5, 10, 20, 50, 100) if n * self.step >= room)
+        """Each so many-th step is labelled."""
 
     def draw(
         self, pen: Pen, x: int, y: int, step: Step, weights: np.ndarray, past: Sequence[np.ndarray]
@@ -115,19 +130,26 @@ class TimeStrip:
         """Draw the past steps, oldest first; absent ones stay empty."""
         top = max(float(weights.max(initial=0.0)), 1e-9)
         own, present = weights[self.part.where], step.present[self.part.where]
-        for i, offset in enumerate(self.offsets):
-            left = round(x + i * self.step)
-            frame = step.frame if offset == 0 else past[offset] if len(past) >= -offset else None
-            self._thumb(pen, left, y, frame if present[i] else None)
-            self._bar(pen, left, y + self.THUMB + 6, float(own[i]) / top if present[i] else 0.0)
-            if len(self.offsets) <= MOST_THUMBS or offset % 4 == 0:
+        foot = y + self.height - self.FOOT
+        for place, (i, offset) in enumerate(zip(self.shown, self.offsets, strict=True)):
+            left = round(x + place * self.step)
+            if self.framed:
+                frame = step.frame if offset == 0 else _back(past, offset)
+                self._thumb(pen, left, y, frame if present[i] else None)
+            self._bar(pen, left, foot - self.BAR, float(own[i]) / top if present[i] else 0.0)
+            if offset % self.every == 0:
                 ink = palette.DIM if present[i] else palette.FAINT
                 label = "now" if offset == 0 else str(offset)
-                pen.text(left + self.thumb / 2, y + self.height - 20, label, 12, ink, anchor="mm")
+                pen.text(left + self.thumb / 2, foot + 12, label, 12, ink, anchor="mm")
+        hidden = len(own) - len(self.shown)
+        if hidden:
+            rest = float(own.sum() - own[self.shown].sum())
+            words = f"the newest {len(self.shown)} of {len(own)} steps; the others weigh {rest:.3f}"
+            pen.text(x, foot + 29, words, 12, palette.DIM)
 
     def _thumb(self, pen: Pen, left: int, y: int, frame: np.ndarray | None) -> None:
         pen.box(left, y, left + self.thumb, y + self.THUMB, palette.PANEL)
-        if frame is not None and len(self.offsets) <= MOST_THUMBS:
+        if frame is not None:
             image = Image.fromarray(frame)
             image.thumbnail((self.thumb, self.THUMB), Image.Resampling.BILINEAR)
             pen.image.paste(image, (left, y + (self.THUMB - image.height) // 2))
@@ -136,3 +158,8 @@ class TimeStrip:
         right, foot = left + self.thumb, y + self.BAR
         pen.box(left, y, right, foot, palette.PANEL)
         pen.box(left, foot - self.BAR * share, right, foot, palette.bar_colour(share))
+
+
+def _back(past: Sequence[np.ndarray], offset: int) -> np.ndarray | None:
+    """Return the frame of `offset` (below 0) steps back; None where nobody kept it."""
+    return past[offset] if len(past) >= -offset else None

@@ -1,4 +1,4 @@
-"""Attention between objects: a box round each entity, and a line to it from the one that looks."""
+"""Attention to objects: a box round each entity, and a line to it from the one that asks."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ LABELLED = 0.05
 
 
 def draw_entities(
-    image: Image.Image, weights: np.ndarray, boxes: np.ndarray, names: list[str], ego: int | None
+    image: Image.Image, weights: np.ndarray, boxes: np.ndarray, names: list[str], asks: int | None
 ) -> Image.Image:
-    """Return the picture with a box round each entity and a line to it from the ego entity.
+    """Return the picture with a box round each entity and a line to it from the one that asks.
 
     Width, opacity and colour grow with the weight, as a share of the largest; names go to the most
     attended first and never over one another. Entities without a box are left out.
 
     Args:
         boxes: (N, 4) in pixels of the picture.
-        ego: which entity looks; None when the agent is none of them.
+        asks: which entity it is whose attention this is; None where it is none of them, and
+            there are no lines.
     """
     shares = weights / max(float(weights.max(initial=0.0)), 1e-9)
     placed = [i for i in np.argsort(shares) if np.isfinite(boxes[i]).all()]
     glass = _Glass(image.size)
     for i in placed:
-        if ego in placed and i != ego:
-            glass.line(_middle(boxes[ego]), _middle(boxes[i]), float(shares[i]))
+        if asks in placed and i != asks:
+            glass.line(_middle(boxes[asks]), _middle(boxes[i]), float(shares[i]))
     for i in placed:
-        glass.outline(boxes[i], float(shares[i]), palette.TEXT if i == ego else None)
+        glass.outline(boxes[i], float(shares[i]), palette.TEXT if i == asks else None)
     image = glass.over(image)
     named = [i for i in reversed(placed) if shares[i] >= LABELLED]
     _name_entities(image, named, weights, boxes, names)

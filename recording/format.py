@@ -49,6 +49,8 @@ class MapSpec:
     derived: str = ""
     """How the stored rows were computed from the module's own, such as "mean over queries"; empty
     where they are the module's own."""
+    asker: str = ""
+    """Whose query a readout's row is: "ego" or "learned query"; empty where nobody said."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,11 @@ class Header:
     """Whether a rendered frame was stored with each step, or the observation is all there is."""
     fps: float = 30.0
     """Steps per second at which the environment is meant to be watched."""
+    value_unit: str = ""
+    """What values are measured in, such as "normalised"; empty for the rewards' own unit."""
     map_dtype: Literal["uint8", "float32"] = "uint8"
     algo: str = ""
     run: str = ""
-    seed: int | None = None
     created: str = ""
     """Time of the recording, ISO 8601."""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -127,7 +130,7 @@ class Header:
             raise ValueError("it is not the header of a recording")
         if data.get("schema") != SCHEMA:
             raise ValueError(f"it has schema {data.get('schema')!r}, this version reads {SCHEMA}")
-        own = {key: value for key, value in data.items() if key not in ("format", "schema")}
+        own = {key: value for key, value in data.items() if key not in _NOT_OWN}
         try:
             layout = TokenLayout.from_json(own.pop("layout"))
             maps = tuple(_typed(MapSpec, spec) for spec in own.pop("maps"))
@@ -212,11 +215,13 @@ def _check_choices(header: Header) -> None:
             raise ValueError(f"not an attention map: {spec}")
 
 
+_NOT_OWN = ("format", "schema", "seed")
+"""Keys of a header's JSON that are no fields; the first recordings had a seed that was always null,
+an episode has its own."""
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "layer": (int,),
     "heads": (int,),
     "fps": (int, float),
-    "seed": (int, type(None)),
     "versions": (dict,),
     "observation_keys": (list,),
     "action_sizes": (list,),

@@ -27,11 +27,13 @@ class Part(NamedTuple):
         """Return the name of token i of the group; the only token of a key goes by that."""
         return self.group.key if len(self.group) == 1 and self.group.key else self.group.names[i]
 
-    def own_boxes(self, count: int) -> np.ndarray:
-        """Return boxes (N, 4) in pixels of the group's own picture; NaN for all other tokens."""
-        boxes = np.full((count, 4), np.nan, np.float32)
+    def own_boxes(self, step: Step) -> np.ndarray:
+        """Return boxes (N, 4) in pixels of the group's own picture; NaN for absent tokens and those
+        of other groups."""
+        boxes = np.full((step.count, 4), np.nan, np.float32)
         if self.group.boxes is not None:
             boxes[self.where] = np.array(self.group.boxes, np.float32)
+        boxes[~step.present] = np.nan
         return boxes
 
     def observed(self, step: Step) -> np.ndarray | None:
@@ -47,7 +49,8 @@ def observation_picture(group: TokenGroup, observation: np.ndarray) -> np.ndarra
     """Return the observation of a token group as an RGB picture, one pixel per pixel or cell.
 
     Pictures keep their colours, the newest of stacked grey frames is taken, and categories and
-    feature planes get colours without an order. None where the group is no picture.
+    feature planes (zeros and ones) get colours without an order. None where the group is no
+    picture.
     """
     if group.picture is None:
         return None
@@ -63,9 +66,9 @@ def observation_picture(group: TokenGroup, observation: np.ndarray) -> np.ndarra
         values = values.transpose(1, 2, 0)
     if values.shape[:2] != (rows, cols):
         return None
-    if values.max(initial=0) <= 1 and values.shape[2] != 3:
+    if values.shape[2] != 3 and ((values == 0) | (values == 1)).all():
         planes = np.arange(1, values.shape[2] + 1)
-        return _categories(((values > 0.5) * planes).max(-1))
+        return _categories((values * planes).max(-1))
     if values.shape[2] != 3:
         values = np.repeat(values[..., -1:], 3, -1)
     brightest = 255 if values.dtype == np.uint8 or values.max(initial=0) > 1 else 1

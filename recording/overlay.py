@@ -9,7 +9,7 @@
     +--------------------------------------------------+
 
 What is drawn comes from the stored weights alone; the display transform is the one that
-`recording.stage` states, and its scale stands in the legend.
+`recording.heat` states, and its scale stands in the legend.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Scene:
     ):
         self.header, self.view = header, choose_view(header.maps, layer, head)
         parts = parts_of(header.layout)
-        self.stage = Stage.plan(parts, first)
+        self.stage = Stage.plan(parts, first, self.view.asker)
         """The picture with its attention alone; None where there is no picture."""
         self._beside: list[TokenBars | TokenGrid] = []
         self._strip: TimeStrip | None = None
@@ -68,7 +68,7 @@ class Scene:
                 self._strip = TimeStrip(part, first.frame.shape[:2], self.stage.width)
             else:
                 self._beside.append(TokenBars(part))
-        self._action, self._numbers = ActionBars(header), Numbers()
+        self._action, self._numbers = ActionBars(header), Numbers(header)
         self._words = AttentionWords(self.view)
         self._measure()
 

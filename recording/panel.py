@@ -108,18 +108,21 @@ class Numbers:
 
     height = 62
 
+    def __init__(self, header: Header):
+        self.value = f"{header.value_unit} value".strip()
+
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, reward_so_far: float) -> None:
         value = "" if step.value is None else number(step.value)
         sign = palette.GOOD if step.reward > 0 else palette.BAD if step.reward < 0 else palette.TEXT
         parts = [
-            ("value", value or "none", palette.TEXT if value else palette.FAINT),
-            ("reward", number(step.reward), sign),
-            ("return so far", number(reward_so_far), palette.TEXT),
+            (0.0, self.value, value or "none", palette.TEXT if value else palette.FAINT),
+            (0.38, "reward", number(step.reward), sign),
+            (0.69, "return so far", number(reward_so_far), palette.TEXT),
         ]
-        for index, (name, text, colour) in enumerate(parts):
-            left = x + index * width / 3
-            pen.text(left, y + 10, name, 12, palette.DIM)
-            pen.text(left, y + 32, text, 20 if len(text) < 8 else 14, colour, width=width / 3 - 8)
+        for at, name, text, colour in parts:
+            left, size = x + at * width, 20 if len(text) < 8 else 14
+            pen.text(left, y + 10, name, 12, palette.DIM, width=0.36 * width)
+            pen.text(left, y + 32, text, size, colour, width=0.29 * width)
 
 
 class AttentionWords:

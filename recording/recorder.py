@@ -17,10 +17,12 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
+from gymnasium.wrappers import AtariPreprocessing
 
 from envs.layout import TokenLayout, TokenPlaces
 from envs.make import action_names
 from envs.places import places_of
+from policies.encoder import QueryReadout
 from policies.tap import AttentionTap, Pass
 from recording.format import Header, MapSpec, Step
 from recording.outputs import Heads, Judgement, action_kind, action_sizes, heads_of
@@ -62,6 +64,7 @@ class RecordAttention(gym.Wrapper):
             recorded raw; a critic with an extractor of its own is asked besides, and needs it.
         index: which row of the policy's batch belongs to this environment.
         run: name of the run that the policy comes from.
+        value_unit: of the critic, such as "normalised"; empty for the rewards' own unit.
 
     Raises:
         ValueError: the policy has no `AttentionExtractor`, or the folder is not empty or cannot be
@@ -79,6 +82,7 @@ class RecordAttention(gym.Wrapper):
         normalise: Callable[[Any], Any] | None = None,
         index: int = 0,
         run: str = "",
+        value_unit: str = "",
     ):
         super().__init__(env)
         self._tap = AttentionTap(model.policy)
@@ -88,7 +92,7 @@ class RecordAttention(gym.Wrapper):
         self._normalise = normalise if normalise is not None else lambda observation: observation
         self._maps = _map_specs(self._tap, self._role, full)
         header = _header(env, self._layout, self._maps, self._heads, map_dtype)
-        named = {"algo": type(model).__name__.lower(), "run": run}
+        named = {"algo": type(model).__name__.lower(), "run": run, "value_unit": value_unit}
         self._writer = RecordingWriter(folder, replace(header, **named))
         self._seen: Seen | None = None
         self._seed: int | None = None
@@ -98,6 +102,7 @@ class RecordAttention(gym.Wrapper):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         self._end()
         obs, info = self.env.reset(seed=seed, options=options)
+        self._tap.take()  # a policy asked before chooses nothing of what comes
         self._seed = seed
         self._seen = self._see(obs)
         return obs, info
@@ -158,10 +163,9 @@ class RecordAttention(gym.Wrapper):
         i = self._index
         batch = len(heard.features[self._role])
         features = {r: f[i : i + 1] for r, f in heard.features.items() if len(f) == batch}
-        self._tap.detach()  # a critic with an extractor of its own is asked besides, unheard
         with torch.no_grad():
             judgement = self._heads.judge(features, self._normalise(seen.observation), action)
-        self._tap.attach()
+        self._tap.take()  # a critic with an extractor of its own was asked besides
         return judgement
 
     def _weights(self, heard: Pass | None, spec: MapSpec) -> np.ndarray:
@@ -182,15 +186,18 @@ class RecordAttention(gym.Wrapper):
 
 
 def _map_specs(tap: AttentionTap, role: str, full: bool) -> tuple[MapSpec, ...]:
+    encoder = tap.extractors[role].encoder
+    asker = ""
+    if isinstance(encoder.readout, QueryReadout):
+        asker = "learned query" if encoder.readout.ego is None else "ego"
     specs = []
-    for layer, attention in enumerate(tap.extractors[role].encoder.attentions()):
-        queries: Literal["readout", "tokens"] = "tokens"
+    for layer, attention in enumerate(encoder.attentions()):
+        spec = MapSpec(f"{role}/{layer}", role, layer, attention.heads, "tokens")
         if attention.queries == "readout":
-            queries = "readout"
-        derived = "mean over queries" if queries == "tokens" and not full else ""
-        specs.append(
-            MapSpec(f"{role}/{layer}", role, layer, attention.heads, queries, derived=derived)
-        )
+            spec = replace(spec, queries="readout", asker=asker)
+        elif not full:
+            spec = replace(spec, derived="mean over queries")
+        specs.append(spec)
     return tuple(specs)
 
 
@@ -213,11 +220,20 @@ def _header(
         action_bounds=_bounds(space),
         distribution=heads.distribution,
         picture="frame" if env.render_mode == "rgb_array" else "observation",
-        fps=float(np.clip(env.metadata.get("render_fps") or 15, 1, 1000)),
+        fps=float(np.clip((env.metadata.get("render_fps") or 15) / _frame_skip(env), 1, 1000)),
         map_dtype=map_dtype,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         versions={name: metadata.version(name) for name in PACKAGES},
     )
+
+
+def _frame_skip(env: gym.Env) -> int:
+    """Return how many frames a step of `AtariPreprocessing` takes, 1 without it."""
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, AtariPreprocessing):
+            return env.frame_skip
+        env = env.env
+    return 1
 
 
 def _bounds(space: gym.Space) -> tuple[tuple[float, float], ...] | None:

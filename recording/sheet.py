@@ -9,12 +9,12 @@ from PIL import Image
 
 from recording import palette
 from recording.format import Step
+from recording.heat import LOWEST_TOP
 from recording.overlay import Scene
 from recording.palette import Pen, number
 from recording.panel import action_text
 from recording.reader import Episode
 from recording.stage import Stage
-from recording.view import View
 
 MOMENTS = 12
 COLUMNS, WIDE_COLUMNS = 4, 2
@@ -53,7 +53,7 @@ def contact_sheet(
     small = None if stage is None else stage.within(width, TALLEST)
     cards = [_card(scene, small, episode[t], t, width) for t in moments(rewards)]
     page = _page(cards, columns)
-    _title(Pen(page), episode, rewards, scene.view)
+    _title(Pen(page), episode, rewards, scene)
     partial = path.with_name(f"{path.stem}.tmp.png")
     try:
         page.save(partial, optimize=True)
@@ -134,7 +134,7 @@ def _page(cards: list[Image.Image], columns: int) -> Image.Image:
     return page
 
 
-def _title(pen: Pen, episode: Episode, rewards: np.ndarray, view: View) -> None:
+def _title(pen: Pen, episode: Episode, rewards: np.ndarray, scene: Scene) -> None:
     width, header = pen.image.width - 2 * MARGIN, episode.header
     used = pen.text(MARGIN, 30, header.env_id, 22, width=width * 0.5)
     pen.text(MARGIN + used + 12, 32, header.algo.upper(), 15, palette.DIM, width=width * 0.2)
@@ -142,10 +142,13 @@ def _title(pen: Pen, episode: Episode, rewards: np.ndarray, view: View) -> None:
     cut = "" if episode.complete else " (cut short)"
     facts = f"{seed}{len(episode)} steps{cut}, return {number(float(rewards.sum()))}"
     pen.text(pen.image.width - MARGIN, 30, facts, 16, anchor="rm")
-    shown = "Attention: " + ", ".join(view.lines)
-    pen.text(MARGIN, 60, shown, 14, palette.DIM, width=width - 230)
+    shown = "Attention: " + ", ".join(scene.view.lines)
+    pen.text(MARGIN, 60, shown, 14, palette.DIM, width=width - 330)
     ramp = Image.fromarray(palette.heat_table()[None]).resize((96, 8))
     right = pen.image.width - MARGIN
-    largest = pen.text(right, 60, "largest of the moment", 12, palette.DIM, anchor="rm")
+    scale = "most of the moment"
+    if scene.stage is not None and scene.stage.heated:
+        scale += f", or {LOWEST_TOP:.0f} x an even spread"
+    largest = pen.text(right, 60, scale, 12, palette.DIM, anchor="rm")
     pen.image.paste(ramp, (round(right - largest) - 108, 56))
     pen.text(right - largest - 116, 60, "0", 12, palette.DIM, anchor="rm")

@@ -8,9 +8,10 @@ from PIL import Image
 from recording import palette
 from recording.entities import draw_entities
 from recording.format import Step
-from recording.heat import draw_heat, heat_of
+from recording.heat import Heat, draw_heat, even_weight, heat_of
 from recording.observed import Part, enlarge
 from recording.palette import Pen
+from recording.view import EGO
 
 LINE = 20
 """Height of a line of the legend under the picture, in pixels."""
@@ -19,12 +20,26 @@ STAGE_HEIGHT, STAGE_WIDTH = 400, 1200
 
 
 class Stage:
-    """The frame, or the observed picture where there is none, with the tokens that stand on it."""
+    """The frame, or the observed picture where there is none, with the tokens that stand on it.
+
+    Args:
+        parts: the tokens that stand on it.
+        size: (height, width) of the picture, in its own pixels.
+        observed: which part's observation is the picture; None where it is the frame.
+        asker: who attends, see `View.asker`.
+        factor: how much the picture is enlarged.
+    """
 
     def __init__(
-        self, parts: list[Part], size: tuple[int, int], observed: Part | None, factor: float
+        self,
+        parts: list[Part],
+        size: tuple[int, int],
+        observed: Part | None,
+        asker: str,
+        factor: float,
     ):
         self.parts, self._size, self._observed = parts, size, observed
+        self.asker = asker
         self.factor = factor
         self.height, self.width = round(size[0] * factor), round(size[1] * factor)
         self._narrow = self.width < 440
@@ -32,31 +47,36 @@ class Stage:
         """Height of the legend, in pixels."""
 
     @classmethod
-    def plan(cls, parts: list[Part], first: Step) -> Stage | None:
+    def plan(cls, parts: list[Part], first: Step, asker: str) -> Stage | None:
         """Choose what the stage shows; None where there is neither a frame nor a picture."""
         if first.frame is not None:
             boxes = None if first.places is None else first.places.boxes
             placed = [p for p in parts if boxes is not None and np.isfinite(boxes[p.where]).any()]
             size = first.frame.shape[:2]
-            return cls(placed, size, None, _factor(*size))
+            return cls(placed, size, None, asker, _factor(*size))
         for part in parts:
             picture = part.observed(first)
             if picture is not None:
                 size = picture.shape[:2]
-                return cls([part], size, part, _factor(*size))
+                return cls([part], size, part, asker, _factor(*size))
         return None
+
+    @property
+    def heated(self) -> bool:
+        """Whether attention is drawn as heat, rather than round and between entities."""
+        return any(part.group.kind != "entities" for part in self.parts)
 
     def within(self, width: int, height: int) -> Stage:
         """Return the same stage as large as fits into so many pixels."""
         factor = min(width / self._size[1], height / self._size[0])
-        return Stage(self.parts, self._size, self._observed, factor)
+        return Stage(self.parts, self._size, self._observed, self.asker, factor)
 
     def picture(self, step: Step, weights: np.ndarray) -> Image.Image:
         """Draw the picture with its attention, without a legend."""
         return self._drawn(step, weights)[0]
 
     def draw(self, pen: Pen, x: int, y: int, step: Step, weights: np.ndarray) -> None:
-        image, peak, shown = self._drawn(step, weights)
+        image, heat, shown = self._drawn(step, weights)
         pen.image.paste(image, (x, y))
         y += self.height + LINE
         if not self.parts:
@@ -67,14 +87,15 @@ class Stage:
             pen.text(x, y + LINE, share, 12, palette.DIM, width=self.width)
         else:
             pen.text(x + self.width, y, share, 12, palette.DIM, anchor="rm")
-        if peak is None:
+        if heat is None:
             top = float(weights.max(initial=0.0))
-            pen.text(x, y, f"boldest: weight {top:.2f}", 12, palette.DIM)
+            words = f"{self.asker} asks, boldest: weight {top:.2f}"
+            pen.text(x, y, words, 12, palette.DIM, width=self.width - (0 if self._narrow else 260))
             return
         pen.text(x, y, "0", 12, palette.DIM)
         ramp = Image.fromarray(palette.heat_table()[None]).resize((96, 8))
         pen.image.paste(ramp, (x + 12, y - 4))
-        scale = f"{peak:.1f} x an even spread" if peak else "no attention"
+        scale = f"{heat.top:.1f} x an even spread" if heat.lift.any() else "no attention"
         pen.text(x + 116, y, scale, 12, palette.DIM, width=self.width - 116)
 
     def bare(self, picture: np.ndarray | None) -> Image.Image:
@@ -86,39 +107,39 @@ class Stage:
             image = image.resize((self.width, self.height))
         return image
 
-    def _drawn(self, step: Step, weights: np.ndarray) -> tuple[Image.Image, float | None, float]:
-        """Return the picture, the peak of its heat if it has one, and the share of weight on it."""
+    def _drawn(self, step: Step, weights: np.ndarray) -> tuple[Image.Image, Heat | None, float]:
+        """Return the picture, its heat if it has some, and the share of the weight on it."""
         image, boxes = self._bare(step)
-        peak, spread = None, [p.where for p in self.parts if p.group.kind != "entities"]
+        heat, spread = None, [p.where for p in self.parts if p.group.kind != "entities"]
         if spread:
             rows = np.concatenate([np.arange(len(weights))[where] for where in spread])
-            heat = heat_of(weights[rows], boxes[rows], (self.height, self.width))
-            image, peak = draw_heat(image, heat), heat.peak
+            even = even_weight(weights, step.present)
+            heat = heat_of(weights[rows], boxes[rows], even, (self.height, self.width))
+            image = draw_heat(image, heat)
         for part in self.parts:
             if part.group.kind == "entities":
-                image = _with_entities(image, part, step, weights, boxes)
+                image = self._with_entities(image, part, step, weights, boxes)
         total = max(float(weights.sum()), 1e-9)
-        return image, peak, float(weights[np.isfinite(boxes).all(1)].sum()) / total
+        return image, heat, float(weights[np.isfinite(boxes).all(1)].sum()) / total
 
     def _bare(self, step: Step) -> tuple[Image.Image, np.ndarray]:
         """Return the picture without attention, and the token boxes (N, 4) in its pixels."""
         if self._observed is not None:
-            picture, boxes = self._observed.observed(step), self._observed.own_boxes(step.count)
+            picture, boxes = self._observed.observed(step), self._observed.own_boxes(step)
         else:
             picture, boxes = step.frame, step.boxes
         return self.bare(picture), boxes * np.float32(self.factor)
 
-
-def _with_entities(
-    image: Image.Image, part: Part, step: Step, weights: np.ndarray, boxes: np.ndarray
-) -> Image.Image:
-    names = list(part.group.names)
-    ego = next((i for i, name in enumerate(names) if name.startswith("ego ")), None)
-    ids = step.places.ids[part.where] if step.places is not None else np.full(len(names), -1)
-    for i, known in enumerate(ids):
-        if known >= 0 and i != ego:
-            names[i] = f"{names[i].rstrip('0123456789 ')} {known}"
-    return draw_entities(image, weights[part.where], boxes[part.where], names, ego)
+    def _with_entities(
+        self, image: Image.Image, part: Part, step: Step, weights: np.ndarray, boxes: np.ndarray
+    ) -> Image.Image:
+        names = list(part.group.names)
+        ids = step.places.ids[part.where] if step.places is not None else np.full(len(names), -1)
+        for i, known in enumerate(ids):
+            if known >= 0 and names[i][-1:].isdigit():
+                names[i] = f"{names[i].rstrip('0123456789 ')} {known}"
+        asks = part.group.ego if self.asker == EGO else None
+        return draw_entities(image, weights[part.where], boxes[part.where], names, asks)
 
 
 def _factor(height: int, width: int) -> float:

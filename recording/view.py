@@ -9,6 +9,9 @@ import numpy as np
 
 from recording.format import MapSpec, Step
 
+EGO = "the agent's own token"
+"""Who asks where the readout is an ego readout."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -34,8 +37,17 @@ class View:
         heads = f"mean of {self.spec.heads} heads" if self.head is None else f"head {self.head}"
         if self.spec.heads == 1:
             heads = "the only head"
-        asks = "of the readout" if self.spec.queries == "readout" else "mean over tokens (derived)"
+        asks = "mean over tokens (derived)"
+        if self.spec.queries == "readout":
+            asks = f"{self.asker} asks"
         return f"{self.spec.role}, layer {self.spec.layer}, {heads}", asks
+
+    @property
+    def asker(self) -> str:
+        """Who attends, in words: the readout (`EGO` where it is the agent's own token), or all."""
+        if self.spec.queries == "tokens":
+            return "every token"
+        return {"ego": EGO, "learned query": "a learned query"}.get(self.spec.asker, "the readout")
 
 
 def choose_view(maps: Sequence[MapSpec], layer: int | None = None, head: int | None = None) -> View:

@@ -43,21 +43,19 @@ ROOMS = {
     ),
     "policies": Room(
         imports=("policies", "envs.layout", "envs.spaces", "numpy", "gymnasium.spaces", *TORCH),
-        more={
-            "policies/extractor.py": ("stable_baselines3",),
-            "policies/tap.py": ("stable_baselines3",),
-        },
+        more={"policies/extractor.py": ("stable_baselines3",)},
         closed=("pathlib", "shutil", "tempfile", "pickle", "time", "datetime"),
         touches_files=False,
     ),
     "recording": Room(
         imports=("recording", "envs.layout", "numpy", "PIL", "imageio_ffmpeg"),
         more={
-            "recording/recorder.py": ("torch", "policies", "gymnasium", "envs"),
-            "recording/outputs.py": (
-                "torch",
-                "gymnasium.spaces",
-            ),  # the recorder's view of SB3's heads
+            "recording/recorder.py": (
+                *("torch", "policies", "gymnasium"),
+                *("envs.make.action_names", "envs.places.places_of"),
+            ),
+            # the recorder's view of SB3's heads
+            "recording/outputs.py": ("torch", "gymnasium.spaces"),
         },
         closed=("pickle",),
     ),
@@ -97,13 +95,17 @@ def _name(func: ast.expr) -> str:
     return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
 
 
+FILE_CALLS = {
+    *("open", "fdopen", "read_text", "read_bytes", "write_text", "write_bytes", "touch", "unlink"),
+    *("mkdir", "makedirs", "rmdir", "listdir", "iterdir", "load", "save", "savez", "memmap"),
+    *("savez_compressed", "loadtxt", "savetxt", "fromfile", "tofile", "save_file", "load_file"),
+}
+"""Names of the functions and methods of builtins, os, pathlib, numpy, torch and safetensors."""
+
+
 def opens_files_in(tree: ast.AST) -> Iterator[int]:
     for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id == "open"
-        ):
+        if isinstance(node, ast.Call) and _name(node.func) in FILE_CALLS:
             yield node.lineno
 
 
@@ -143,13 +145,18 @@ def test_imports_run_one_way(name: str) -> None:
         ("envs", "envs/make.py", "import torch"),
         ("envs", "envs/make.py", "def f():\n    from policies.extractor import AttentionExtractor"),
         ("envs", "envs/make.py", "text = open('x').read()"),
+        ("envs", "envs/make.py", "folder.joinpath('x').write_text('y')"),
+        ("policies", "policies/extractor.py", "torch.save(self.state_dict(), path)"),
         ("envs", "envs/make.py", "import importlib\nimportlib.import_module('torch.nn')"),
         ("policies", "policies/attention.py", "from stable_baselines3 import PPO"),
+        ("policies", "policies/tap.py", "from stable_baselines3 import PPO"),
         ("policies", "policies/attention.py", "from envs.make import make_env"),
         ("policies", "policies/attention.py", "from .tap import AttentionTap"),
         ("recording", "recording/overlay.py", "import torch"),
         ("recording", "recording/overlay.py", "from policies.tap import AttentionMap"),
         ("recording", "recording/recorder.py", "from stable_baselines3 import PPO"),
+        ("recording", "recording/recorder.py", "from envs.make import make_env"),
+        ("recording", "recording/outputs.py", "from policies.tap import AttentionMap"),
         ("recording", "recording/recorder.py", "from agents.training import train"),
         ("agents", "agents/training.py", "import train"),
         ("scripts", "train.py", "import torch"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import numpy as np
 import pytest
 
 from agents.build import build_model, make_vec_env
-from agents.config import TrainConfig
+from agents.config import RunConfig, TrainConfig
 from agents.presets import settle
 from agents.statistics import interval
-from benchmarks.learning import append, read, seeds_interval, table
+from benchmarks.learning import append, evaluate_model, read
 from benchmarks.rows import ROWS
 from benchmarks.small_cnn import SmallCNN, build_control, parameters
+from benchmarks.table import bootstrap_means, difference_interval, seeds_interval, table
 from envs.families import family_of
 
 
@@ -38,22 +40,42 @@ def test_the_control_differs_in_its_network_alone(env_id: str) -> None:
     env.close()
 
 
+CONFIG = RunConfig("Some-v0", "ppo", 1000, 0, 2)
+
+
 def line(row: str, seed: int, returns: list[float], **more: Any) -> dict[str, Any]:
     figures = {"mean": float(np.mean(returns)), "returns": returns}
     return {
         "row": row,
         "seed": seed,
-        "n_timesteps": 1000,
+        "n_timesteps": ROWS[row].steps,
         "parameters": 53,
         "train_seconds": 20.0,
         "evaluations": dict.fromkeys(ROWS[row].checkpoints, figures),
         "command": f"python benchmarks/learning.py --row {row} --seed {seed}",
+        "config": replace(CONFIG, seed=seed).to_json(),
         "machine": {"cpu": "abacus", "cores": 2},
+        "created": "2020-02-03T04:05:06+00:00",
         **more,
     }
 
 
-def test_the_table_is_made_from_the_latest_lines(tmp_path: Path) -> None:
+def cells(page: str, row: str, heading: str = "## Scores") -> list[list[str]]:
+    """Return what stands in the lines of a row, in the table below a heading."""
+    part = page.partition(f"{heading}\n")[2].partition("\n## ")[0]
+    lines = ([cell.strip() for cell in text.strip("|").split("|")] for text in part.splitlines())
+    return [line for line in lines if line[0] == row]
+
+
+def met(lines: list[dict[str, Any]]) -> str:
+    return cells(table(lines), lines[-1]["row"])[0][8]
+
+
+def three(row: str, value: float, **more: Any) -> list[dict[str, Any]]:
+    return [line(row, seed, [value - 1.0, value + 1.0] * 50, **more) for seed in (0, 1, 2)]
+
+
+def test_the_page_is_made_from_the_lines_and_hides_none(tmp_path: Path) -> None:
     path = tmp_path / "results" / "learning.jsonl"
     for one in (
         line("cartpole-ppo", 0, [1.0, 3.0]),
@@ -63,24 +85,49 @@ def test_the_table_is_made_from_the_latest_lines(tmp_path: Path) -> None:
     ):
         append(path, one)
     assert len(path.read_text().splitlines()) == 4
-    lines = table(read(path)).splitlines()
-    cells = [cell.strip() for cell in lines[2].strip("|").split("|")]
-    assert cells[:4] == ["cartpole-ppo", "CartPole-v1", "ppo, attention", "1,000"]
-    assert cells[4:10] == ["0 1", "53", "0.7", "25", "best", "490.0 475.0"]
-    assert cells[10].startswith("482.5 (")
-    assert cells[12:] == [">= 475", "yes"]
-    assert [text.split("|")[1].strip() for text in lines[2:5]] == [
-        "cartpole-ppo",
-        "cartpole-ppo",
-        "breakout-cnn",
+    page = table(read(path))
+    best, final = cells(page, "cartpole-ppo")
+    assert best[:6] == [
+        *("cartpole-ppo", "CartPole-v1", "ppo, attention", "100k", "best"),
+        "0: 490.0, 1: 475.0",
     ]
-    assert "    python benchmarks/learning.py --row breakout-cnn --seed 0" in lines
-    assert lines[-1] == "Machine: abacus, 2 cores"
+    assert best[6].startswith("482.5 (")
+    assert best[7:10] == ["at least 475", "incomplete: not seeds 0 1 2", "1"]
+    assert final[4] == "final" and final[7:9] == ["", ""]
+    assert cells(page, "cartpole-ppo", "## Cost") == [
+        ["cartpole-ppo", "100k", "2", "53", "0.7", "2,500"]
+    ]
+    assert "- cartpole-ppo, seed 0, 100k steps, 2020-02-03 04:05: best 2.00, final 2.00" in page
+    assert page.count("python benchmarks/learning.py --row cartpole-ppo --seed 0") == 1
+    assert "abacus, 2 cores" in page
 
 
-def test_a_row_below_its_bar_says_so() -> None:
-    cells = table([line("cartpole-ppo", 0, [474.0])]).splitlines()[2].split("|")
-    assert cells[-2].strip() == "no"
+def test_a_bar_is_met_or_not_only_with_all_that_it_asks_for() -> None:
+    good = three("cartpole-ppo", 476.0)
+    assert met(good) == "yes"
+    assert met(three("cartpole-ppo", 474.0)) == "no"
+    assert met(good[:2]) == "incomplete: not seeds 0 1 2"
+    assert met([*good, line("cartpole-ppo", 3, [500.0] * 100)]) == "incomplete: not seeds 0 1 2"
+    assert met([*good[:2], line("cartpole-ppo", 2, [500.0])]) == "incomplete: not 100 episodes"
+    other = replace(CONFIG, seed=2, hyperparams={"gamma": 0.9}).to_json()
+    assert met([*good[:2], good[2] | {"config": other}]) == "incomplete: settings differ"
+    longer = three("cartpole-ppo", 476.0, n_timesteps=200_000)
+    assert met(longer) == "incomplete: not 100k steps"
+    final = [one | {"evaluations": {"final": one["evaluations"]["final"]}} for one in good]
+    assert [row[4] for row in cells(table(final), "cartpole-ppo")] == ["final"]
+
+
+def test_a_row_is_held_against_its_control_by_the_interval_of_the_difference() -> None:
+    attention, control = three("breakout-ppo", 9.0), three("breakout-cnn", 7.0)
+    assert met([*control, *attention]) == "yes"
+    assert met([*three("breakout-cnn", 11.0), *attention]) == "no"
+    assert met(attention) == "incomplete: no breakout-cnn"
+    assert met([*control[:2], *attention]) == "incomplete: not seeds 0 1 2"
+    other = [one | {"config": one["config"] | {"n_envs": 3}} for one in control]
+    assert met([*other, *attention]) == "incomplete: settings differ"
+    assert "- breakout-ppo minus breakout-cnn, 1M steps, final: 2.00 (1.8" in table(
+        [*control, *attention]
+    )
 
 
 def test_no_results_yet(tmp_path: Path) -> None:
@@ -95,7 +142,21 @@ def test_the_interval_counts_what_varies_between_seeds() -> None:
     assert low < 3
     assert high > 17
     one = np.arange(7.0)
-    assert seeds_interval([one], resamples=500) == interval(one, resamples=500)
+    assert seeds_interval([one]) == pytest.approx(interval(one), abs=0.15)
+
+
+def test_the_interval_of_a_difference_is_that_of_two_independent_means() -> None:
+    rng = np.random.default_rng(3)
+    left, right = rng.normal(5.0, 3.0, 400), rng.normal(1.0, 4.0, 100)
+    half = 1.96 * np.hypot(3.0 / 20, 4.0 / 10)
+    middle = left.mean() - right.mean()
+    low, high = difference_interval([left], [right])
+    assert (low, high) == pytest.approx((middle - half, middle + half), abs=0.15)
+
+
+def test_means_of_one_seed_and_one_episode_do_not_vary() -> None:
+    means = bootstrap_means([np.array([3.0])], 11, np.random.default_rng(0))
+    assert means.tolist() == [3.0] * 11
 
 
 def test_every_result_is_a_line_of_plain_json(tmp_path: Path) -> None:
@@ -105,3 +166,21 @@ def test_every_result_is_a_line_of_plain_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         append(path, line("doorkey-ppo", 2, [float("nan")]))
     assert len(path.read_text().splitlines()) == 1
+
+
+def test_a_model_in_memory_is_evaluated_with_its_normalisation() -> None:
+    config = RunConfig("CartPole-v1", "ppo", 8, 0, n_envs=1, normalize_obs=True, device="cpu")
+    env = make_vec_env(config)
+    model, seen = build_model(config, env), []
+    env.obs_rms.mean[:] = 1000.0
+
+    class Looking:
+        get_vec_normalize_env = model.get_vec_normalize_env
+
+        def predict(self, observations: np.ndarray, deterministic: bool) -> Any:
+            seen.append(observations)
+            return model.predict(observations, deterministic=deterministic)
+
+    assert len(evaluate_model(Looking(), config, episodes=2).episodes) == 2
+    assert all((each == -10.0).all() for each in seen), "clipped, as in training"
+    env.close()

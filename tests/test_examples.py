@@ -52,7 +52,7 @@ def test_record_attention(tmp_path: Path) -> None:
     assert said.startswith(f"{len(episode)} steps of MiniGrid-Empty-5x5-v0")
     assert episode.complete
     assert all(step.attended for step in episode)
-    assert Image.open(tmp_path / "first_step.png").size > (100, 100)
+    assert min(Image.open(tmp_path / "first_step.png").size) > 100
 
 
 def test_recorder_callback(tmp_path: Path) -> None:

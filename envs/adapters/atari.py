@@ -82,6 +82,7 @@ class AtariAdapter(Adapter):
             return env
         env = wrappers.AtariPreprocessing(env, frame_skip=FRAME_SKIP, screen_size=SIDE)
         if training:
+            env = wrappers.RecordEpisodeStatistics(env)  # scores of whole games, as they are
             env = EpisodePerLife(env)
         if "FIRE" in self.action_names(env)[1:2]:
             env = FireOnReset(env)

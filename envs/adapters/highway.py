@@ -45,7 +45,8 @@ class VehicleTokens(gym.Wrapper):
     of zeros where fewer are near.
 
     The vehicles are noted when the observation is made, by the very query that makes it: what
-    enters or leaves the road after that does not change them, and no random number is drawn.
+    enters or leaves the road after that does not change them, and no random number is drawn. They
+    are not noted where nothing is rendered, since they have no place there.
     """
 
     def __init__(self, env: gym.Env):
@@ -73,6 +74,8 @@ class VehicleTokens(gym.Wrapper):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         obs, info = self.env.reset(seed=seed, options=options)
         self._ids.clear()
+        if self.render_mode is None:
+            return obs, info
         self._note()
         kind = self._world.observation_type  # a fresh one after every reset
         observe = kind.observe

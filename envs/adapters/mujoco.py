@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import gymnasium as gym
-import mujoco  # noqa: F401  (better missed here than in the middle)
+import mujoco
 
 from envs.adapters.adapter import Adapter
+from envs.families import MissingExtraError
+from envs.headless import mujoco_can_draw
 from envs.wrappers import NamedFeatures
 
 
 class MujocoAdapter(Adapter):
     """Observation: positions and velocities of the joints, where these are all that is observed."""
 
+    def register(self) -> None:
+        """Hear MuJoCo's warnings, unless somebody does: it would write them to a file here."""
+        binding: Any = mujoco
+        if binding.get_mju_user_warning() is None:
+            binding.set_mju_user_warning(_warn)
+
     def adapt(self, env: gym.Env, training: bool) -> gym.Env:
+        if env.render_mode is not None and not mujoco_can_draw():
+            raise MissingExtraError(
+                "MuJoCo cannot draw without a display: install EGL or OSMesa, as "
+                "`apt-get install libegl1` or `apt-get install libosmesa6` do on Debian and Ubuntu"
+            )
         names = feature_names(env)
         return env if names is None else NamedFeatures(env, names)
 
     def action_names(self, env: gym.Env) -> tuple[str, ...] | None:
         model: Any = env.get_wrapper_attr("model")
         return tuple(model.actuator(i).name or f"motor {i}" for i in range(model.nu))
+
+
+def _warn(text: str) -> None:
+    if "deprecated" not in text:  # in Gymnasium's own models, out of the caller's reach
+        warnings.warn(f"MuJoCo: {text}", stacklevel=2)
 
 
 def feature_names(env: gym.Env) -> tuple[str, ...] | None:

@@ -20,7 +20,7 @@ class CellTokenizer(nn.Module):
 
     Args:
         spec: with categories, observations are (B, rows * cols, C) category indices; without,
-            (B, rows, cols, C) numbers.
+            (B, rows, cols, C) or (B, C, rows, cols) numbers.
     """
 
     def __init__(self, spec: Cells, width: int):
@@ -29,7 +29,7 @@ class CellTokenizer(nn.Module):
         if spec.categories:
             self.content: nn.Module = CategoryContent(spec.categories, width)
         else:
-            self.content = PlaneContent(spec.channels, width)
+            self.content = PlaneContent(spec.channels, width, spec.channels_first)
 
     def forward(self, obs: Float[Tensor, "B ..."]) -> Tokens:
         return Tokens(self.content(obs) + self.place, None)
@@ -55,9 +55,12 @@ class CategoryContent(nn.Module):
 class PlaneContent(nn.Module):
     """Project a cell's C numbers."""
 
-    def __init__(self, channels: int, width: int):
+    def __init__(self, channels: int, width: int, channels_first: bool):
         super().__init__()
+        self.channels_first = channels_first
         self.project = Projection(channels, width)
 
-    def forward(self, obs: Float[Tensor, "B rows cols C"]) -> Float[Tensor, "B N D"]:
+    def forward(self, obs: Float[Tensor, "B _ _ _"]) -> Float[Tensor, "B N D"]:
+        if self.channels_first:
+            obs = obs.permute(0, 2, 3, 1)  # (B, rows, cols, C)
         return self.project(obs).flatten(1, 2)

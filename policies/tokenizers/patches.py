@@ -14,9 +14,12 @@ from policies.tokenizers.tokenizer import Tokens
 class PatchTokenizer(nn.Module):
     """Make each output of a small convolutional stem a token, plus where it is.
 
-    A stem with one convolution whose kernel equals its stride gives the linear patches of a ViT.
+    A ReLU follows every convolution. Only a stem of one convolution whose kernel equals its stride
+    has none: it gives the linear patches of a ViT.
 
-    Source: Xiao et al. 2021, Early convolutions help transformers see better, https://arxiv.org/abs/2106.14881.
+    Source: Xiao et al. 2021, Early convolutions help transformers see better,
+        https://arxiv.org/abs/2106.14881; Dosovitskiy et al. 2021, An image is worth 16x16 words,
+        section 3.1, https://arxiv.org/abs/2010.11929, for linear patches.
     """
 
     def __init__(self, spec: Patches, width: int):
@@ -24,11 +27,12 @@ class PatchTokenizer(nn.Module):
         self.channels_first = spec.channels_first
         layers: list[nn.Module] = []
         channels = spec.channels
+        linear = len(spec.convs) == 1 and spec.convs[0].kernel == spec.convs[0].stride
         for conv in spec.convs:
             layer = nn.Conv2d(channels, conv.channels, conv.kernel, conv.stride, conv.padding)
-            nn.init.orthogonal_(layer.weight, gain=2**0.5)
+            nn.init.orthogonal_(layer.weight, gain=1.0 if linear else 2**0.5)
             layer.bias.data.zero_()  # pyright: ignore[reportOptionalMemberAccess]
-            layers += [layer, nn.ReLU()]
+            layers += [layer] if linear else [layer, nn.ReLU()]
             channels = conv.channels
         self.stem = nn.Sequential(*layers)
         self.project = Projection(channels, width)

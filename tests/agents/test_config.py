@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+from typing import get_args
 
 import pytest
 
-from agents.config import EncoderConfig, PolicyConfig, RunConfig, TrainConfig, known, read_pairs
-from agents.presets import preset, settle
+from agents.config import (
+    READOUTS,
+    TOKENS,
+    EncoderConfig,
+    PolicyConfig,
+    RunConfig,
+    TrainConfig,
+    known,
+    read_pairs,
+)
+from agents.presets import Entry, preset, settle, told
+from envs.spaces import TokenChoice
+from policies import encoder
 
 RUN = RunConfig(
     env="CartPole-v1",
@@ -34,7 +46,7 @@ def test_json_brings_back_an_equal_run():
         ({"n_timesteps": -5}, "n_timesteps must be a whole number of at least 1, got -5"),
         ({"seed": True}, "seed must be a whole number of at least 0, got True"),
         ({"vec_env": "dumy"}, "unknown vec_env 'dumy'; did you mean 'dummy'?"),
-        ({"noise_std": 0.1}, "noise_std is for sac and td3, got algo=ppo"),
+        ({"noise_std": 0.1}, "noise_std is for sac, td3, got algo=ppo"),
         ({"colour": 1}, "unknown field of a run's config 'colour'"),
         (
             {"encoder": {"width": 10, "heads": 3}},
@@ -128,6 +140,44 @@ def test_a_rollout_is_not_longer_than_the_run_and_holds_whole_batches():
 def test_runs_are_evaluated_twenty_times_but_short_ones_less():
     for steps, every in ((100_000, 5000), (5000, 1000), (300, 300)):
         assert settle(TrainConfig(env="x", n_timesteps=steps), "other").eval_freq == every
+
+
+def test_a_short_run_of_an_off_policy_algorithm_learns_too():
+    def starts(n_timesteps):
+        asked = TrainConfig(
+            env="x", algo="dqn", n_timesteps=n_timesteps, hyperparams={"learning_starts": 100}
+        )
+        return settle(asked, "other").hyperparams["learning_starts"]
+
+    assert (starts(101), starts(100), starts(7)) == (100, 50, 3)
+    assert settle(TrainConfig(env="Mine-v0", n_timesteps=9), "other").hyperparams.keys() == (
+        settle(TrainConfig(env="Mine-v0"), "other").hyperparams.keys()
+    )
+
+
+def test_a_history_is_not_normalised_unless_asked():
+    def normalised(**asked):
+        run = settle(TrainConfig(env="HalfCheetah-v5", algo="ppo", **asked), "mujoco")
+        return run.normalize_obs, run.normalize_reward
+
+    assert normalised() == (True, True)
+    assert normalised(history=3) == (False, True)
+    assert normalised(history=0) == (True, True)
+    assert normalised(history=3, normalize=True) == (True, True)
+    assert normalised(history=3, hyperparams={"normalize_obs": True}) == (True, True)
+
+
+def test_a_preset_is_told_in_a_line():
+    entry = Entry("families/classic/ppo", "ppo", {}, None)
+    assert told(entry) == "preset classic/ppo"
+    assert told(entry._replace(reached="-84 at 300k steps")) == (
+        "preset classic/ppo: reached -84 at 300k steps"
+    )
+
+
+def test_the_words_are_those_of_the_encoder():
+    assert get_args(TokenChoice) == TOKENS
+    assert ("auto", *encoder.READOUTS) == READOUTS
 
 
 def test_tokens_can_be_chosen_key_by_key():

@@ -18,8 +18,8 @@ from agents.episodes import (
     Observation,
     RandomActor,
     SamplingActor,
+    joined,
     play,
-    stacked,
 )
 
 
@@ -135,8 +135,9 @@ def test_the_policy_always_answers_batches_of_one_size() -> None:
     assert set(sizes) == {BATCH}
 
 
-def test_observations_are_stacked_key_by_key() -> None:
-    batch = stacked([{"a": np.zeros(3), "b": np.int64(5)}, {"a": np.ones(3), "b": np.int64(7)}])  # type: ignore[list-item]
+def test_observations_are_joined_key_by_key() -> None:
+    batch = joined([{"a": np.zeros(3), "b": np.int64(5)}, {"a": np.ones(3), "b": np.int64(7)}])  # type: ignore[list-item]
     assert isinstance(batch, dict)
     assert batch["a"].tolist() == [[0, 0, 0], [1, 1, 1]]
     assert batch["b"].tolist() == [5, 7]
+    assert np.shape(joined([np.zeros((2, 3)), np.zeros((5, 3))], np.concatenate)) == (7, 3)

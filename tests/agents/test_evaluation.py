@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,6 @@ import pytest
 from agents.config import TrainConfig
 from agents.evaluation import (
     ROWS,
-    SEED,
     checkpoints,
     choose_checkpoint,
     evaluate,
@@ -22,9 +22,9 @@ from agents.evaluation import (
     table,
 )
 from agents.run_folder import RunFolder
+from agents.seeds import SEED
 from agents.training import train
 from envs.make import make_env
-from evaluate import EvaluateConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,6 +46,27 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(asked)
 
 
+@pytest.fixture(scope="module")
+def explorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of dqn, which when it is stochastic takes half of its actions at random."""
+    asked = TrainConfig(
+        env="CartPole-v1",
+        algo="dqn",
+        n_timesteps=64,
+        log_folder=str(tmp_path_factory.mktemp("explorer")),
+        device="cpu",
+        layers=1,
+        width=8,
+        heads=2,
+        n_envs=1,
+        eval_freq=0,
+        save_freq=0,
+        hyperparams={"learning_starts": 8, "batch_size": 8, "exploration_final_eps": 0.5},
+        progress=False,
+    )
+    return train(asked)
+
+
 def call(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, ROOT / "evaluate.py", *map(str, words)],
@@ -56,7 +77,12 @@ def call(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("stochastic", [False, True])
-def test_episodes_depend_on_their_seeds_alone(run: Path, stochastic: bool) -> None:
+@pytest.mark.parametrize("of", ["run", "explorer"])
+def test_episodes_depend_on_their_seeds_alone(
+    of: str, stochastic: bool, request: pytest.FixtureRequest
+) -> None:
+    run = request.getfixturevalue(of)
+
     def episodes(count: int, seed: int, n_envs: int):
         report = evaluate(
             run, episodes=count, seed=seed, n_envs=n_envs, stochastic=stochastic, device="cpu"
@@ -95,6 +121,7 @@ def test_the_report_is_saved_whole_and_under_the_next_name(run: Path) -> None:
     assert said["agent"]["return"]["mean"] == np.mean(returns)
     assert said["agent"]["return"]["std"] == pytest.approx(np.std(returns, ddof=1))
     assert (said["checkpoint"], said["seed"], said["random"]) == ("final", SEED, None)
+    assert said["max_episode_steps"] == 500
     assert said["trained_steps"] == 512
 
 
@@ -161,6 +188,8 @@ def test_json_prints_the_file_and_nothing_else(run: Path) -> None:
         (["--episodes", "0"], "episodes must be at least 1, got 0"),
         (["--n-envs", "-2"], "n_envs must be at least 1, got -2"),
         (["--seed", "-1"], "seed must be at least 0, got -1"),
+        (["--seed", "2147483600"], "seed must be at most 2147483548, got 2147483600"),
+        (["--env", "Acrobot-v1"], "is of the environment 'CartPole-v1', got --env 'Acrobot-v1'"),
         (["--checkpoint", "bset"], "unknown checkpoint 'bset'; did you mean 'best'?"),
         (["--device", "cpuu"], "unknown device 'cpuu'; did you mean 'cpu'?"),
         (["--episods", "3"], "unknown option --episods; did you mean --episodes?"),
@@ -188,5 +217,14 @@ def test_a_folder_that_is_no_run_is_refused(run: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json"]
 
 
-def test_the_script_and_the_library_agree_on_the_first_seed() -> None:
-    assert EvaluateConfig(run="").seed == SEED
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_the_numbers_are_shown_even_where_they_cannot_be_saved(
+    run: Path, tmp_path: Path, words: list[str]
+) -> None:
+    copy = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("evaluations"))
+    (copy / "evaluations").write_text("a file where a folder should be made")
+    result = call(copy, "--episodes", 2, "--no-random-policy", *words)
+    assert result.returncode == 2
+    assert ("mean return" in result.stdout) or (json.loads(result.stdout)["episodes"] == 2)
+    assert result.stderr.startswith(f"evaluate.py: cannot write into {copy / 'evaluations'}: ")
+    assert len(result.stderr.splitlines()) == 1

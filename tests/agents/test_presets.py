@@ -29,6 +29,21 @@ def test_every_group_holds_algorithms_and_a_default_that_it_has():
     assert set(presets()["families"]["other"]) == {*ALGOS, "default"}
 
 
+@pytest.mark.parametrize(
+    ("env", "algo"),
+    [
+        ("CarRacing-v3", "sac"),
+        ("CarRacing-v3", "td3"),
+        ("CarRacing-v3", "dqn"),
+        ("ALE/Pong-v5", "dqn"),
+    ],
+)
+def test_a_buffer_of_pictures_stays_below_2_gb(env, algo):
+    run = settle(TrainConfig(env=env, algo=algo), family_of(env))
+    picture = 96 * 96 * 3 if env == "CarRacing-v3" else 4 * 84 * 84
+    assert run.hyperparams["buffer_size"] * 2 * picture < 2e9
+
+
 def test_the_nearest_entry_wins():
     assert preset("CartPole-v1", "classic", "ppo").place == "environments/CartPole-v1/ppo"
     assert preset("CartPole-v0", "classic", "ppo").place == "environments/CartPole-v1/ppo"

@@ -59,7 +59,10 @@ def test_training_is_bit_identical_with_and_without(name, tmp_path):
     assert torch.equal(with_streams[0], without_streams[0])
     assert with_streams[1] == without_streams[1]
     assert all(not a.listeners for a in attentions(with_model)), "the tap is still attached"
-    assert open_recording(tmp_path / "seen").episodes
+    recording = open_recording(tmp_path / "seen")
+    assert recording.episodes
+    unit = "normalised" if RUNS[name].normalize_reward else ""
+    assert recording.header.value_unit == unit
 
 
 def attentions(model):
@@ -114,7 +117,7 @@ def test_a_random_action_is_not_said_to_come_from_the_policy(tmp_path):
 
 def test_other_processes_are_refused(tmp_path):
     with pytest.raises(
-        ValueError, match="needs the environments in a DummyVecEnv, got SubprocVecEnv"
+        ValueError, match=r"needs the environments in a DummyVecEnv, got \w+, which keeps them"
     ):
         learn(replace(RUN, vec_env="subproc"), AttentionRecorderCallback(tmp_path / "seen"))
     with pytest.raises(ValueError, match="every_episodes must be at least 1, got 0"):

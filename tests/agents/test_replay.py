@@ -13,7 +13,8 @@ from PIL import Image
 
 from agents.config import TrainConfig
 from agents.evaluation import evaluate
-from agents.replay import SEED, draw_recording, record_run, replay
+from agents.replay import draw_recording, record_run, replay
+from agents.seeds import SEED
 from agents.training import train
 from recording import open_recording
 
@@ -155,7 +156,19 @@ def test_without_ffmpeg_there_are_gifs_and_a_note(seen: Path, tmp_path: Path, mo
     ]
 
 
-def test_a_history_shows_past_frames(tmp_path: Path) -> None:
+def test_without_pygame_the_observations_are_drawn_and_the_reason_told(
+    run: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pygame", None)
+    replayed = replay(run, out=tmp_path / "seen")
+    assert open_recording(replayed.recording).header.picture == "observation"
+    assert [each.sheet.is_file() for each in replayed.drawn] == [True]
+    (note,) = replayed.notes
+    assert note.startswith("no frames of CartPole-v1, its observations are drawn instead: ")
+    assert note.endswith('pip install "attention-agents[classic]"')
+
+
+def test_a_history_is_recorded_and_drawn(tmp_path: Path) -> None:
     run = trained(
         tmp_path, env="CartPole-v1", history=3, hyperparams={"n_steps": 32, "batch_size": 32}
     )
@@ -174,6 +187,8 @@ def test_a_history_shows_past_frames(tmp_path: Path) -> None:
         (["{run}", "--head", "3"], "head must be 0 to 2, got 3"),
         (["{run}", "--episodes", "0"], "episodes must be at least 1, got 0"),
         (["{run}", "--seed", "-1"], "seed must be at least 0, got -1"),
+        (["{run}", "--env", "Acrobot-v1"], "this run is of the environment 'CartPole-v1'"),
+        (["{seen}", "--env", "CartPole-v1"], "env, seed, stochastic and checkpoint go with a run"),
         (["{run}", "--fps", "0"], "fps must be above 0 and at most 240, got 0.0"),
         (["{run}", "--checkpoint", "bset"], "unknown checkpoint 'bset'"),
         (["{run}", "--device", "abacus"], "abacus"),
@@ -182,7 +197,7 @@ def test_a_history_shows_past_frames(tmp_path: Path) -> None:
         (["{seen}", "--layer", "2"], "layer must be 0 to 1, got 2"),
         (["{seen}", "--episodes", "3"], "episodes must be 1 to 2 in this recording, got 3"),
         (["{seen}", "--episodes", "-1"], "episodes must be 1 to 2 in this recording, got -1"),
-        (["{seen}", "--stochastic"], "seed, stochastic and checkpoint go with a run"),
+        (["{seen}", "--stochastic"], "env, seed, stochastic and checkpoint go with a run"),
         (["{seen}", "--out", "{seen}/recording.json"], "cannot make the folder"),
         (["{run}/nowhere"], "there is no folder"),
         (["{run}/logs"], "neither a run (no config.json) nor a recording (no recording.json)"),

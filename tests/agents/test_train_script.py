@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from agents.cli import run_verb
 from agents.run_folder import RunFolder
 
 SCRIPT = Path(__file__).parents[2] / "train.py"
+DQN = "--env CartPole-v1 --algo dqn --hyperparams"
+SAC = "--env Pendulum-v1 --algo sac --hyperparams"
 MISTAKES = {
     "--env CartPole-v9": "unknown environment 'CartPole-v9'; did you mean CartPole-v1",
     "--env MiniGrid-DorKey-5x5-v0": "did you mean MiniGrid-DoorKey-5x5-v0",
@@ -28,7 +31,7 @@ MISTAKES = {
     "--env CartPole-v1 --hyperparams gama:0.9": "unknown argument of ppo 'gama'; did you mean",
     "--env CartPole-v1 --hyperparams gamma:hi": "gamma of ppo must be like its default 0.99",
     "--env CartPole-v1 --hyperparams gamma": "expected key:value, got 'gamma'",
-    "--env CartPole-v1 --env-kwargs colour:1": "CartPole-v1 cannot be made",
+    "--env CartPole-v1 --env-kwargs colour:1": "CartPole-v1 refused colour=1",
     "--env CartPole-v1 --tokens patches": "patches tokens do not fit an observation of shape (4,)",
     "--normalize True": "only feature vectors can be normalised",
     "--learning-rate fast": "learning_rate must be a number or lin_<number>, got 'fast'",
@@ -37,6 +40,22 @@ MISTAKES = {
     "--n-envs -2": "n_envs must be a whole number of at least 1, got -2",
     "--device gpu": "unknown device 'gpu'; did you mean 'cpu'?",
     "--log-folder file": "cannot write into file: ",
+    "--env CartPole-v1 --hyperparams batch_size:1": "ppo refused its arguments: `batch_size` must",
+    "--env CartPole-v1 --hyperparams clip_range_vf:-1": "`clip_range_vf` must be positive",
+    "--env CartPole-v1 --hyperparams learning_rate:-1": "Invalid learning rate: -1",
+    "--env CartPole-v1 --hyperparams log_std_init:foo": "log_std_init must be a number, got 'foo'",
+    "--env CartPole-v1 --readout ego": "readout 'ego' needs a token of the agent itself",
+    "--env CartPole-v1 --device cpu:x": "there is no device 'cpu:x': Invalid device string",
+    f"{DQN} log_std_init:-1": "log_std_init is for ppo, a2c, sac, got algo=dqn",
+    f"{DQN} share_features_extractor:true": "share_features_extractor is for ppo, a2c, sac, td3,",
+    f"{DQN} train_freq:[1]": "train_freq must be like 4, [4, step] or [1, episode], got [1]",
+    f"{DQN} train_freq:0": "train_freq must be like 4, [4, step] or [1, episode], got 0",
+    f"{DQN} train_freq:[1,episode] --n-envs 2": "train_freq in episodes needs n_envs=1, got n_envs",
+    f"{DQN} buffer_size:10000000000000": "replay buffer of 10,000,000,000,000 steps takes 320000.0",
+    f"{SAC} ent_coef:auto_0": "sac refused its arguments: The initial value of ent_coef must be",
+    f"{SAC} noise_std:-1": "noise_std must be at least 0, got -1",
+    f"{SAC} noise_std:foo": "noise_std must be a number, got 'foo'",
+    "--env HalfCheetah-v5 --history 3 --normalize True": "only feature vectors can be normalised",
 }
 
 
@@ -87,6 +106,8 @@ def test_help_is_quick_and_complete(tmp_path):
         "--readout",
         "--hyperparams",
         "--log-folder",
+        "encoder options",
+        "python train.py --env CartPole-v1",
     ):
         assert option in ended.stdout
     loaded = subprocess.run(
@@ -101,25 +122,29 @@ def test_a_run_ends_with_its_folder(tmp_path):
     ended = train_py("--env CartPole-v1 -n 64 --eval-episodes 1 --hyperparams n_epochs:1", tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == "runs/ppo/CartPole-v1_1\n"
+    assert "preset CartPole-v1/ppo" in ended.stderr.splitlines()[0]
     assert "64/64 steps" in ended.stderr
     assert load_checkpoint(tmp_path / "runs/ppo/CartPole-v1_1/final").model.num_timesteps == 64
 
 
-def test_ctrl_c_saves_and_says_so(tmp_path):
+@pytest.mark.parametrize("vec_env", ["dummy", "subproc"])
+def test_ctrl_c_saves_and_says_so(vec_env, tmp_path):
     words = "--env CartPole-v1 -n 1000000 --eval-freq 0 --save-freq 64 --hyperparams n_epochs:1"
+    words += f" --n-envs 2 --vec-env {vec_env}"
     process = subprocess.Popen(
         [sys.executable, str(SCRIPT), *words.split()],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     folder = tmp_path / "runs/ppo/CartPole-v1_1"
     for _ in range(600):
         if (folder / "checkpoints").exists() or process.poll() is not None:
             break
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to workers too
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert out.splitlines()[-1] == "runs/ppo/CartPole-v1_1"

@@ -10,8 +10,10 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agents import TrainConfig, load_checkpoint, train
-from agents.evaluations import read_rows
+from agents.build import make_vec_env
+from agents.config import RunConfig
 from agents.periodic import PeriodicCallback, random_streams_kept
+from agents.periodic_evaluation import read_rows
 from agents.progress import ProgressCallback
 from agents.run_folder import RunFolder
 from agents.training import TrainingFault, torch_settings
@@ -141,6 +143,30 @@ def test_a_fault_of_the_environment_is_no_mistake_of_the_caller(tmp_path, monkey
     ) as caught:
         train(cartpole(tmp_path, eval_freq=0))
     assert not isinstance(caught.value, ValueError)
+
+
+def test_workers_close_whatever_has_become_of_them():
+    env = make_vec_env(RunConfig("CartPole-v1", "ppo", 8, 1, n_envs=3, vec_env="subproc"))
+    env.reset()
+    env.step_async(np.zeros(3, int))  # nobody waits for what comes
+    env.processes[1].terminate()
+    env.close()
+    assert not any(process.is_alive() for process in env.processes)
+
+
+def test_an_atari_score_is_of_a_whole_game():
+    env = make_vec_env(RunConfig("ALE/Breakout-v5", "ppo", 8, 1, n_envs=1))
+    env.seed(1)
+    env.action_space.seed(1)
+    env.reset()
+    lives, score, told = 0, 0.0, []
+    while not told and lives < 7:
+        _, rewards, dones, infos = env.step([env.action_space.sample()])
+        score += rewards[0]  # clipped to 1, which the first row of bricks is worth
+        lives += dones[0]
+        told += [info["episode"]["r"] for info in infos if "episode" in info]
+    env.close()
+    assert (lives, told) == (5, [score])
 
 
 def test_torchs_settings_are_put_back():

@@ -1,5 +1,7 @@
 """highway-env: which vehicle each row is, and where the viewer draws it."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 
@@ -94,11 +96,22 @@ def test_vehicles_off_the_frame_have_an_identity_but_no_box():
 
 
 def test_places_before_any_frame_are_unknown():
-    env = make_env("highway-fast-v0")
-    env.reset(seed=0)
+    env, _ = started("highway-fast-v0", steps=0)
     found = places(env, np.zeros((150, 600, 3), np.uint8))
     assert np.isnan(found.boxes).all()
     assert found.ids[0] == 0
+
+
+def test_training_asks_for_the_neighbours_once_an_observation(monkeypatch):
+    def asked(env):
+        env.reset(seed=0)
+        ask = Mock(wraps=env.unwrapped.road.close_objects_to)
+        monkeypatch.setattr(env.unwrapped.road, "close_objects_to", ask)
+        env.step(1)
+        return ask.call_count
+
+    assert asked(make_env("highway-fast-v0")) == 1
+    assert asked(make_env("highway-fast-v0", render_mode="rgb_array")) == 2
 
 
 @pytest.mark.parametrize("env_id", ["highway-fast-v0", "intersection-v2"])

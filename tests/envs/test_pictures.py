@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from envs import layout_of, make_env, places_of, specs_of
+from recording.observed import observation_picture
 
 
 def lit_box(changed):
@@ -64,7 +65,7 @@ def test_minatar_patch_covers_exactly_its_cells():
     np.testing.assert_array_equal(found.boxes, np.array(group.boxes) * 32)
 
 
-def test_carracing_patch_on_the_frame():
+def test_carracing_patches_hold_the_car_in_the_picture_and_on_the_frame():
     pytest.importorskip("Box2D")
     env = make_env("CarRacing-v3", render_mode="rgb_array")
     env.reset(seed=0)
@@ -79,9 +80,23 @@ def test_carracing_patch_on_the_frame():
     on_frame = lit_seen * (600 / 96, 400 / 96, 600 / 96, 400 / 96)
     np.testing.assert_allclose(on_frame, lit_frame, atol=600 / 96)
 
+    def holding(boxes, lit):
+        x, y = (lit[:2] + lit[2:]) / 2
+        return [i for i, (x0, y0, x1, y1) in enumerate(boxes) if x0 <= x < x1 and y0 <= y < y1]
+
     group, found = places(env, frame)
-    scale = np.array([600 / 96, 400 / 96, 600 / 96, 400 / 96])
-    np.testing.assert_allclose(found.boxes, np.array(group.boxes) * scale, rtol=1e-6)
+    assert 0 < len(holding(group.boxes, lit_seen)) < len(group)
+    assert holding(group.boxes, lit_seen) == holding(found.boxes, lit_frame)
+
+
+def test_carracing_observes_what_the_car_sees_with_its_colours_first():
+    pytest.importorskip("Box2D")
+    env = make_env("CarRacing-v3")
+    obs, _ = env.reset(seed=0)
+    assert (obs.shape, obs.dtype) == ((3, 96, 96), np.uint8)
+    np.testing.assert_array_equal(obs[1], env.unwrapped.state[:, :, 1])
+    drawn = observation_picture(places(env, np.zeros((400, 600, 3)))[0], obs)
+    np.testing.assert_array_equal(drawn, env.unwrapped.state)
 
 
 def test_other_tokens_than_the_pictures_have_no_place():

@@ -27,6 +27,9 @@ TOKENS = {
         tokens=Cells(2, 3, (11, 6)),
     ),
     "planes": TokenBox(0, 1, (2, 3, 5), tokens=Cells(2, 3, channels=5)),
+    "planes, channels first": TokenBox(
+        0, 1, (5, 2, 3), tokens=Cells(2, 3, channels=5, channels_first=True)
+    ),
     "patches": TokenBox(0, 1, (11, 13, 4), np.uint8, tokens=Patches(11, 13, 4, STEM, False)),
     "history": TokenBox(-7, 7, (5, 3), tokens=History(5, 2)),
 }
@@ -84,6 +87,12 @@ def table(**changes):
     entities = {"kind": "entities", "count": 2, "features": ["a", "b", "c"]}
     tokens = {**entities, "presence": 0, "ego": None, "label": "car", **changes}
     return box(tokens={key: value for key, value in tokens.items() if value is not ...})
+
+
+def test_cells_of_older_files_have_their_channels_last():
+    written = space_to_json(TOKENS["planes"])
+    del written["tokens"]["channels_first"]
+    assert space_from_json(written).tokens == TOKENS["planes"].tokens
 
 
 def test_the_examples_below_are_sound_but_for_their_fault():

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from gymnasium import spaces
+from stable_baselines3 import PPO
 from stable_baselines3.common.env_checker import check_env
 
-from envs import Features, TokenBox, specs_of
+from envs import Cells, Features, Patches, TokenBox, specs_of
+from envs.layout import Conv
 from envs.wrappers import NamedFeatures, PlainObservation, plain_actions, plain_observations
 from tests.envs.worlds import Sampler
 
@@ -16,13 +18,16 @@ SPACES = {
     "double": spaces.Box(-1.0, 1.0, (3,), np.float64),
     "scalar": spaces.Box(-1, 1, ()),
     "flags": spaces.Box(0, 1, (2, 3), bool),
-    "picture": spaces.Box(0, 255, (36, 36, 3), np.uint8),
+    "picture": spaces.Box(0, 255, (3, 36, 36), np.uint8),
+    "picture, channels last": spaces.Box(0, 255, (36, 36, 3), np.uint8),
+    "picture without channels": spaces.Box(0, 255, (40, 36), np.uint8),
     "discrete": spaces.Discrete(5),
     "discrete from 3": spaces.Discrete(5, start=3),
     "multi discrete": spaces.MultiDiscrete([2, 3, 5]),
     "multi discrete table": spaces.MultiDiscrete([[2, 3], [5, 7]]),
     "multi discrete from": spaces.MultiDiscrete([2, 3], start=[1, -1]),
     "multi binary": spaces.MultiBinary(4),
+    "multi binary table": spaces.MultiBinary([2, 3]),
     "dict": spaces.Dict(speed=BOX, gear=spaces.Discrete(5)),
     "nested": spaces.Dict(
         arm=spaces.Dict(joint=BOX, grip=spaces.Discrete(2, start=1)), time=spaces.Box(0, 1, ())
@@ -103,6 +108,11 @@ def test_names_must_fit_the_numbers():
         (spaces.Discrete(3, start=-1), np.int64(0), -1),
         (spaces.MultiDiscrete([[2, 3], [5, 7]]), np.array([1, 2, 3, 4]), [[1, 2], [3, 4]]),
         (spaces.MultiDiscrete([2, 3], start=[4, 5]), np.array([1, 2]), [5, 7]),
+        (
+            spaces.MultiBinary([2, 3]),
+            np.array([1, 0, 0, 0, 1, 1], np.int8),
+            [[1, 0, 0], [0, 1, 1]],
+        ),
     ],
 )
 def test_actions_count_from_zero(space, sent, arrives):
@@ -114,13 +124,61 @@ def test_actions_count_from_zero(space, sent, arrives):
     assert np.asarray(inner.actions[-1]).tolist() == arrives
 
 
+SQUARES = (Conv(5, 6, 6),)
+
+
+@pytest.mark.parametrize(
+    ("shape", "tokens", "turned", "tokens_then"),
+    [
+        (
+            (24, 18, 3),
+            Patches(24, 18, 3, SQUARES, channels_first=False),
+            (3, 24, 18),
+            Patches(24, 18, 3, SQUARES),
+        ),
+        ((24, 18), Patches(24, 18, 1, SQUARES), (1, 24, 18), Patches(24, 18, 1, SQUARES)),
+        (
+            (7, 5, 3),
+            Cells(7, 5, channels=3),
+            (3, 7, 5),
+            Cells(7, 5, channels=3, channels_first=True),
+        ),
+    ],
+)
+def test_a_picture_keeps_its_tokens_in_stable_baselines(shape, tokens, turned, tokens_then):
+    env = plain_observations(Sampler(TokenBox(0, 255, shape, np.uint8, tokens=tokens)))
+    assert isinstance(env, PlainObservation)
+    model = PPO("MlpPolicy", env, n_steps=2, batch_size=2, device="cpu")
+    assert (model.observation_space.shape, model.observation_space.tokens) == (turned, tokens_then)
+    picture = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
+    seen = env.observation(picture)
+    assert seen.shape == turned
+    for y, x in np.ndindex(shape[:2]):
+        assert seen[:, y, x].tolist() == np.atleast_1d(picture[y, x]).tolist()
+
+
+def test_a_picture_that_stable_baselines_would_turn_takes_no_other_tokens():
+    names = tuple(f"x{i}" for i in range(5 * 4 * 3))
+    space = TokenBox(0, 255, (5, 4, 3), np.uint8, tokens=Features(names))
+    with pytest.raises(ValueError, match="a picture of bytes must be cut into patches or cells"):
+        plain_observations(Sampler(space))
+
+
+def test_planes_that_stable_baselines_would_not_turn_stay():
+    tokens = Patches(10, 10, 4, (Conv(5, 5, 5),), channels_first=False)
+    env = Sampler(TokenBox(0, 1, (10, 10, 4), np.uint8, tokens=tokens))
+    assert plain_observations(env) is env
+
+
 @pytest.mark.parametrize("space", [BOX, spaces.Discrete(3), spaces.MultiBinary(2)])
 def test_supported_actions_are_not_wrapped(space):
     env = Sampler(BOX, space)
     assert plain_actions(env) is env
 
 
-@pytest.mark.parametrize("space", [spaces.Tuple((BOX, BOX)), spaces.Dict(a=BOX)])
+@pytest.mark.parametrize(
+    "space", [spaces.Tuple((BOX, BOX)), spaces.Dict(a=BOX), spaces.Box(-np.inf, np.inf, (2,))]
+)
 def test_unsupported_actions_are_refused(space):
-    with pytest.raises(ValueError, match="not supported; supported are Box, Discrete"):
+    with pytest.raises(ValueError, match="not supported; supported are Box with finite bounds"):
         plain_actions(Sampler(BOX, space))

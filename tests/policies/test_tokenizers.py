@@ -10,6 +10,7 @@ from envs.spaces import Cells, Entities, History, Patches, TokenBox, layout_of, 
 from policies.tokenizers import ObservationTokenizer
 
 B, D = 2, 7
+STEM = (Conv(3, 3, 1, 1), Conv(5, 2, 2))
 
 
 def tokenizer(space: spaces.Space) -> ObservationTokenizer:
@@ -60,6 +61,55 @@ def test_each_plane_cell_changes_its_own_token():
         other = obs.clone()
         other[0, row, col, 4] = 1
         assert changed_tokens(module, obs, other) == [row * 3 + col]
+
+
+def test_plane_cells_may_have_their_channels_first():
+    last = tokenizer(TokenBox(0, 1, (2, 3, 5), tokens=Cells(2, 3, channels=5)))
+    first = tokenizer(
+        TokenBox(0, 1, (5, 2, 3), tokens=Cells(2, 3, channels=5, channels_first=True))
+    )
+    obs = torch.rand(B, 2, 3, 5)
+    assert torch.equal(first(obs.permute(0, 3, 1, 2)).values, last(obs).values)
+
+
+def test_linear_patches_are_squares_times_one_matrix():
+    side, height, width = 3, 12, 15
+    spec = spec_of(spaces.Box(0, 1, (2, height, width)), "linear-patches")
+    assert spec == Patches(height, width, 2, (Conv(64, side, side),))
+    assert spec.group("").boxes == tuple(
+        (x, y, x + side, y + side) for y in range(0, height, side) for x in range(0, width, side)
+    )
+    module = tokenizer(TokenBox(0, 1, (2, height, width), tokens=spec)).parts[0]
+    obs = torch.rand(B, 2, height, width)
+    squares = torch.nn.functional.unfold(obs, side, stride=side).transpose(1, 2)  # (B, N, 2 * 9)
+    conv = module.stem[0]
+    patches = squares @ conv.weight.flatten(1).T + conv.bias
+    torch.testing.assert_close(module(obs).values, module.project(patches) + module.place)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "side"), [(84, 84, 21), (96, 96, 24), (10, 10, 2), (16, 64, 8), (4, 5, 1)]
+)
+def test_linear_patches_are_the_largest_squares_that_give_16_to_144(height, width, side):
+    spec = spec_of(spaces.Box(0, 255, (3, height, width), np.uint8), "linear-patches")
+    assert spec.convs[0][1:] == (side, side, 0)
+
+
+def test_a_box_with_patches_of_its_own_can_be_cut_into_linear_ones():
+    space = TokenBox(0, 1, (10, 10, 10), np.uint8, tokens=Patches(10, 10, 10, STEM, False))
+    spec = spec_of(space, "linear-patches")
+    assert spec == Patches(10, 10, 10, (Conv(64, 2, 2),), channels_first=False)
+    assert spec_of(space, "cells") == Cells(10, 10, channels=10)
+
+
+def test_only_linear_patches_have_no_relu():
+    def relus(*convs: Conv) -> int:
+        stem = tokenizer(TokenBox(0, 1, (2, 6, 8), tokens=Patches(6, 8, 2, convs))).parts[0].stem
+        return sum(isinstance(layer, torch.nn.ReLU) for layer in stem)
+
+    assert relus(Conv(3, 2, 2)) == 0
+    assert relus(Conv(3, 3, 1)) == 1
+    assert relus(Conv(3, 2, 2), Conv(5, 1, 1)) == 2
 
 
 @pytest.mark.parametrize("channels_first", [True, False])
@@ -128,7 +178,17 @@ def test_a_dict_joins_its_parts_in_the_order_of_the_layout():
             r"patches tokens do not fit an observation of shape \(3,\)",
         ),
         (spaces.Box(-1, 1, (3,)), "pixels", "tokens must be one of auto, patches"),
-        (spaces.Box(-1, 1, (5000,)), "auto", "would give 5000 tokens; 1 to 1024"),
+        (
+            spaces.Box(0, 1, (3, 17, 19)),
+            "linear-patches",
+            "no square cuts a picture of 17x19 pixels into 16 to 144 linear patches; crop",
+        ),
+        (
+            spaces.Box(0, 255, (84, 84), np.uint8),
+            "auto",
+            r"a picture of bytes needs an axis for its channels, got the shape \(84, 84\)",
+        ),
+        (spaces.Box(0, 255, (9, 7), np.uint8), "patches", "needs an axis for its channels"),
         (spaces.Discrete(3), "patches", "no patches tokens can be made from Discrete"),
         (spaces.Text(5), "auto", "supported are Box, Discrete"),
     ],

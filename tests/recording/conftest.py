@@ -18,7 +18,7 @@ FRAME = (20, 30)
 def header() -> Header:
     layout = TokenLayout(
         (
-            TokenGroup("entities", ("ego car", "car 1", "car 2", "car 3", "car 4"), "cars"),
+            TokenGroup("entities", ("ego car", "car 1", "car 2", "car 3", "car 4"), "cars", ego=0),
             TokenGroup("features", ("speed", "heading", "fuel"), "dash"),
         )
     )
@@ -27,7 +27,7 @@ def header() -> Header:
         layout=layout,
         maps=(
             MapSpec("actor/0", "actor", 0, H, "tokens", derived="mean over queries"),
-            MapSpec("actor/1", "actor", 1, H, "readout"),
+            MapSpec("actor/1", "actor", 1, H, "readout", asker="ego"),
         ),
         observation_keys=("cars", "dash"),
         action_kind="discrete",
@@ -35,7 +35,6 @@ def header() -> Header:
         distribution="probabilities",
         action_names=("left", "right", "faster", "slower"),
         algo="ppo",
-        seed=7,
         versions={"numpy": "2"},
     )
 

@@ -262,6 +262,7 @@ def test_a_foreign_header_is_refused(folder, text, message):
         ("layout", 3, "not a token layout"),
         ("layout", [{"kind": "features", "names": [1], "key": "cars"}], "layout does not fit"),
         ("observation_keys", ["cars"], "layout does not fit"),
+        ("layout", [{"kind": "entities", "names": ["a"], "key": "cars", "ego": 1}], "ego must be"),
         ("layout", [{"kind": "spirits", "names": ["a"]}], "kind must be one of"),
         ("fps", "fast", "fps is 'fast'"),
         ("fps", 0, r"fps must be in \(0, 1000\]"),
@@ -379,6 +380,21 @@ def test_headers_compare_and_travel(header):
         distribution="gaussian",
     )
     assert Header.from_json(json.loads(json.dumps(bounded.to_json()))) == bounded
+
+
+def test_recordings_of_the_first_version_are_read(folder, header):
+    """They have a seed that was always null, and do not say who asks, nor who is the ego."""
+    old = json.loads((folder / "recording.json").read_text()) | {"seed": None}
+    del old["value_unit"]
+    for spec in old["maps"]:
+        del spec["asker"]
+    for group in old["layout"]:
+        del group["ego"]
+    (folder / "recording.json").write_text(json.dumps(old))
+    read = open_recording(folder).header
+    assert [spec.asker for spec in read.maps] == ["", ""]
+    assert [group.ego for group in read.layout.groups] == [None, None]
+    assert read.env_id == header.env_id and read.value_unit == ""
 
 
 def test_a_chunk_from_another_place_is_not_taken_for_this_one(folder):

@@ -9,12 +9,13 @@ import pytest
 from PIL import Image
 
 from envs.layout import Conv, TokenGroup, TokenLayout, TokenPlaces, receptive_boxes
-from envs.spaces import Cells, Features, Patches, layout_of
+from envs.spaces import Cells, Features, History, Patches, default_stem, layout_of
 from recording import MapSpec, Step
-from recording.heat import draw_heat, heat_of
-from recording.observed import enlarge, observation_picture
+from recording.beside import TimeStrip, TokenBars, TokenGrid
+from recording.heat import LOWEST_TOP, draw_heat, even_weight, heat_of
+from recording.observed import Part, enlarge, observation_picture
 from recording.overlay import MARGIN, TITLE, Scene, compose
-from recording.palette import fit, font, heat_table, number, plain
+from recording.palette import HEADING, Pen, fit, font, heat_table, number, plain
 from recording.view import choose_view, entropy, mean_over_queries
 
 GREY = 90
@@ -70,28 +71,64 @@ def test_a_lit_cell_changes_exactly_its_tile_and_one_off_the_frame_nothing(heade
     assert not changed(*lit(header, layout, 5, nowhere)).any()
 
 
-def test_heat_adds_up_where_fields_overlap():
+def test_heat_is_the_lift_over_an_even_spread():
     boxes = np.array([(0, 0, 4, 2), (2, 0, 4, 2), (np.nan,) * 4])
-    heat = heat_of(np.array([0.5, 0.3, 0.2]), boxes, (3, 5))
+    heat = heat_of(np.array([0.5, 0.3, 0.2]), boxes, 0.25, (3, 5))
     expected = np.zeros((3, 5))
-    expected[:2, :4] += 0.5 / 8
-    expected[:2, 2:4] += 0.3 / 4
-    np.testing.assert_allclose(heat.density, expected, rtol=1e-6)
-    assert heat.covered == 8
-    assert heat.peak == pytest.approx((0.5 / 8 + 0.3 / 4) / (0.8 / 8))
+    expected[:2, :2] = 0.5 / 0.25  # seen by the first token alone
+    expected[:2, 2:4] = (0.5 / 8 + 0.3 / 4) / (0.25 / 8 + 0.25 / 4)
+    np.testing.assert_allclose(heat.lift, expected, rtol=1e-6)
+    assert heat.top == LOWEST_TOP
+    assert heat_of(np.array([0.9, 0, 0]), boxes, 0.1, (3, 5)).top == pytest.approx(9)
+
+
+def test_an_even_spread_is_told_among_present_tokens():
+    present = np.array([True, True, False, True, True])
+    assert even_weight(np.array([0.5, 0.1, 0, 0.1, 0.1]), present) == pytest.approx(0.2)
+    assert even_weight(np.zeros(5), np.zeros(5, bool)) == 0
+
+
+SPECS = {
+    "84 x 84": Patches(84, 84, 4, default_stem(84, 84)),
+    "96 x 96": Patches(96, 96, 3, default_stem(96, 96)),
+    "10 x 10": Patches(10, 10, 4, default_stem(10, 10)),
+    "cells": Cells(7, 5, categories=(3,)),
+}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_even_attention_is_flat(header, name):
+    """Receptive fields overlap in the middle of a picture, and attention has no part in that."""
+    group = SPECS[name].group("")
+    layout = TokenLayout((group, TokenGroup("features", ("speed", "fuel"))))
+    boxes = np.array([*group.boxes, *[(np.nan,) * 4] * 2]) * 5
+    shape = tuple(5 * side for side in group.picture)
+    header, step = lit(header, layout, 0, boxes, shape)
+    even = np.full(len(layout), 1 / len(layout), np.float32)
+    picture = np.asarray(Scene(header, step).stage.picture(step, even))
+    seen = np.zeros(picture.shape[:2], bool)
+    factor = picture.shape[0] // shape[0]
+    for x0, y0, x1, y1 in (boxes[:-2] * factor).astype(int):
+        seen[y0:y1, x0:x1] = True
+    assert len(np.unique(picture[seen], axis=0)) == 1
+    assert (picture[seen] != GREY).any()
+    assert (picture[~seen] == GREY).all()
 
 
 def test_a_pixel_belongs_to_the_box_that_holds_its_centre():
-    heat = heat_of(np.ones(2), np.array([(0, 0, 2.4, 1), (2.4, 0, 5, 1)]), (1, 5))
-    np.testing.assert_allclose(heat.density[0], [1 / 2.4] * 2 + [1 / 2.6] * 3, rtol=1e-6)
+    boxes = np.array([(0, 0, 2.4, 1), (2.4, 0, 5, 1)])
+    heat = heat_of(np.array([0.2, 0.8]), boxes, 0.5, (1, 5))
+    np.testing.assert_allclose(heat.lift[0], [0.4] * 2 + [1.6] * 3, rtol=1e-6)
 
 
 def test_no_attention_leaves_the_picture_alone():
     image = Image.new("RGB", (5, 3), (1, 2, 3))
-    assert draw_heat(image, heat_of(np.zeros(1), np.zeros((1, 4)), (3, 5))) is image
+    assert draw_heat(image, heat_of(np.zeros(1), np.zeros((1, 4)), 1.0, (3, 5))) is image
 
 
-def test_lines_go_from_the_ego_entity_to_those_that_are_there(header, make_step):
+@pytest.fixture
+def road(header, make_step):
+    """Return which pixels of a grey frame with cars are drawn over, by who asks."""
     frame = np.full((400, 600, 3), GREY, np.uint8)
     corners = np.array([(50, 300), (500, 50), (500, 300), (300, 350), (50, 50)])
     boxes = np.full((8, 4), np.nan, np.float32)
@@ -99,16 +136,149 @@ def test_lines_go_from_the_ego_entity_to_those_that_are_there(header, make_step)
     weights = np.zeros((3, 1, 8), np.float32)
     weights[..., 1], weights[..., 2] = 0.9, 0.1
     places = TokenPlaces(boxes, np.array([0, 7, 8, 9, -1, -1, -1, -1]))
-    step = make_step(
-        0, frame=frame, places=places, maps=dict.fromkeys(("actor/0", "actor/1"), weights)
-    )
-    picture = np.asarray(Scene(header, step).stage.picture(step, weights[0, 0]))
+    maps = dict.fromkeys(("actor/0", "actor/1"), weights)
+    step = make_step(0, frame=frame, places=places, maps=maps)
+
+    def draw(asker: str, layer: int = 1) -> np.ndarray:
+        first, readout = header.maps
+        asked = replace(header, maps=(first, replace(readout, asker=asker)))
+        return np.asarray(Scene(asked, step, layer).stage.picture(step, weights[0, 0]))
+
+    return draw
+
+
+def test_lines_go_from_the_ego_entity_to_those_that_are_there(road):
+    picture = road("ego")
     mark = (picture != GREY).any(-1)
     assert mark[185, 285], "the line to car 7 is missing"
     assert mark[310, 280], "the line to car 8 is missing"
     strong, weak = picture[185, 285].astype(int), picture[310, 280].astype(int)
     assert np.abs(strong - GREY).sum() > np.abs(weak - GREY).sum()
     assert not mark[40:80, 40:80].any(), "an absent entity is drawn"
+
+
+@pytest.mark.parametrize(("asker", "layer"), [("learned query", 1), ("", 1), ("ego", 0)])
+def test_there_are_no_lines_when_it_is_not_the_ego_that_asks(road, asker, layer):
+    mark = (road(asker, layer) != GREY).any(-1)
+    assert not mark[185, 285] and not mark[310, 280]
+    assert mark[60, 497], "the box of car 7 is missing"
+
+
+def test_a_picture_says_who_asks(header):
+    def said(spec):
+        return choose_view([spec]).lines[1]
+
+    first, readout = header.maps
+    assert said(readout) == "the agent's own token asks"
+    assert said(replace(readout, asker="learned query")) == "a learned query asks"
+    assert said(replace(readout, asker="")) == "the readout asks"
+    assert said(first) == "mean over tokens (derived)"
+
+
+def side(header, group, draw, token, **changes):
+    """Return the pixels in which lighting a token changes a part that is drawn by itself."""
+    header, step = lit(header, TokenLayout((group,)), token, np.full((len(group), 4), np.nan))
+    step = replace(step, **changes)
+    pictures = []
+    for weights in (np.zeros(len(group), np.float32), step.maps["actor/0"][0, 0]):
+        image = Image.new("RGB", (400, 600))
+        draw(Pen(image), step, weights)
+        pictures.append(np.asarray(image).astype(int))
+    return (pictures[0] != pictures[1]).any(-1)
+
+
+def test_lighting_a_bar_fills_its_row_alone(header):
+    group = Features(("a", "b", "c", "d", "e")).group("")
+    bars = TokenBars(Part(group, slice(0, 5)))
+    mark = side(
+        header,
+        group,
+        lambda pen, step, weights: bars.draw(pen, 0, 0, 300, step, weights),
+        3,
+        observation={"": np.zeros(5)},
+    )
+    mark[:HEADING] = False  # there the sum stands
+    rows = np.flatnonzero(mark.any(1))
+    top = HEADING + 3 * bars.ROW
+    assert top <= rows[0] and rows[-1] < top + bars.ROW
+    assert mark[top + bars.ROW // 2, 186:252].all(), "the bar of the only weight is full"
+
+
+def test_lighting_a_cell_heats_its_square_alone(header):
+    group = Cells(2, 3, categories=(5,)).group("")
+    grid = TokenGrid(Part(group, slice(0, 6)), (2, 3), 300)
+    mark = side(
+        header,
+        group,
+        lambda pen, step, weights: grid.draw(pen, 0, 0, 300, step, weights),
+        4,
+        observation={"": np.zeros((6, 1))},
+    )
+    mark[:HEADING] = False
+    expected = np.zeros_like(mark)
+    expected[HEADING + 100 : HEADING + 200, 100:200] = True
+    np.testing.assert_array_equal(mark, expected)
+
+
+def test_a_past_frame_stands_over_its_own_bar(header):
+    """Four steps of one colour each: the third has the weight, the fourth is the present."""
+    colours = [(200, 0, 0), (0, 200, 0), (0, 0, 200), (200, 200, 0)]
+    frames = [np.full((30, 40, 3), colour, np.uint8) for colour in colours]
+    group = History(4, 2).group("")
+    strip = TimeStrip(Part(group, slice(0, 4)), (30, 40), 400)
+    assert strip.reach == 3
+    image = Image.new("RGB", (400, 600))
+    header, step = lit(header, TokenLayout((group,)), 2, np.full((4, 4), np.nan))
+    step = replace(step, frame=frames[3])
+    # an older frame than the strip needs comes first, as in the middle of an episode
+    past = [np.full((30, 40, 3), 77, np.uint8), *frames[:3]]
+    strip.draw(Pen(image), 0, 0, step, step.maps["actor/0"][0, 0], past)
+    pixels = np.asarray(image)
+    for place, colour in enumerate(colours):
+        assert tuple(pixels[32, 100 * place + 20]) == colour
+    mark = side(
+        header,
+        group,
+        lambda pen, step, weights: strip.draw(pen, 0, 0, step, weights, past),
+        2,
+        frame=frames[3],
+    )
+    columns, rows = np.flatnonzero(mark.any(0)), np.flatnonzero(mark.any(1))
+    assert (columns[0], columns[-1]) == (200, 200 + strip.thumb - 1)
+    assert (rows[0], rows[-1]) == (70, 70 + strip.BAR - 1)
+
+
+def test_a_young_episode_leaves_the_past_empty(header):
+    group = History(4, 2).group("")
+    strip = TimeStrip(Part(group, slice(0, 4)), (30, 40), 400)
+    header, step = lit(header, TokenLayout((group,)), 3, np.full((4, 4), np.nan))
+    frame = np.full((30, 40, 3), 200, np.uint8)
+    step = replace(step, frame=frame, mask=np.array([False, False, True, True]))
+    image = Image.new("RGB", (400, 600))
+    strip.draw(Pen(image), 0, 0, step, step.maps["actor/0"][0, 0], [frame])
+    shown = [np.asarray(image)[32, 100 * place + 20, 0] == 200 for place in range(4)]
+    assert shown == [False, False, True, True]
+
+
+@pytest.mark.parametrize("steps", [17, 80, 200])
+def test_a_long_history_is_bars_the_newest_that_have_room(header, steps):
+    group = History(steps, 2).group("")
+    strip = TimeStrip(Part(group, slice(0, steps)), (30, 40), 400)
+    assert strip.thumb >= 4 and strip.reach == 0
+    assert strip.offsets == list(range(1 - min(steps, 80), 1))
+
+    def draw(pen, step, weights):
+        strip.draw(pen, 0, 0, step, weights, [])
+
+    frame = np.zeros((30, 40, 3), np.uint8)
+    mark = side(header, group, draw, steps - 2, frame=frame)
+    columns = np.flatnonzero(mark[: strip.height - strip.FOOT].any(0))
+    left = round((min(steps, 80) - 2) * strip.step)
+    assert (columns[0], columns[-1]) == (left, left + strip.thumb - 1)
+    hidden = side(header, group, draw, 0, frame=frame)
+    assert hidden[: strip.height - strip.FOOT].any() == (steps <= 80)
+    if steps > 80:
+        assert hidden.any(), "nothing says that there are others"
 
 
 def test_pictures_of_an_episode_have_one_even_size(header, make_step):
@@ -185,6 +355,10 @@ def test_observations_as_pictures():
     planes[2, 3, 1] = 1
     picture = observation_picture(patches, planes)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 2
+    shades = np.linspace(0, 1, 35, dtype=np.float32).reshape(5, 7)
+    for grey in (shades, shades[None], np.stack([1 - shades] * 3 + [shades])):
+        picture = observation_picture(patches, grey)
+        np.testing.assert_array_equal(picture[..., 0], np.rint(255 * shades))
     cells = Cells(2, 3, categories=(11, 6)).group("")
     assert observation_picture(cells, np.zeros((6, 2))).shape == (2, 3, 3)
     assert observation_picture(Features(("a",)).group(""), np.zeros(1)) is None

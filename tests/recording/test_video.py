@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from recording import RecordingWriter, open_recording
+from envs.layout import TokenLayout
+from envs.spaces import History
+from recording import MapSpec, RecordingWriter, open_recording
+from recording.overlay import Scene
 from recording.sheet import contact_sheet, moments
 from recording.video import film, film_rate, write_video
 
@@ -28,6 +32,24 @@ def test_a_film_shows_every_step_and_what_the_last_led_to(episode):
     assert len(pictures) == 7 + 1 + 2
     assert len({picture.size for picture in pictures}) == 1
     assert pictures[-1] is pictures[-3]
+
+
+def test_a_film_shows_the_past_of_each_step(tmp_path, header, make_step):
+    group = History(4, 2).group("")
+    maps = (MapSpec("actor/0", "actor", 0, 1, "readout"),)
+    header = replace(header, layout=TokenLayout((group,)), maps=maps, observation_keys=("",))
+    rows = {"observation": {"": np.zeros((4, 3))}, "maps": {"actor/0": np.full((1, 1, 4), 0.25)}}
+    steps = [make_step(t, **rows, mask=None, places=None) for t in range(6)]
+    with RecordingWriter(tmp_path / "seen", header) as writer:
+        writer.begin_episode()
+        for step in steps:
+            writer.add(step)
+    episode = open_recording(tmp_path / "seen").episodes[0]
+    scene = Scene(header, episode[0])
+    for t, picture in enumerate(film(episode)):
+        past = [step.frame for step in steps[max(0, t - 3) : t]]
+        total = sum(step.reward for step in steps[: t + 1])
+        np.testing.assert_array_equal(picture, scene.draw(episode[t], t, past, total))
 
 
 def test_an_mp4_holds_every_picture(episode, tmp_path):

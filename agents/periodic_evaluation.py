@@ -10,15 +10,14 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from agents.checkpoint import Observation, save_checkpoint
+from agents.checkpoint import save_checkpoint
 from agents.config import RunConfig
-from agents.episodes import GreedyActor, play
+from agents.episodes import GreedyActor, Observation, play
+from agents.judged_env import judged_env
 from agents.periodic import PeriodicCallback, random_streams_kept
 from agents.run_folder import RunFolder
-from envs.make import make_env
+from agents.seeds import periodic_seeds
 
-SEED_OFFSET = 1_000_000
-"""Episode i of an evaluation of a run with seed s has the seed SEED_OFFSET * (s + 1) + i."""
 SIDE_BY_SIDE = 8
 """Environments of an evaluation, at most."""
 
@@ -60,10 +59,9 @@ class EvaluationCallback(PeriodicCallback):
             env.close()
 
     def act(self) -> None:
-        first = SEED_OFFSET * (self.config.seed + 1)
-        seeds = range(first, first + self.config.eval_episodes)
+        seeds = periodic_seeds(self.config.seed, self.config.eval_episodes)
         with random_streams_kept():
-            episodes = play(self.envs, GreedyActor(self._predict), seeds, lambda info, score: None)
+            episodes = play(self.envs, greedy_actor(self.model), seeds, lambda info, score: None)
         scores = np.array([episode.score for episode in episodes])
         row = Evaluation(
             step=self.num_timesteps,
@@ -79,18 +77,10 @@ class EvaluationCallback(PeriodicCallback):
             self.best = row.mean_reward
             save_checkpoint(self.model, self.folder.best, self.config)
 
-    def _predict(self, observations: Observation) -> np.ndarray:
-        return self.model.predict(normalized(self.model, observations), deterministic=True)[0]
 
-
-def judged_env(config: RunConfig, render_mode: str | None = None) -> gym.Env:
-    """Make an environment with the signals that a policy is judged by, not those it trains on."""
-    return make_env(
-        config.env,
-        render_mode=render_mode,
-        history=config.history,
-        env_kwargs=dict(config.env_kwargs),
-    )
+def greedy_actor(model: BaseAlgorithm) -> GreedyActor:
+    """Let a policy that is training take its most likely actions."""
+    return GreedyActor(lambda obs: model.predict(normalized(model, obs), deterministic=True)[0])
 
 
 def normalized(model: BaseAlgorithm, observations: Observation) -> Observation:

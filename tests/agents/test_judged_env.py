@@ -1,0 +1,78 @@
+"""The environment a run is judged in: it ends, it draws, and it imports what was named."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agents import judged_env as module
+from agents.config import RunConfig
+from agents.episodes import RandomActor, play
+from agents.judged_env import check_named, framed_env, judged_env, step_limit
+
+
+def run_of(env: str, **changes: Any) -> RunConfig:
+    return RunConfig(env=env, algo="ppo", n_timesteps=64, seed=0, n_envs=1, **changes)
+
+
+def test_every_episode_comes_to_an_end(monkeypatch) -> None:
+    assert step_limit(judged_env(run_of("CliffWalking-v1"))) == 10_000
+    monkeypatch.setattr(module, "MAX_EPISODE_STEPS", 23)
+    env = judged_env(run_of("CliffWalking-v1"))  # nothing ends it but the goal
+    episodes = play([env], RandomActor(env.action_space), range(3), lambda info, score: None)
+    assert [episode.length for episode in episodes] == [23, 23, 23]
+
+
+def test_the_limit_of_the_run_comes_before_that_of_the_environment() -> None:
+    assert step_limit(judged_env(run_of("CartPole-v1"))) == 500
+    env = judged_env(run_of("CartPole-v1", max_episode_steps=7))
+    assert step_limit(env) == 7
+    episodes = play([env], RandomActor(env.action_space), range(5), lambda info, score: None)
+    assert max(episode.length for episode in episodes) == 7
+
+
+def test_atari_ends_by_itself() -> None:
+    pytest.importorskip("ale_py")
+    assert step_limit(judged_env(run_of("ALE/Pong-v5"))) is None
+
+
+def test_a_module_that_only_the_run_names_is_not_imported() -> None:
+    config = run_of("this:CartPole-v1")
+    with pytest.raises(ValueError, match=r"add --env this:CartPole-v1$"):
+        check_named(config, None)
+    with pytest.raises(ValueError, match="'this:CartPole-v1', got --env 'CartPole-v1'"):
+        check_named(config, "CartPole-v1")
+    check_named(config, "this:CartPole-v1")
+    check_named(run_of("CartPole-v1"), None)
+    assert "this" not in sys.modules
+
+
+def test_the_advice_cannot_carry_a_command() -> None:
+    with pytest.raises(ValueError, match=r"add --env 'this:X; rm -rf ~'$"):
+        check_named(run_of("this:X; rm -rf ~"), None)
+
+
+def test_frames_where_there_are_any() -> None:
+    told: list[str] = []
+    env = framed_env(run_of("CartPole-v1"), told.append)
+    env.reset(seed=1)
+    assert np.shape(env.render()) == (400, 600, 3)
+    assert told == []
+
+
+def test_without_a_screen_there_are_no_frames_and_a_reason(monkeypatch) -> None:
+    from gymnasium.envs.classic_control import CartPoleEnv
+
+    def broken(self):
+        raise RuntimeError("no GL device\n(a long story)")
+
+    monkeypatch.setattr(CartPoleEnv, "render", broken)
+    told: list[str] = []
+    env = framed_env(run_of("CartPole-v1"), told.append)
+    assert env.render_mode is None
+    assert told == [
+        "no frames of CartPole-v1, its observations are drawn instead: no GL device",
+    ]
