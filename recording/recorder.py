@@ -139,10 +139,12 @@ class RecordAttention(gym.Wrapper):
 
     def close(self) -> None:
         """Finish the recording, and let go of the policy and the environment."""
-        self._end()
-        self._writer.close()
         self._tap.detach()
-        super().close()
+        try:
+            self._end()
+            self._writer.close()
+        finally:
+            super().close()
 
     def _see(self, obs: Any) -> Seen:
         frame = _frame(self.env)
