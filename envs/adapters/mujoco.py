@@ -29,12 +29,31 @@ class MujocoAdapter(Adapter):
                 "MuJoCo cannot draw without a display: install EGL or OSMesa, as "
                 "`apt-get install libegl1` or `apt-get install libosmesa6` do on Debian and Ubuntu"
             )
+        if env.render_mode is not None:
+            follow(env)
         names = feature_names(env)
         return env if names is None else NamedFeatures(env, names)
 
     def action_names(self, env: gym.Env) -> tuple[str, ...] | None:
         model: Any = env.get_wrapper_attr("model")
         return tuple(model.actuator(i).name or f"motor {i}" for i in range(model.nu))
+
+
+def follow(env: gym.Env) -> None:
+    """Let the model's own "track" camera film, where Gymnasium's would stay behind.
+
+    Gymnasium 1.4 films HalfCheetah and Swimmer with a camera that does not move, and they leave
+    the picture. A camera that the caller asked for stays.
+    """
+    world: Any = env.unwrapped
+    asked = world.spec is not None and any("camera" in name for name in world.spec.kwargs)
+    renderer = world.mujoco_renderer
+    if asked or "trackbodyid" in (renderer.default_cam_config or {}):
+        return
+    binding: Any = mujoco
+    track = binding.mj_name2id(world.model, binding.mjtObj.mjOBJ_CAMERA, "track")
+    if track >= 0:
+        renderer.camera_id = track
 
 
 def _warn(text: str) -> None:
