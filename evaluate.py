@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from agents.cli import run_verb
+from agents.config import Modules
 from agents.seeds import SEED
 
 
@@ -24,6 +25,8 @@ class EvaluateConfig:
         str | None, tyro.conf.arg(metavar="ID", help_behavior_hint="(default: RUN's)")
     ] = None
     """Id of the run's environment; needed where that is module:Id."""
+    plugins: Modules = ()
+    """Modules to import first; needed where the run was trained with some."""
     episodes: int = 100
     """Whole episodes to play."""
     seed: int = SEED
@@ -46,7 +49,9 @@ class EvaluateConfig:
 
 def main(config: EvaluateConfig) -> None:
     from agents.evaluation import evaluate, save, show
+    from agents.plugins import import_plugins
 
+    import_plugins(config.plugins)
     report = evaluate(
         config.run,
         env=config.env,

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from agents.cli import run_verb
+from agents.config import Modules
 from agents.seeds import SEED
 
 
@@ -24,6 +25,8 @@ class ReplayConfig:
         str | None, tyro.conf.arg(metavar="ID", help_behavior_hint="(default: RUN's)")
     ] = None
     """Id of the run's environment; needed where that is module:Id."""
+    plugins: Modules = ()
+    """Modules to import first; needed where the run was trained with some."""
     episodes: Annotated[
         int | None,
         tyro.conf.arg(metavar="INT", help_behavior_hint="(default: 1; of a recording, all)"),
@@ -64,8 +67,10 @@ class ReplayConfig:
 
 
 def main(config: ReplayConfig) -> None:
+    from agents.plugins import import_plugins
     from agents.replay import replay
 
+    import_plugins(config.plugins)
     replayed = replay(
         config.path,
         env=config.env,

@@ -2,6 +2,7 @@
 
 from agents.cli import run_verb
 from agents.config import TrainConfig
+from agents.words import glossary
 
 EXAMPLES = """
 examples:
@@ -11,6 +12,8 @@ examples:
   python train.py --env CarRacing-v3 --n-envs 8 --vec-env subproc
   python train.py --env MinAtar/Breakout-v1 -n 200000 --layers 1 --heads 2 --hyperparams gamma:0.95
   python train.py --env my_module:MyEnv-v0 --env-kwargs size:7
+  python train.py --attention additive --normaliser sparsemax --layers 2 --block gtrxl
+  python train.py --plugins my_scores --attention my-score
 
 Then: python evaluate.py <run folder>, python replay.py <run folder>
 """
@@ -27,4 +30,4 @@ def main(config: TrainConfig) -> None:
 
 
 if __name__ == "__main__":
-    run_verb(main, TrainConfig, examples=EXAMPLES)
+    run_verb(main, TrainConfig, examples=glossary() + EXAMPLES)

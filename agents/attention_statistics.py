@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -25,24 +26,39 @@ STRIDE = 16
 
 
 class HeadStatistics(NamedTuple):
-    """Means over the present queries of a batch, per head."""
+    """Means over the rows of a batch, per head.
 
-    entropy: Float[Tensor, "H"]
-    """In nats: 0 when one token has all the weight, log N when all N have the same."""
-    effective_tokens: Float[Tensor, "H"]
-    """exp(entropy) of a row: the number of tokens that would share the weight evenly, 1 to N."""
+    A row is what a present query reads with. Where weights are normalised over queries, a row is
+    how a present token is shared among them.
+    """
+
+    entropy: Float[Tensor, "H"] | None
+    """In nats: 0 when one token has all the weight, log N when all N have the same; None where
+    nothing is normalised."""
+    effective: Float[Tensor, "H"] | None
+    """exp(entropy) of a row: the number of keys (or queries) that would share the weight evenly,
+    1 to N; None where nothing is normalised."""
+    mean_weight: Float[Tensor, "H"] | None
+    """Mean weight of the present keys, the mean gate; None where rows are normalised."""
     max_weight: Float[Tensor, "H"]
-    """In [0, 1]."""
+    """Largest weight of a row; in [0, 1] where rows are normalised."""
+    share_read: Float[Tensor, "H"] | None
+    """Share of the present keys that a row reads; None without hard attention."""
+    extras: dict[str, Float[Tensor, "H"]]
+    """Mean weight of each key beside the tokens, such as CLS."""
     similarity: float | None
-    """Mean cosine between the rows of two heads, in [0, 1]; None with a single head."""
+    """Mean cosine between the rows of two heads, in [0, 1] where no weight is below 0; None with a
+    single head."""
 
 
 class AttentionStatisticsCallback(PeriodicCallback):
     """Record entropy, effective number of tokens, largest weight and head similarity.
 
-    Read from the latest observations of the training itself, under names such as
-    `attention/actor/layer0/head1/entropy`. It draws nothing at random and trains bit for bit as
-    without it.
+    Where weights are gates their mean stands in for entropy; hard attention has the share of tokens
+    that it reads. They are read from the latest observations of the training itself, under names
+    such as `attention/actor/layer0/head1/entropy`. Attention outside of the features extractors,
+    such as a recurrent part's, needs more than an observation and is left out. It draws nothing at
+    random and trains bit for bit as without it.
 
     Args:
         every: environment steps between two measurements.
@@ -66,16 +82,34 @@ class AttentionStatisticsCallback(PeriodicCallback):
     def act(self) -> None:
         seen = attention_pass(self.model.policy, joined(self.sample, np.concatenate))
         for one in seen.maps:
-            statistics = head_statistics(one)
-            if statistics is None:
-                continue
-            place = f"attention/{one.role}/layer{one.layer}"
-            for name in ("entropy", "effective_tokens", "max_weight"):
-                for head, value in enumerate(getattr(statistics, name).tolist()):
-                    self.logger.record(f"{place}/head{head}/{name}", value, exclude="csv")
-            if statistics.similarity is not None:
-                name = f"{place}/head_similarity"
-                self.logger.record(name, statistics.similarity, exclude="csv")
+            place = f"attention/{one.role}/layer{one.layer}" + (f"/{one.part}" if one.part else "")
+            for name, value in named_statistics(one).items():
+                self.logger.record(f"{place}/{name}", value, exclude="csv")
+
+
+def named_statistics(one: AttentionMap) -> dict[str, float]:
+    """Return the statistics of a map by name, such as "head1/entropy"; none where no row counts."""
+    found = head_statistics(one)
+    if found is None:
+        return {}
+    among = one.queries if one.normalised_over == "queries" else one.keys
+    per_head: dict[str, Tensor | None] = {
+        "entropy": found.entropy,
+        f"effective_{_word(among)}": found.effective,
+        "mean_weight": found.mean_weight,
+        "max_weight": found.max_weight,
+        "share_read": found.share_read,
+        **{f"weight_of_{_word(name)}": weights for name, weights in found.extras.items()},
+    }
+    named = {
+        f"head{head}/{name}": value
+        for name, values in per_head.items()
+        if values is not None
+        for head, value in enumerate(values.tolist())
+    }
+    if found.similarity is not None:
+        named["head_similarity"] = found.similarity
+    return named
 
 
 def attention_pass(policy: Any, observations: Observation) -> Pass:
@@ -95,22 +129,60 @@ def head_statistics(one: AttentionMap) -> HeadStatistics | None:
     Returns:
         None when no row counts.
     """
-    rows = one.weights.transpose(1, 2)[_queries(one)]  # (R, H, N)
+    asks, there = _queries(one), _keys(one)
+    weights = one.weights.transpose(1, 2)  # (B, Q, H, K)
+    there = there[:, None].expand(-1, weights.shape[1], -1)  # (B, Q, K)
+    if one.normalised_over == "queries":
+        asks, there = there[:, 0], asks[:, None].expand(-1, weights.shape[3], -1)
+        weights = weights.transpose(1, 3)  # (B, K, H, Q)
+    counts = asks & weights.ne(0).any(-1).any(-1)
+    rows, there = weights[counts], there[counts][:, None]  # (R, H, K), (R, 1, K)
     if not len(rows):
         return None
-    entropy = torch.special.entr(rows).sum(-1)  # (R, H)
-    heads = F.normalize(rows, dim=-1)
-    pairs = [(heads[:, i] * heads[:, j]).sum(-1) for i, j in combinations(range(rows.shape[1]), 2)]
+    gates = one.normalised_over == "none"
+    entropy = None if gates else torch.special.entr(rows).sum(-1)  # (R, H)
+    seen = there.sum(-1).clamp(min=1)
+    extras = () if one.normalised_over == "queries" else one.extra_keys
+    first = weights.shape[-1] - len(extras)
     return HeadStatistics(
-        entropy=entropy.mean(0),
-        effective_tokens=entropy.exp().mean(0),
+        entropy=None if entropy is None else entropy.mean(0),
+        effective=None if entropy is None else entropy.exp().mean(0),
+        mean_weight=((rows * there).sum(-1) / seen).mean(0) if gates else None,
         max_weight=rows.amax(-1).mean(0),
-        similarity=float(torch.stack(pairs).mean()) if pairs else None,
+        share_read=None if one.soft is None else ((rows.ne(0) & there).sum(-1) / seen).mean(0),
+        extras={name: rows[..., first + i].mean(0) for i, name in enumerate(extras)},
+        similarity=_similarity(rows),
     )
 
 
+def _similarity(rows: Float[Tensor, "R H K"]) -> float | None:
+    heads = F.normalize(rows, dim=-1)
+    pairs = [(heads[:, i] * heads[:, j]).sum(-1) for i, j in combinations(range(rows.shape[1]), 2)]
+    return float(torch.stack(pairs).mean()) if pairs else None
+
+
 def _queries(one: AttentionMap) -> Bool[Tensor, "B Q"]:
+    """Return which queries are there: of tokens the present ones; of others all, where any token
+    is."""
     B, _, Q, _ = one.weights.shape
     if one.mask is None:
-        return torch.ones(B, Q, dtype=torch.bool, device=one.weights.device)
-    return one.mask if one.queries == "tokens" else one.mask.any(-1, keepdim=True)
+        return one.weights.new_ones(B, Q, dtype=torch.bool)
+    if one.queries == "tokens":
+        return F.pad(one.mask, (0, Q - one.mask.shape[1]), value=True)
+    return one.mask.any(-1, keepdim=True).expand(-1, Q)
+
+
+def _keys(one: AttentionMap) -> Bool[Tensor, "B K"]:
+    """Return which keys are there: of tokens the present ones; extra keys do not count."""
+    B, _, _, K = one.weights.shape
+    there = one.weights.new_ones(B, K, dtype=torch.bool)
+    if one.mask is not None and one.keys == "tokens":
+        there[:, : one.mask.shape[1]] = one.mask
+    if one.extra_keys:
+        there[:, -len(one.extra_keys) :] = False
+    return there
+
+
+def _word(text: str) -> str:
+    """Return a word that may stand in a name of TensorBoard."""
+    return re.sub(r"\W+", "_", text)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,44 +12,32 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.wrappers import RecordEpisodeStatistics
-from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
-from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from torch import nn
 
-from agents.config import DEVICES, RunConfig, known
+from agents.algorithms import ALGORITHMS, check_spaces
+from agents.config import DEVICES, EncoderConfig, RunConfig, known
+from agents.hyperparams import check_hyperparams, hyperparam, parameters
 from agents.judged_env import reason
+from agents.plugins import check_imported
 from agents.workers import Workers
 from envs.make import make_env
 from envs.spaces import Features, layout_of, specs_of
+from policies.attention import Mechanism
 from policies.extractor import AttentionExtractor
-
-ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
-    "ppo": PPO,
-    "dqn": DQN,
-    "a2c": A2C,
-    "sac": SAC,
-    "td3": TD3,
-}
-DISCRETE: tuple[type[spaces.Space], ...] = (spaces.Discrete,)
-CONTINUOUS: tuple[type[spaces.Space], ...] = (spaces.Box,)
-ANY = (*DISCRETE, *CONTINUOUS, spaces.MultiDiscrete, spaces.MultiBinary)
-ACTIONS = {"ppo": ANY, "dqn": DISCRETE, "a2c": ANY, "sac": CONTINUOUS, "td3": CONTINUOUS}
-"""Action spaces that each algorithm can act in."""
+from policies.pointer import PointerExtractor, PointerPolicy, pointed_at
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU, "gelu": nn.GELU}
-OURS = ("policy", "env", "seed", "device", "verbose", "tensorboard_log", "policy_kwargs")
-OURS += ("action_noise", "_init_setup_model")
-SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
-COUNTS = ("n_steps", "batch_size", "buffer_size", "n_epochs", "policy_delay")
 REFUSALS = (AssertionError, TypeError, ValueError, KeyError, IndexError, RuntimeError)
 """How SB3 and torch say that an argument does not suit them."""
 ADAM_EPS = 1e-5
-"""What SB3 gives ppo's Adam; policy_kwargs would replace it by torch's 1e-8."""
+"""What SB3 gives Adam in ppo and its kin; policy_kwargs would replace it by torch's 1e-8."""
+LSTM_SIZE = 64
+"""Numbers that a recurrent policy remembers, where nobody says."""
 
 
 def check(config: RunConfig, env: gym.Env) -> None:
@@ -61,22 +48,56 @@ def check(config: RunConfig, env: gym.Env) -> None:
         env: an environment of the run, only looked at.
 
     Raises:
-        ValueError: the algorithm does not fit the actions, an argument of the algorithm is unknown
-            or of the wrong type, the observation cannot be cut into tokens or normalised as asked,
-            the replay buffer does not fit into memory, or the device is not there.
+        MissingExtraError: the algorithm needs a package that is not there.
+        ValueError: the algorithm does not fit the actions or the observation, an argument of it is
+            unknown or of the wrong type, the environment does not say which actions are valid where
+            that is needed, the observation cannot be cut into tokens or normalised as asked, there
+            is no such encoder for it, a plugin is not imported, the replay buffer does not fit into
+            memory, or the device is not there.
     """
-    if not isinstance(env.action_space, ACTIONS[config.algo]):
-        fitting = [algo for algo, kinds in ACTIONS.items() if isinstance(env.action_space, kinds)]
-        raise ValueError(
-            f"{config.algo} cannot act in {env.action_space} of {config.env}; use --algo "
-            f"{' or '.join(fitting)}"
-        )
-    layout_of(specs_of(env.observation_space, config.encoder.tokens))
+    check_spaces(config, env)
+    check_encoder(config, env.observation_space, env.action_space)
     check_hyperparams(config)
     check_buffer(config, env.observation_space)
     if config.normalize_obs:
         normalised_keys(env.observation_space)
     check_device(config.device)
+
+
+def check_encoder(
+    config: RunConfig, space: spaces.Space, actions: spaces.Space | None = None
+) -> None:
+    """Build the encoder of a run once, to hear what it refuses; no random stream moves.
+
+    Args:
+        config: the run.
+        space: of its observations.
+        actions: of its actions, for a head that points.
+
+    Raises:
+        ValueError: the observation cannot be cut into tokens as asked, a word is unknown, or words
+            do not go together; or torch cannot hold that many parameters.
+        PluginError: a plugin is not imported.
+    """
+    check_imported(config.plugins)
+    try:
+        with torch.random.fork_rng(devices=()):
+            _extractor(config, space, actions)
+    except RuntimeError as error:
+        raise ValueError(f"torch cannot build this encoder: {reason(error)}") from error
+
+
+def _extractor(
+    config: RunConfig, space: spaces.Space, actions: spaces.Space | None
+) -> AttentionExtractor:
+    arguments = encoder_arguments(config.encoder)
+    if config.policy.head == "pointer":
+        return PointerExtractor(space, actions=pointed_at(actions), **arguments)
+    if config.policy.head == "attention-gru":
+        from policies.recurrent import TokenExtractor
+
+        return TokenExtractor(space, **arguments)
+    return AttentionExtractor(space, **arguments)
 
 
 def check_device(device: str) -> None:
@@ -109,7 +130,7 @@ def check_buffer(config: RunConfig, space: spaces.Space) -> None:
     Raises:
         ValueError: the buffer does not fit.
     """
-    size = inspect.signature(ALGORITHMS[config.algo].__init__).parameters.get("buffer_size")
+    size = parameters(config.algo).get("buffer_size")
     memory = machine_memory()
     if size is None or memory is None:
         return
@@ -140,6 +161,7 @@ def make_vec_env(config: RunConfig, render_mode: str | None = None) -> VecEnv:
         render_mode=render_mode,
         training=True,
         history=config.history,
+        max_entities=config.max_entities,
         max_episode_steps=config.max_episode_steps,
         env_kwargs=dict(config.env_kwargs),
     )
@@ -166,8 +188,9 @@ def build_model(config: RunConfig, env: VecEnv) -> BaseAlgorithm:
     arguments = constructor_arguments(config, env.observation_space, env.action_space)
     if config.noise_std is not None:
         arguments["action_noise"] = _noise(config, env.action_space)
+    algorithm: Any = ALGORITHMS[config.algo].load()
     try:
-        return ALGORITHMS[config.algo](env=env, seed=config.seed, device=config.device, **arguments)
+        return algorithm(env=env, seed=config.seed, device=config.device, **arguments)
     except REFUSALS as error:
         given = ", ".join(f"{name}={value}" for name, value in config.hyperparams.items())
         raise ValueError(
@@ -179,36 +202,80 @@ def constructor_arguments(
     config: RunConfig, observation_space: spaces.Space, action_space: spaces.Space
 ) -> dict[str, Any]:
     """Return what the algorithm's constructor takes besides env, seed, device and noise."""
-    arguments = {name: _value(name, value) for name, value in config.hyperparams.items()}
-    if config.algo == "sac" and arguments.get("target_entropy", "auto") == "auto":
+    algorithm = ALGORITHMS[config.algo]
+    arguments = {name: hyperparam(name, value) for name, value in config.hyperparams.items()}
+    if algorithm.entropy and arguments.get("target_entropy", "auto") == "auto":
         arguments["target_entropy"] = -float(np.prod(action_space.shape or 1))  # SB3's own
-    policy = "MultiInputPolicy" if isinstance(observation_space, spaces.Dict) else "MlpPolicy"
+    policy = policy_class(config, observation_space)
     return {**arguments, "policy": policy, "policy_kwargs": policy_arguments(config)}
 
 
+def policy_class(config: RunConfig, observation_space: spaces.Space) -> Any:
+    """Return the policy, by SB3's name for it or as a class of ours."""
+    algorithm, head = ALGORITHMS[config.algo], config.policy.head
+    if head == "pointer" and algorithm.masked:
+        from policies.maskable_pointer import MaskablePointerPolicy
+
+        return MaskablePointerPolicy
+    if head == "pointer":
+        return PointerPolicy
+    if head == "attention-gru":
+        from policies.recurrent import AttentionGRUPolicy
+
+        return AttentionGRUPolicy
+    reads = "MultiInput" if isinstance(observation_space, spaces.Dict) else "Mlp"
+    return f"{reads}LstmPolicy" if algorithm.recurrent else f"{reads}Policy"
+
+
 def policy_arguments(config: RunConfig) -> dict[str, Any]:
-    """Return SB3's `policy_kwargs`."""
-    encoder, policy = config.encoder, config.policy
-    tokens = encoder.tokens
+    """Return SB3's `policy_kwargs`.
+
+    Raises:
+        PluginError: the run has a plugin that is not imported.
+    """
+    check_imported(config.plugins)
+    policy, algorithm = config.policy, ALGORITHMS[config.algo]
     arguments: dict[str, Any] = {
-        "features_extractor_class": AttentionExtractor,
-        "features_extractor_kwargs": {
-            "tokens": dict(tokens) if isinstance(tokens, Mapping) else tokens,
-            "layers": encoder.layers,
-            "heads": encoder.heads,
-            "width": encoder.width,
-            "readout": encoder.readout,
-        },
+        "features_extractor_kwargs": encoder_arguments(config.encoder),
         "net_arch": list(policy.net_arch),
         "activation_fn": ACTIVATIONS[policy.activation],
     }
-    if config.algo == "ppo":
+    if policy.head == "mlp":
+        arguments["features_extractor_class"] = AttentionExtractor
+    if algorithm.adam_eps:
         arguments["optimizer_kwargs"] = {"eps": ADAM_EPS}
-    if policy.share_features_extractor is not None:
-        arguments["share_features_extractor"] = policy.share_features_extractor
-    if policy.log_std_init is not None:
-        arguments["log_std_init"] = policy.log_std_init
+    if algorithm.recurrent and policy.head == "mlp":
+        arguments["lstm_hidden_size"] = policy.lstm_hidden_size or LSTM_SIZE
+    for word in ("share_features_extractor", "log_std_init", "n_quantiles"):
+        if getattr(policy, word) is not None:
+            arguments[word] = getattr(policy, word)
     return arguments
+
+
+def encoder_arguments(encoder: EncoderConfig) -> dict[str, Any]:
+    """Return what `AttentionExtractor` takes besides the observation space."""
+    tokens = encoder.tokens
+    return {
+        "tokens": dict(tokens) if isinstance(tokens, Mapping) else tokens,
+        "layers": encoder.layers,
+        "heads": encoder.heads,
+        "width": encoder.width,
+        "block": encoder.block,
+        "readout": encoder.readout,
+        "points": encoder.points,
+        "asker": encoder.asker,
+        "attention": Mechanism(
+            score=encoder.attention,
+            normaliser=encoder.normaliser,
+            temperature=encoder.temperature,
+            hard=encoder.hard,
+            budget=encoder.budget,
+            where=encoder.where,
+            reach=encoder.reach,
+            positions=encoder.positions,
+            mix=encoder.mix,
+        ),
+    }
 
 
 def normalised_keys(space: spaces.Space) -> list[str]:
@@ -245,59 +312,3 @@ def _noise(config: RunConfig, space: spaces.Space) -> NormalActionNoise | Vector
     shape = space.shape or (1,)
     noise = NormalActionNoise(np.zeros(shape), np.full(shape, config.noise_std))
     return VectorizedActionNoise(noise, config.n_envs) if config.n_envs > 1 else noise
-
-
-def check_hyperparams(config: RunConfig) -> None:
-    signature = inspect.signature(ALGORITHMS[config.algo].__init__).parameters
-    allowed = [name for name in signature if name not in (*OURS, "self") and "_buffer_" not in name]
-    for name, value in config.hyperparams.items():
-        known(f"argument of {config.algo}", name, allowed)
-        default = signature[name].default
-        if name in SCHEDULED and isinstance(value, str):
-            _schedule(name, value)
-        elif name != "train_freq" and not _fits(value, default):
-            raise ValueError(
-                f"{name} of {config.algo} must be like its default {default!r}, got {value!r}"
-            )
-        elif name in COUNTS and value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-        elif name == "train_freq":
-            _check_train_freq(value, config.n_envs)
-    if config.algo == "ppo" and config.n_envs * config.hyperparams.get("n_steps", 2048) < 2:
-        raise ValueError("ppo needs n_envs * n_steps of at least 2, got 1")
-
-
-def _check_train_freq(value: Any, n_envs: int) -> None:
-    pair = isinstance(value, (list, tuple)) and len(value) == 2
-    count, unit = value if pair else (value, "step")
-    if type(count) is not int or count < 1 or unit not in ("step", "episode"):
-        raise ValueError(f"train_freq must be like 4, [4, step] or [1, episode], got {value!r}")
-    if unit == "episode" and n_envs > 1:
-        raise ValueError(f"train_freq in episodes needs n_envs=1, got n_envs={n_envs}")
-
-
-def _fits(value: Any, default: Any) -> bool:
-    if isinstance(default, bool):
-        return isinstance(value, bool)
-    if isinstance(default, int):
-        return isinstance(value, int) and not isinstance(value, bool)
-    if isinstance(default, float):
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value is None or isinstance(value, (int, float, str))
-
-
-def _value(name: str, value: Any) -> Any:
-    if name in SCHEDULED and isinstance(value, str):
-        return _schedule(name, value)
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _schedule(name: str, text: str) -> Callable[[float], float]:
-    """Read "lin_X": X at the start, 0 at the end."""
-    word, _, number = text.partition("_")
-    try:
-        if word != "lin":
-            raise ValueError
-        return LinearSchedule(float(number), 0.0, 1.0)
-    except ValueError:
-        raise ValueError(f"{name} must be a number or lin_<number>, got {text!r}") from None

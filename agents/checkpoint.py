@@ -2,13 +2,14 @@
 
     <checkpoint>/config.json               everything that is needed to build the algorithm again
                  policy.safetensors        the policy's parameters and buffers
-                 optimizer.safetensors     tensors of the optimisers, and SAC's entropy coefficient
+                 optimizer.safetensors     tensors of the optimisers, and the entropy coefficient
                  optimizer.json            what the optimisers hold besides tensors
                  normalisation.safetensors running mean and variance, where the run normalises
                  manifest.json             sha256 of every file above
 
 A checkpoint is written into a temporary sibling, flushed to disk and renamed: it is whole, or it is
-not there. Building from one reads registry names only.
+not there. One that is replaced steps aside as `.<checkpoint>.old` for a moment, and is read from
+there when a kill leaves it so. Building from one reads registry names only.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,10 +33,14 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
-from agents.build import ALGORITHMS, constructor_arguments
+from agents.algorithms import ALGORITHMS
+from agents.asking import Answer, Asked, policy_of
+from agents.build import constructor_arguments
 from agents.config import RunConfig
 from agents.episodes import Observation
+from agents.plugins import PluginError
 from agents.run_folder import read_json, versions, write_json
+from envs.families import MissingExtraError
 from envs.space_json import space_from_json, space_to_json
 
 FORMAT = "attention-agents checkpoint"
@@ -46,6 +52,8 @@ FILES = (CONFIG, POLICY, OPTIMIZER, OPTIMIZER_JSON, NORMALISATION)
 PROGRESS = ("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
 PROGRESS += ("exploration_rate",)
 """Numbers of an SB3 algorithm that go with its weights, where it has them."""
+OLD = re.compile(r"^\.(.+)\.old$")
+"""Name of a checkpoint that is being replaced."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +91,16 @@ class LoadedPolicy:
         return observation if self.normalisation is None else self.normalisation(observation)
 
     def predict(self, observation: Observation, deterministic: bool = True) -> np.ndarray:
-        """Return the action for one observation, or the actions for a batch of them."""
+        """Return the action for one observation, or the actions for a batch of them.
+
+        Every action counts as valid, and a policy with memory takes what it sees for the beginning
+        of an episode; `answer` asks better.
+        """
         return self.model.predict(self.normalize(observation), deterministic=deterministic)[0]
+
+    def answer(self, asked: Asked, deterministic: bool = True) -> Answer:
+        """Answer a question about a batch of states: actions, and what the policy remembers."""
+        return policy_of(self.model, self.normalize, deterministic)(asked)
 
 
 def save_checkpoint(model: BaseAlgorithm, folder: str | Path, config: RunConfig) -> Path:
@@ -96,7 +112,9 @@ def save_checkpoint(model: BaseAlgorithm, folder: str | Path, config: RunConfig)
         config: the run that the model belongs to.
     """
     folder = Path(folder)
-    part, old = folder.with_name(f".{folder.name}.tmp"), folder.with_name(f".{folder.name}.old")
+    part, old = folder.with_name(f".{folder.name}.tmp"), _old(folder)
+    if old.is_dir() and not folder.exists():
+        old.rename(folder)
     for rest in (part, old):
         shutil.rmtree(rest, ignore_errors=True)
     part.mkdir(parents=True)
@@ -129,8 +147,11 @@ def load_checkpoint(folder: str | Path, device: str = "auto") -> LoadedPolicy:
 
     Raises:
         ValueError: a file is missing, damaged or foreign; the text names it.
+        PluginError: the run has a plugin that is not imported.
     """
     folder = Path(folder)
+    if not folder.exists() and _old(folder).is_dir():
+        folder = _old(folder)
     _verify(folder)
     described = read_json(folder / CONFIG, FORMAT, SCHEMA)
     try:
@@ -140,6 +161,8 @@ def load_checkpoint(folder: str | Path, device: str = "auto") -> LoadedPolicy:
         model = _blank(config, observation_space, action_space, device)
         progress = {name: described["progress"][name] for name in PROGRESS if hasattr(model, name)}
         normalisation = _normalisation(folder, described.get("normalisation"))
+    except (MissingExtraError, PluginError):
+        raise
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise ValueError(f"{folder / CONFIG} describes no policy: {error}") from error
     _fill(dict(_distinct(model.policy)), _tensors(folder / POLICY), folder / POLICY)
@@ -148,6 +171,18 @@ def load_checkpoint(folder: str | Path, device: str = "auto") -> LoadedPolicy:
         setattr(model, name, value)
     model.policy.set_training_mode(False)
     return LoadedPolicy(model, config, normalisation)
+
+
+def standing(folder: Path) -> set[str]:
+    """Return the names of the folders that lie in a folder; none where there is no folder.
+
+    A checkpoint counts whose replacement was cut short between its two renames: `load_checkpoint`
+    then reads the one that was to be replaced.
+    """
+    if not folder.is_dir():
+        return set()
+    names = [path.name for path in folder.iterdir() if path.is_dir()]
+    return {OLD.sub(r"\1", name) for name in names}
 
 
 def export_sb3_zip(checkpoint: str | Path, path: str | Path) -> Path:
@@ -187,7 +222,7 @@ def _blank(
     It goes the way of SB3's own `load`, and leaves every random stream as it was.
     """
     arguments = constructor_arguments(config, observation_space, action_space)
-    algorithm: Any = ALGORITHMS[config.algo]
+    algorithm: Any = ALGORITHMS[config.algo].load()
     model = algorithm(env=None, device=device, _init_setup_model=False, **arguments)
     model.observation_space, model.action_space, model.n_envs = observation_space, action_space, 1
     sizes = {
@@ -330,6 +365,10 @@ def _fill(targets: Mapping[str, Tensor], stored: Mapping[str, Tensor], path: Pat
 
 def _whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
 
 
 def _sha256(path: Path) -> str:

@@ -10,9 +10,10 @@ import contextlib
 import difflib
 import inspect
 import io
+import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field, fields, is_dataclass, make_dataclass
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -31,6 +32,8 @@ def run_verb(
 ) -> NoReturn:
     """Read `config_type` from the command line, call `verb` with it, and exit.
 
+    Modules in the current folder can be imported meanwhile, after all that are installed.
+
     Args:
         verb: does the work and prints its result; its ValueErrors are the caller's mistakes.
         config_type: a frozen dataclass; its docstrings are the help.
@@ -38,7 +41,8 @@ def run_verb(
         examples: what `--help` ends with.
     """
     try:
-        verb(read_config(config_type, sys.argv[1:] if argv is None else argv, examples))
+        with _current_folder():
+            verb(read_config(config_type, sys.argv[1:] if argv is None else argv, examples))
     except ValueError as error:
         refuse(str(error))
     except KeyboardInterrupt as error:
@@ -80,6 +84,17 @@ def read_config(config_type: type[Config], argv: Sequence[str], examples: str = 
     return config_type(
         **{name: value for group in vars(found).values() for name, value in vars(group).items()}
     )
+
+
+@contextlib.contextmanager
+def _current_folder() -> Iterator[None]:
+    """Find modules in the current folder too, wherever the script itself lies."""
+    before = list(sys.path)
+    sys.path.append(os.getcwd())
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def _groups(config_type: type) -> list[tuple[str, Any, Any]]:

@@ -16,6 +16,10 @@ from typing import Any, NamedTuple, Protocol
 import gymnasium as gym
 import numpy as np
 import torch
+from jaxtyping import Bool
+
+from agents.asking import Asked, Memories, Policy
+from agents.valid_actions import sample_valid, valid_actions
 
 BATCH = 8
 """Observations that a policy answers at a time."""
@@ -37,68 +41,99 @@ class Episode(NamedTuple):
     """None where the environment knows no success."""
 
 
+class Turn(NamedTuple):
+    """One environment that waits for an action."""
+
+    observation: Observation
+    seed: int
+    """Names the episode."""
+    begins: bool
+    """Whether this is the episode's first action."""
+    valid: Bool[np.ndarray, "choices"] | None
+    """True where an action is valid; None where the environment does not say."""
+
+
 class Actor(Protocol):
     """Chooses actions for environments that run side by side."""
 
-    def act(self, observations: Sequence[Observation], seeds: Sequence[int]) -> Sequence[Any]:
-        """Return one action per observation; `seeds` names the episode that each belongs to."""
+    def act(self, turns: Sequence[Turn]) -> Sequence[Any]:
+        """Return one action per turn."""
         ...
 
 
-class GreedyActor:
-    """The policy's most likely actions (`predict(..., deterministic=True)`).
+class PolicyActor:
+    """Asks a policy, and carries what it remembers from step to step of an episode.
 
     Args:
-        predict: batched observation to batched actions.
+        policy: see `agents.asking`.
     """
 
-    def __init__(self, predict: Callable[[Observation], np.ndarray]):
-        self.predict = predict
+    def __init__(self, policy: Policy):
+        self._policy, self._memories = policy, Memories()
 
-    def act(self, observations: Sequence[Observation], seeds: Sequence[int]) -> Sequence[Any]:
-        actions: list[Any] = []
-        for start in range(0, len(observations), BATCH):
-            some = list(observations[start : start + BATCH])
-            full = some + some[-1:] * (BATCH - len(some))
-            actions.extend(self.predict(joined(full))[: len(some)])
+    def _ask(self, turns: Sequence[Turn]) -> np.ndarray:
+        seeds, begins = [turn.seed for turn in turns], [turn.begins for turn in turns]
+        masks = [turn.valid for turn in turns if turn.valid is not None]
+        asked = Asked(
+            observation=joined([turn.observation for turn in turns]),
+            begins=np.array(begins),
+            memory=self._memories.recall(seeds, begins),
+            valid=np.stack(masks) if len(masks) == len(turns) else None,
+        )
+        actions, memory = self._policy(asked)
+        self._memories.keep(seeds, memory)
         return actions
 
 
-class SamplingActor:
+class GreedyActor(PolicyActor):
+    """The policy's most likely actions (`predict(..., deterministic=True)`)."""
+
+    def act(self, turns: Sequence[Turn]) -> Sequence[Any]:
+        actions: list[Any] = []
+        for start in range(0, len(turns), BATCH):
+            some = list(turns[start : start + BATCH])
+            full = some + some[-1:] * (BATCH - len(some))
+            actions.extend(self._ask(full)[: len(some)])
+        return actions
+
+
+class SamplingActor(PolicyActor):
     """Actions drawn from the policy's distribution, each episode from its own random stream.
 
     Args:
-        predict: batched observation to batched actions, drawing from torch's and numpy's streams.
+        policy: draws from torch's and numpy's streams.
     """
 
-    def __init__(self, predict: Callable[[Observation], np.ndarray]):
-        self.predict = predict
+    def __init__(self, policy: Policy):
+        super().__init__(policy)
         self._streams: dict[int, _Stream] = {}
 
-    def act(self, observations: Sequence[Observation], seeds: Sequence[int]) -> Sequence[Any]:
+    def act(self, turns: Sequence[Turn]) -> Sequence[Any]:
         actions = []
-        for observation, seed in zip(observations, seeds, strict=True):
-            stream = self._streams.setdefault(seed, _Stream(seed))
-            with stream.drawn_from():
-                actions.append(self.predict(joined([observation]))[0])
+        for turn in turns:
+            if turn.begins:
+                self._streams[turn.seed] = _Stream(turn.seed)
+            with self._streams[turn.seed].drawn_from():
+                actions.append(self._ask([turn])[0])
         return actions
 
 
 class RandomActor:
-    """Actions drawn evenly from the action space, each episode from its own random stream."""
+    """Actions drawn evenly among the valid ones, each episode from its own random stream."""
 
     def __init__(self, space: gym.Space):
         self.space = space
         self._spaces: dict[int, gym.Space] = {}
 
-    def act(self, observations: Sequence[Observation], seeds: Sequence[int]) -> Sequence[Any]:
-        return [self._space(seed).sample() for seed in seeds]
+    def act(self, turns: Sequence[Turn]) -> Sequence[Any]:
+        return [self._sample(turn) for turn in turns]
 
-    def _space(self, seed: int) -> gym.Space:
-        if seed not in self._spaces:
-            self._spaces[seed] = deepcopy(self.space)
-            self._spaces[seed].seed(seed)
-        return self._spaces[seed]
+    def _sample(self, turn: Turn) -> Any:
+        if turn.begins:
+            self._spaces[turn.seed] = deepcopy(self.space)
+            self._spaces[turn.seed].seed(turn.seed)
+        space = self._spaces[turn.seed]
+        return space.sample() if turn.valid is None else sample_valid(space, turn.valid)
 
 
 class _Stream:
@@ -144,7 +179,7 @@ def play(
     running = [_Running(env, waiting.popleft()) for env in envs[: len(seeds)]]
     ended: dict[int, Episode] = {}
     while running:
-        actions = actor.act([r.observation for r in running], [r.seed for r in running])
+        actions = actor.act([one.turn() for one in running])
         going = []
         for one, action in zip(running, actions, strict=True):
             info = one.step(action)
@@ -167,6 +202,10 @@ class _Running:
         self.env, self.seed = env, seed
         self.observation, _ = env.reset(seed=seed)
         self.score, self.length = 0.0, 0
+
+    def turn(self) -> Turn:
+        """Return what an actor is told before it chooses."""
+        return Turn(self.observation, self.seed, self.length == 0, valid_actions(self.env))
 
     def step(self, action: Any) -> dict[str, Any] | None:
         """Take one step; return the info when it was the last."""

@@ -17,14 +17,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from agents.asking import Answer, Asked
 from agents.build import check_device
-from agents.checkpoint import LoadedPolicy, load_checkpoint
+from agents.checkpoint import LoadedPolicy, load_checkpoint, standing
 from agents.config import known
 from agents.episodes import (
     Actor,
     Episode,
     GreedyActor,
-    Observation,
     RandomActor,
     SamplingActor,
     play,
@@ -173,7 +173,7 @@ def evaluate(
                 played = play(envs, actor, seeds, succeeded, on_end)
                 return Scores(played, time.perf_counter() - start)
 
-        agent = scores("agent", sampling(loaded) if stochastic else GreedyActor(loaded.predict))
+        agent = scores("agent", sampling(loaded) if stochastic else GreedyActor(loaded.answer))
         chance = scores("random", RandomActor(envs[0].action_space)) if random_policy else None
     return Report(
         env=loaded.config.env,
@@ -194,10 +194,10 @@ def evaluate(
 def sampling(loaded: LoadedPolicy) -> SamplingActor:
     """Return an actor that draws from the policy's distribution."""
 
-    def draw(observation: Observation) -> np.ndarray:
-        # SB3's dqn explores with the action space, whose stream is neither torch's nor numpy's
+    def draw(asked: Asked) -> Answer:
+        # dqn and qrdqn explore with the action space, whose stream is neither torch's nor numpy's
         loaded.model.action_space.seed(int(np.random.randint(BOUND)))  # noqa: NPY002
-        return loaded.predict(observation, deterministic=False)
+        return loaded.answer(asked, deterministic=False)
 
     return SamplingActor(draw)
 
@@ -225,9 +225,9 @@ def success_rule(env_id: str) -> Callable[[dict[str, Any], float], bool | None]:
 
 def checkpoints(folder: RunFolder) -> list[str]:
     """Return the names of a run's checkpoints: best, final, then the steps, latest first."""
-    steps = [path.name for path in folder.checkpoints.glob("step_*") if STEP.fullmatch(path.name)]
+    steps = [name for name in standing(folder.checkpoints) if STEP.fullmatch(name)]
     steps.sort(key=lambda name: -int(name.removeprefix("step_")))
-    return [name for name in ("best", "final") if (folder.path / name).is_dir()] + steps
+    return [name for name in ("best", "final") if name in standing(folder.path)] + steps
 
 
 def choose_checkpoint(folder: RunFolder, name: str | None) -> str:

@@ -27,6 +27,7 @@ def judged_env(config: RunConfig, render_mode: str | None = None) -> gym.Env:
         config.env,
         render_mode=render_mode,
         history=config.history,
+        max_entities=config.max_entities,
         max_episode_steps=config.max_episode_steps,
         env_kwargs=dict(config.env_kwargs),
     )

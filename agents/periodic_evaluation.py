@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from agents.asking import policy_of
 from agents.checkpoint import save_checkpoint
 from agents.config import RunConfig
 from agents.episodes import GreedyActor, Observation, play
@@ -39,7 +40,8 @@ class EvaluationCallback(PeriodicCallback):
 
     It has environments and seeds of its own, and leaves the run's random streams as they were. The
     rewards are the environment's own, neither clipped nor normalised. The best policy so far is
-    kept in `folder.best`; of equals, the later one.
+    kept in `folder.best`; of equals, the later one. An evaluation is left out while those before it
+    took more than `config.eval_share` of the steps trained, but for the last one of the run.
     """
 
     def __init__(self, config: RunConfig, folder: RunFolder):
@@ -47,6 +49,8 @@ class EvaluationCallback(PeriodicCallback):
         self.config, self.folder = config, folder
         self.envs: list[gym.Env] = []
         self.best = -np.inf
+        self.steps = 0
+        """Of all evaluations so far."""
 
     def _on_training_start(self) -> None:
         super()._on_training_start()
@@ -59,9 +63,12 @@ class EvaluationCallback(PeriodicCallback):
             env.close()
 
     def act(self) -> None:
+        if not self._affordable():
+            return
         seeds = periodic_seeds(self.config.seed, self.config.eval_episodes)
         with random_streams_kept():
             episodes = play(self.envs, greedy_actor(self.model), seeds, lambda info, score: None)
+        self.steps += sum(episode.length for episode in episodes)
         scores = np.array([episode.score for episode in episodes])
         row = Evaluation(
             step=self.num_timesteps,
@@ -77,10 +84,15 @@ class EvaluationCallback(PeriodicCallback):
             self.best = row.mean_reward
             save_checkpoint(self.model, self.folder.best, self.config)
 
+    def _affordable(self) -> bool:
+        share, trained = self.config.eval_share, self.num_timesteps
+        last = trained + self.config.eval_freq > self.config.n_timesteps
+        return share is None or last or self.steps <= share * trained
+
 
 def greedy_actor(model: BaseAlgorithm) -> GreedyActor:
     """Let a policy that is training take its most likely actions."""
-    return GreedyActor(lambda obs: model.predict(normalized(model, obs), deterministic=True)[0])
+    return GreedyActor(policy_of(model, lambda observations: normalized(model, observations)))
 
 
 def normalized(model: BaseAlgorithm, observations: Observation) -> Observation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,8 +12,9 @@ import yaml
 
 from agents.config import ALGOS, EncoderConfig, PolicyConfig, RunConfig, TrainConfig, known
 
-ENCODER_WORDS = ("layers", "heads", "width", "readout")
-POLICY_WORDS = ("net_arch", "activation", "share_features_extractor", "log_std_init")
+ENCODER_WORDS = tuple(each.name for each in fields(EncoderConfig) if each.name != "tokens")
+POLICY_WORDS = ("head", "net_arch", "activation", "share_features_extractor", "log_std_init")
+POLICY_WORDS += ("lstm_hidden_size", "n_quantiles")
 RUN_WORDS = (
     "n_timesteps",
     "n_envs",
@@ -25,15 +26,19 @@ RUN_WORDS = (
 )
 """Words of a preset that are ours; all others are arguments of the SB3 algorithm."""
 
-ROLLOUT = {"ppo": 2048, "a2c": 5}
+ROLLOUT = {"ppo": 2048, "a2c": 5, "trpo": 2048, "ppo_mask": 2048, "ppo_lstm": 128}
 """SB3's own n_steps."""
-LEARNING_STARTS = {"dqn": 100, "sac": 100, "td3": 100}
+LEARNING_STARTS: dict[str, int] = dict.fromkeys(
+    ("dqn", "sac", "td3", "qrdqn", "tqc", "crossq"), 100
+)
 """SB3's own."""
 
 EVALUATIONS, CHECKPOINTS = 20, 4
 """How many times a run of default frequency evaluates and saves."""
 LEAST_EVERY = 1000
 """Steps between two of them at least, in runs that are long enough."""
+EVALUATION_SHARE = 0.2
+"""Of the steps trained, that evaluations of default frequency may take, see `RunConfig`."""
 
 
 class Entry(NamedTuple):
@@ -86,7 +91,7 @@ def settle(asked: TrainConfig, family: str) -> RunConfig:
     """
     algo = default_algo(asked.env, family) if asked.algo is None else asked.algo
     values = dict(preset(asked.env, family, known("algorithm", algo, ALGOS)).values)
-    for word in (*ENCODER_WORDS, "n_timesteps", "n_envs", "history", "eval_episodes"):
+    for word in (*ENCODER_WORDS, "head", "n_timesteps", "n_envs", "history", "eval_episodes"):
         if getattr(asked, word) is not None:
             values[word] = getattr(asked, word)
     if asked.learning_rate is not None:
@@ -112,10 +117,13 @@ def settle(asked: TrainConfig, family: str) -> RunConfig:
         hyperparams=values,
         max_episode_steps=asked.max_episode_steps,
         env_kwargs=dict(asked.env_kwargs),
+        max_entities=asked.max_entities,
+        plugins=tuple(asked.plugins),
         vec_env=asked.vec_env,
         device=asked.device,
         threads=asked.threads,
         eval_freq=_every(asked.eval_freq, steps, EVALUATIONS) if counted else 0,
+        eval_share=EVALUATION_SHARE if asked.eval_freq is None else None,
         save_freq=_every(asked.save_freq, steps, CHECKPOINTS) if counted else 0,
         **run,
     )
@@ -131,8 +139,8 @@ def told(entry: Entry) -> str:
 def _within(config: RunConfig) -> dict[str, Any]:
     """Return the hyperparameters, cut so that a short run learns too.
 
-    A rollout of ppo or a2c is not longer than the run, and what the others play before they learn
-    is at most half of it.
+    A rollout is not longer than the run, and what algorithms without rollouts play before they
+    learn is at most half of it.
     """
     values = dict(config.hyperparams)
     starts = values.get("learning_starts", LEARNING_STARTS.get(config.algo))

@@ -24,7 +24,7 @@ from recording.view import choose_view
 
 if TYPE_CHECKING:
     from agents.config import RunConfig
-    from agents.episodes import Actor
+    from agents.episodes import Actor, Turn
 
 
 class Drawn(NamedTuple):
@@ -184,7 +184,7 @@ def record_run(
             value_unit="normalised" if loaded.config.normalize_reward else "",
         )
         stack.callback(recorder.close)
-        actor = sampling(loaded) if stochastic else GreedyActor(loaded.predict)
+        actor = sampling(loaded) if stochastic else GreedyActor(loaded.answer)
         steps = stack.enter_context(_bar("recording", None, progress))
         rule = success_rule(loaded.config.env)
         play([recorder], _Ticking(actor, steps.update), seeds, rule)
@@ -241,9 +241,9 @@ class _Ticking:
     def __init__(self, actor: Actor, tick: Callable[[], Any]):
         self._actor, self._tick = actor, tick
 
-    def act(self, observations: Sequence[Any], seeds: Sequence[int]) -> Sequence[Any]:
+    def act(self, turns: Sequence[Turn]) -> Sequence[Any]:
         self._tick()
-        return self._actor.act(observations, seeds)
+        return self._actor.act(turns)
 
 
 def _check_view(config: RunConfig, layer: int | None, head: int | None) -> None:

@@ -25,6 +25,7 @@ from agents.config import RunConfig, TrainConfig
 from agents.learning_curve import draw_learning_curve
 from agents.periodic import CheckpointCallback
 from agents.periodic_evaluation import EvaluationCallback
+from agents.plugins import import_plugins
 from agents.presets import EVALUATIONS, preset, settle, told
 from agents.progress import ProgressCallback
 from agents.run_folder import RunFolder
@@ -54,6 +55,7 @@ def train(asked: TrainConfig) -> Path:
         TrainingInterrupted: Ctrl-C; the policy was saved.
         TrainingFault: the environment or the algorithm failed midway.
     """
+    import_plugins(asked.plugins)
     family = family_of(asked.env)
     config = settle(asked, family)
     with ExitStack() as stack:
@@ -88,6 +90,7 @@ def prepare(config: RunConfig) -> tuple[VecEnv, BaseAlgorithm]:
         config.env,
         training=True,
         history=config.history,
+        max_entities=config.max_entities,
         max_episode_steps=config.max_episode_steps,
         env_kwargs=dict(config.env_kwargs),
     )

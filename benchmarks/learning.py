@@ -1,7 +1,7 @@
 """Train a row of the table for real, evaluate it, and keep the figures.
 
     python benchmarks/learning.py --row cartpole-ppo --seed 0
-    python benchmarks/learning.py --table > benchmarks/learning.md
+    python benchmarks/learning.py --table learning > benchmarks/learning.md
 
 Each run appends one line to benchmarks/results/learning.jsonl; the table is made from these lines
 alone. Everything runs in one thread, so that two rows can run side by side on two cores.
@@ -23,14 +23,14 @@ from typing import Annotated, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np
 import tyro
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from agents.asking import Answer, Asked
 from agents.checkpoint import load_checkpoint
 from agents.cli import run_verb
 from agents.config import RunConfig, TrainConfig, known
-from agents.episodes import GreedyActor, Observation, play
+from agents.episodes import GreedyActor, play
 from agents.evaluation import Scores, evaluate, success_rule
 from agents.judged_env import judged_env
 from agents.periodic_evaluation import normalized
@@ -66,13 +66,16 @@ class LearningConfig:
     """Where the run folders are made."""
     results: str = str(RESULTS)
     """The file that figures are appended to and read from."""
-    table: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Print the table as Markdown; nothing is trained."""
+    table: Annotated[
+        str | None, tyro.conf.arg(metavar="PAGE", help_behavior_hint="(default: none)")
+    ] = None
+    """Print a table as Markdown, and train nothing: learning, mechanisms or memory."""
 
 
 def main(config: LearningConfig) -> None:
-    if config.table:
-        print(table(read(Path(config.results))))
+    if config.table is not None:
+        page = known("table", config.table, dict.fromkeys(row.page for row in ROWS.values()))
+        print(table(read(Path(config.results)), page))
         return
     if config.row is None:
         raise ValueError(f"name a --row, or --table; rows: {', '.join(ROWS)}")
@@ -95,6 +98,7 @@ def run(config: LearningConfig, name: str, row: Row) -> Line:
         device="cpu",
         log_folder=config.log_folder,
         eval_freq=None if "best" in row.checkpoints else 0,
+        **row.options,
     )
     settled = settle(asked, family_of(row.env))
     start = time.perf_counter()
@@ -138,8 +142,8 @@ def run(config: LearningConfig, name: str, row: Row) -> Line:
 def evaluate_model(model: BaseAlgorithm, config: RunConfig, episodes: int) -> Scores:
     """Play the episodes that `agents.evaluation.evaluate` plays, with a model that is in memory."""
 
-    def predict(observations: Observation) -> np.ndarray:
-        return model.predict(normalized(model, observations), deterministic=True)[0]
+    def policy(asked: Asked) -> Answer:
+        return Answer(model.predict(normalized(model, asked.observation), deterministic=True)[0])
 
     with ExitStack() as stack:
         stack.enter_context(torch_settings(config.threads))
@@ -148,7 +152,7 @@ def evaluate_model(model: BaseAlgorithm, config: RunConfig, episodes: int) -> Sc
             stack.callback(env.close)
         start = time.perf_counter()
         seeds = episode_seeds(SEED, episodes)
-        played = play(envs, GreedyActor(predict), seeds, success_rule(config.env))
+        played = play(envs, GreedyActor(policy), seeds, success_rule(config.env))
         return Scores(played, time.perf_counter() - start)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 ZOO = "RL Zoo"
 """Single runs, https://github.com/DLR-RM/rl-baselines3-zoo/blob/master/benchmark.md."""
@@ -28,6 +30,10 @@ class Row:
     """All that a verdict asks for."""
     control: str | None = None
     """Row that this one may not fall below, by the interval of the difference."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Words of `TrainConfig` that differ from the preset."""
+    page: str = "learning"
+    """Which table it stands in."""
 
 
 ROWS = {
@@ -68,4 +74,46 @@ ROWS = {
         checkpoints=("best",),
         seeds=(0,),
     ),
+}
+
+
+DOORKEY, DOORKEY_STEPS = "MiniGrid-DoorKey-5x5-v0", 150_000
+MECHANISMS: dict[str, Mapping[str, Any]] = {
+    "scaled-dot-product": {},
+    "dot": {"attention": "dot"},
+    "general": {"attention": "general"},
+    "additive": {"attention": "additive"},
+    "location": {"attention": "location"},
+    "cosine": {"attention": "cosine"},
+    "top-k": {"hard": "top-k"},
+    "gumbel": {"hard": "gumbel"},
+    "perturbed-top-k": {"hard": "perturbed-top-k"},
+    "sparsemax": {"normaliser": "sparsemax"},
+    "entmax15": {"normaliser": "entmax15"},
+    "sigmoid": {"normaliser": "sigmoid"},
+    "mean": {"readout": "mean"},
+}
+"""Scores, hard attention and normalisers, each alone beside the defaults; pooling as a control."""
+
+ROWS |= {
+    f"doorkey-{name}": Row(
+        DOORKEY, "ppo", DOORKEY_STEPS, checkpoints=("final",), options=options, page="mechanisms"
+    )
+    for name, options in MECHANISMS.items()
+}
+
+CUE_RECALL, CUE_STEPS = "attention/CueRecall-v0", 60_000
+CHANCE = "chance 0.5"
+MEMORIES: dict[str, Mapping[str, Any]] = {
+    "no-memory": {"history": 0},
+    "history": {"history": 16},
+    "attention-gru": {"history": 16, "readout": "attention-gru"},
+    "gtrxl": {"history": 16, "block": "gtrxl", "where": "causal", "layers": 2},
+}
+
+ROWS |= {
+    f"cue-{name}": Row(
+        CUE_RECALL, "ppo", CUE_STEPS, CHANCE, checkpoints=("final",), options=options, page="memory"
+    )
+    for name, options in MEMORIES.items()
 }

@@ -124,14 +124,20 @@ def differences(found: Sequence[Group]) -> list[Difference]:
     ]
 
 
-def table(lines: Sequence[Line]) -> str:
-    """Return the whole page: scores, cost, earlier runs and commands."""
+def table(lines: Sequence[Line], page: str = "learning") -> str:
+    """Return a whole page: scores, cost, earlier runs and commands.
+
+    Args:
+        lines: of all pages.
+        page: whose rows are shown.
+    """
+    lines = [line for line in lines if ROWS[line["row"]].page == page]
     found = groups(lines)
     pairs = differences(found)
     machines = {f"{each['machine']['cpu']}, {each['machine']['cores']} cores" for each in lines}
     parts = [
-        "# Learning",
-        "Made by `python benchmarks/learning.py --table > benchmarks/learning.md` from\n"
+        f"# {page.capitalize()}",
+        f"Made by `python benchmarks/learning.py --table {page} > benchmarks/{page}.md` from\n"
         "[results/learning.jsonl](results/learning.jsonl); [README.md](README.md) says how.",
         "## Scores",
         _markdown(SCORES, (row for group in found for row in _scores(group, pairs))),

@@ -76,6 +76,7 @@ _HIGHWAY = (
 )
 
 FAMILIES = (
+    Family("tasks", r"attention/", "envs.tasks"),
     Family("minigrid", r"(MiniGrid|BabyAI)-", "minigrid"),
     Family("minatar", r"MinAtar/", "minatar"),
     Family("atari", r"ALE/|.*(NoFrameskip|Deterministic)-v\d+$", "ale_py"),

@@ -10,10 +10,10 @@ from gymnasium import spaces
 
 from envs.layout import TokenLayout, TokenPlaces
 from envs.spaces import MAX_TOKENS, TokenBox
-from envs.spaces import History as HistorySpec
+from envs.specs import History as HistorySpec
 
 MAX_NUMBERS = 4096
-"""Observations of more numbers than this are pictures: stack their frames instead."""
+"""Observations of more numbers than this are pictures: `envs.frames` keeps their patches."""
 
 
 class History(gym.Wrapper):
@@ -45,7 +45,7 @@ class History(gym.Wrapper):
         if not 1 <= F <= MAX_NUMBERS:
             raise ValueError(
                 f"a history needs observations of 1 to {MAX_NUMBERS} numbers, got {F} from "
-                f"{self._part}; for pictures, stack frames instead"
+                f"{self._part}; for pictures, use envs.frames.FrameHistory"
             )
         flat = spaces.flatten_space(self._part)
         assert isinstance(flat, spaces.Box)

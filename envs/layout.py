@@ -43,6 +43,9 @@ class TokenGroup:
     """Steps back in time, <= 0, 0 is the present; None for tokens of the present step."""
     ego: int | None = None
     """Which token is the agent itself; None where none is."""
+    frame: tuple[int, ...] | None = None
+    """Shape of the frame that the tokens were cut from, where the observation holds several, each
+    as a row of (presence, its numbers); None elsewhere."""
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -63,6 +66,11 @@ class TokenGroup:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def past(self) -> bool:
+        """Whether none of its tokens is of the present step."""
+        return self.offsets is not None and max(self.offsets) < 0
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
 from envs.families import FAMILIES, OTHER, Family, MissingExtraError, find_family
+from envs.frames import FrameHistory, framed_parts
 from envs.headless import prepare_headless
 from envs.history import History
+from envs.padding import MAX_ENTITIES, pad_sequences
 from envs.wrappers import plain_actions, plain_observations
 
 
@@ -23,12 +25,14 @@ def make_env(
     render_mode: str | None = None,
     training: bool = False,
     history: int = 0,
+    max_entities: int = MAX_ENTITIES,
     max_episode_steps: int | None = None,
     env_kwargs: dict[str, Any] | None = None,
 ) -> gym.Env:
     """Make an environment whose observations say what their tokens are, for Stable-Baselines3.
 
-    The wrappers, from the inside out: the family's own, the time limit, plain spaces, the history.
+    The wrappers, from the inside out: the family's own, the time limit, tables in place of
+    sequences and graphs, plain spaces, the history.
 
     >>> make_env("CartPole-v1").observation_space.tokens.names[2]
     'pole angle'
@@ -38,7 +42,11 @@ def make_env(
         render_mode: as in `gymnasium.make`; "rgb_array" works without a display.
         training: use the signals that the family trains on, where they differ from those it is
             judged by (Atari: clipped rewards, an episode per life).
-        history: observe a window of this many steps as tokens; 0 observes the present alone.
+        history: observe a window of this many steps as tokens; 0 observes the present alone. Of
+            pictures and grids, in a Dict too, every frame keeps its patches or cells
+            (`envs.frames`); every other observation becomes one token per step (`envs.history`).
+        max_entities: room for the members of each Sequence in the observation, and for the nodes
+            and the edges of each Graph (`envs.padding`).
         max_episode_steps: truncate episodes after this many steps, whatever the registered limit.
         env_kwargs: further arguments for the environment.
 
@@ -64,8 +72,9 @@ def make_env(
         env = adapter.adapt(env, training)
     if max_episode_steps is not None:
         env = TimeLimit(env, max_episode_steps)
+    env = pad_sequences(env, max_entities)
     env = plain_actions(plain_observations(env))
-    return History(env, history) if history else env
+    return _with_history(env, history) if history else env
 
 
 def action_names(env: gym.Env) -> tuple[str, ...] | None:
@@ -79,6 +88,11 @@ def action_names(env: gym.Env) -> tuple[str, ...] | None:
     space = env.action_space
     count = int(space.n) if isinstance(space, spaces.Discrete) else spaces.flatdim(space)
     return names if names is not None and len(names) == count else None
+
+
+def _with_history(env: gym.Env, steps: int) -> gym.Env:
+    framed = framed_parts(env.observation_space)
+    return FrameHistory(env, steps) if framed else History(env, steps)
 
 
 def _find(env_id: str) -> Family:

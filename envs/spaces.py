@@ -9,15 +9,15 @@ them first itself; in a script of your own, give such a picture its channels fir
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 from gymnasium import spaces
 
-from envs.layout import Conv, TokenGroup, TokenLayout, receptive_boxes
+from envs.layout import Conv, TokenLayout
+from envs.specs import Categories, Cells, Entities, Features, Frames, Patches, TokenSpec
 
 MAX_TOKENS = 1024
 """More tokens than this are refused with advice: attention costs grow with their square."""
@@ -25,128 +25,6 @@ FLAT_PICTURE = 16
 """Tables of bytes with at least as many rows and columns are taken for grey pictures."""
 LINEAR_CHANNELS = 64
 """Rank of the projection of linear patches; nothing is lost up to this width of tokens."""
-
-
-@dataclass(frozen=True)
-class Features:
-    """Every number of a vector is a token of its own."""
-
-    names: tuple[str, ...]
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        return len(self.names) == math.prod(shape)
-
-    def group(self, key: str) -> TokenGroup:
-        return TokenGroup("features", _within(key, self.names), key)
-
-
-@dataclass(frozen=True)
-class Categories:
-    """Every choice of a Discrete or MultiDiscrete is a token (SB3 hands it over one-hot)."""
-
-    sizes: tuple[int, ...]
-    names: tuple[str, ...]
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        return len(self.names) == len(self.sizes) == math.prod(shape)
-
-    def group(self, key: str) -> TokenGroup:
-        return TokenGroup("features", _within(key, self.names), key)
-
-
-@dataclass(frozen=True)
-class Entities:
-    """Every row of a (N, F) table is an object: a vehicle, a unit, a sensor."""
-
-    count: int
-    features: tuple[str, ...]
-    """F column names."""
-    presence: int | None = None
-    """Column that is 1 where the row holds an object, else 0; None: all rows count."""
-    ego: int | None = None
-    """Row of the agent itself, or None."""
-    label: str = "entity"
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        rows, columns = self.count, len(self.features)
-        known = (self.presence or 0) < columns and (self.ego or 0) < rows
-        return known and shape == (rows, columns)
-
-    def group(self, key: str) -> TokenGroup:
-        names = (
-            f"ego {self.label}" if i == self.ego else f"{self.label} {i}" for i in range(self.count)
-        )
-        return TokenGroup("entities", tuple(names), key, ego=self.ego)
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Every cell of a grid is a token: (rows * cols, C) categories, or planes of numbers."""
-
-    rows: int
-    cols: int
-    categories: tuple[int, ...] = ()
-    """Number of categories of each of the C channels; empty when the channels are plain numbers."""
-    channels: int = 0
-    """C, for planes of plain numbers; 0 with `categories`."""
-    channels_first: bool = False
-    """Planes are (C, rows, cols), not (rows, cols, C)."""
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        if self.categories:
-            return shape == (self.rows * self.cols, len(self.categories))
-        return shape == _picture_shape(self.rows, self.cols, self.channels, self.channels_first)
-
-    def group(self, key: str) -> TokenGroup:
-        cells = [(row, col) for row in range(self.rows) for col in range(self.cols)]
-        return TokenGroup(
-            "cells",
-            tuple(f"row {row} col {col}" for row, col in cells),
-            key,
-            grid=(self.rows, self.cols),
-            boxes=tuple((float(c), float(r), float(c + 1), float(r + 1)) for r, c in cells),
-            picture=(self.rows, self.cols),
-        )
-
-
-@dataclass(frozen=True)
-class Patches:
-    """Every output of a convolutional stem is a token, standing where its receptive field lies."""
-
-    height: int
-    width: int
-    channels: int
-    convs: tuple[Conv, ...]
-    channels_first: bool = True
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        picture = _picture_shape(self.height, self.width, self.channels, self.channels_first)
-        return shape == picture or (self.channels == 1 and shape == (self.height, self.width))
-
-    def group(self, key: str) -> TokenGroup:
-        grid, boxes = receptive_boxes(self.height, self.width, self.convs)
-        names = tuple(f"patch {row},{col}" for row in range(grid[0]) for col in range(grid[1]))
-        return TokenGroup("patches", names, key, grid, boxes, (self.height, self.width))
-
-
-@dataclass(frozen=True)
-class History:
-    """Every past step is a token: rows of (presence, F numbers), oldest first, the present last."""
-
-    steps: int
-    features: int
-    """F, without the presence column, which is column 0."""
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        return shape == (self.steps, 1 + self.features)
-
-    def group(self, key: str) -> TokenGroup:
-        offsets = tuple(range(1 - self.steps, 1))
-        names = tuple("present" if t == 0 else f"{t} steps" for t in offsets)
-        return TokenGroup("history", names, key, offsets=offsets)
-
-
-TokenSpec = Features | Categories | Entities | Cells | Patches | History
 
 TokenChoice = Literal[
     "auto", "patches", "linear-patches", "cells", "entities", "features", "history"
@@ -207,8 +85,12 @@ def spec_of(space: spaces.Space, choice: TokenChoice = "auto") -> TokenSpec:
 
 
 def _spec_of(space: spaces.Space, choice: TokenChoice) -> TokenSpec:
-    if isinstance(space, TokenBox) and choice in ("auto", space.tokens.group("").kind):
-        return space.tokens
+    if isinstance(space, TokenBox):
+        own = space.tokens
+        if choice in ("auto", own.groups("")[0].kind):
+            return own
+        if isinstance(own, Frames):
+            return replace(own, part=_recut(own.part, choice))
     if isinstance(space, spaces.Discrete) and choice in ("auto", "features"):
         return Categories((int(space.n),), ("choice",))
     if isinstance(space, spaces.MultiDiscrete) and choice in ("auto", "features"):
@@ -255,15 +137,24 @@ def layout_of(specs: Mapping[str, TokenSpec]) -> TokenLayout:
     Raises:
         ValueError: there would be more than `MAX_TOKENS` tokens.
     """
-    layout = TokenLayout(tuple(spec.group(key) for key, spec in specs.items()))
+    layout = TokenLayout(tuple(group for key, spec in specs.items() for group in spec.groups(key)))
     if len(layout) > MAX_TOKENS:
-        parts = ", ".join(f"{len(group)} {group.kind}" for group in layout.groups)
+        parts = ", ".join(_counted(spec) for spec in specs.values())
+        framed = any(isinstance(spec, Frames) for spec in specs.values())
+        advice = "Choose tokens='patches' for a picture, or reduce the observation in a wrapper"
+        if framed:
+            advice = "Observe a shorter history, or choose tokens that are fewer per frame"
         raise ValueError(
             f"the observation would give {len(layout)} tokens ({parts}); at most {MAX_TOKENS} can "
-            "be attended to. Choose tokens='patches' for a picture, or reduce the observation in "
-            "a wrapper"
+            f"be attended to. {advice}"
         )
     return layout
+
+
+def _counted(spec: TokenSpec) -> str:
+    groups = spec.groups("")
+    times = f"{len(groups)} frames of " if isinstance(spec, Frames) else ""
+    return f"{times}{len(groups[0])} {groups[0].kind}"
 
 
 def _spec_of_box(space: spaces.Box, choice: TokenChoice) -> TokenSpec:
@@ -284,6 +175,16 @@ def _spec_of_box(space: spaces.Box, choice: TokenChoice) -> TokenSpec:
         stem = (default_stem if kind == "patches" else linear_stem)(height, width)
         return Patches(height, width, channels, stem, first)
     raise ValueError(f"{kind} tokens do not fit an observation of shape {shape}")
+
+
+def _recut(part: Patches | Cells, choice: TokenChoice) -> Patches | Cells:
+    """Cut the frames of a history in another way."""
+    spec = _spec_of(TokenBox(-np.inf, np.inf, part.shape, tokens=part), choice)
+    if not isinstance(spec, (Patches, Cells)):
+        raise ValueError(
+            f"the frames of a history are cut into patches, linear-patches or cells, got {choice!r}"
+        )
+    return spec
 
 
 def is_bytes(space: spaces.Space) -> bool:
@@ -313,10 +214,6 @@ def _picture_axes(space: spaces.Box) -> tuple[int, int, int, bool]:
     if a == min(a, b, c):  # as SB3 tells channels-first pictures
         return a, b, c, True
     return c, a, b, False
-
-
-def _picture_shape(height: int, width: int, channels: int, first: bool) -> tuple[int, ...]:
-    return (channels, height, width) if first else (height, width, channels)
 
 
 def default_stem(height: int, width: int) -> tuple[Conv, ...]:
@@ -351,13 +248,6 @@ def linear_stem(height: int, width: int) -> tuple[Conv, ...]:
         f"no square cuts a picture of {height}x{width} pixels into 16 to 144 linear patches; crop "
         "or resize it in a wrapper, or choose tokens='patches'"
     )
-
-
-def _within(key: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Tell apart the numbers of several parts of a Dict: "speed", or "arm x0", "arm x1"."""
-    if not key:
-        return names
-    return (key,) if len(names) == 1 else tuple(f"{key} {name}" for name in names)
 
 
 def _features(count: int, stem: str) -> Features:

@@ -1,4 +1,4 @@
-"""Token specs (`envs.spaces`) as plain JSON, and back."""
+"""Token specs (`envs.specs`) as plain JSON, and back."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from envs import json_fields as read
 from envs.layout import Conv
-from envs.spaces import Categories, Cells, Entities, Features, History, Patches, TokenSpec
+from envs.specs import Categories, Cells, Entities, Features, Frames, History, Patches, TokenSpec
 
 Reader = Callable[[Any, str], Any]
 
-OPTIONAL = {"cells": ("channels_first",)}
+OPTIONAL = {"cells": ("channels_first",), "entities": ("position",)}
 """Fields that files of version 0.1.0 lack."""
 
 
@@ -52,6 +52,24 @@ def _convs(value: Any, name: str) -> tuple[Conv, ...]:
     return tuple(Conv(*conv) for conv in convs)
 
 
+def _columns(value: Any, name: str) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    columns = [read.index(item, name) for item in read.items(value, name)]
+    if len(columns) != 2:
+        raise ValueError(f"{name} must be the columns of x and y, got {read.short(value)}")
+    return columns[0], columns[1]
+
+
+def _part(value: Any, name: str) -> Patches | Cells:
+    kind = value.get("kind") if isinstance(value, dict) else value
+    if kind not in ("patches", "cells"):
+        raise ValueError(f"{name} must be patches or cells, got {read.short(kind)}")
+    part = spec_from_json(value)
+    assert isinstance(part, (Patches, Cells))
+    return part
+
+
 _KINDS: dict[str, tuple[type, dict[str, Reader]]] = {
     "features": (Features, {"names": read.strings}),
     "categories": (Categories, {"sizes": read.counts, "names": read.strings}),
@@ -63,6 +81,7 @@ _KINDS: dict[str, tuple[type, dict[str, Reader]]] = {
             "presence": read.index_or_none,
             "ego": read.index_or_none,
             "label": read.string,
+            "position": _columns,
         },
     ),
     "cells": (
@@ -86,8 +105,11 @@ _KINDS: dict[str, tuple[type, dict[str, Reader]]] = {
         },
     ),
     "history": (History, {"steps": read.count, "features": read.count}),
+    "frames": (Frames, {"steps": read.count, "part": _part, "of_bytes": read.boolean}),
 }
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, (Patches, Cells)):
+        return spec_to_json(value)
     return [_plain(item) for item in value] if isinstance(value, tuple) else value

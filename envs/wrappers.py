@@ -14,7 +14,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from envs.spaces import Cells, Features, Patches, TokenBox, is_bytes, is_flat_picture
+from envs.spaces import TokenBox, is_bytes, is_flat_picture
+from envs.specs import Cells, Features, Patches
 
 Convert = Callable[[Any], Any]
 

@@ -1,160 +1,129 @@
-"""From N tokens to one vector: self-attention blocks, then a readout.
+"""From N tokens to one vector: blocks, then a readout.
 
-With a query readout the last layer computes only the query's row, so `layers=1` costs O(N).
+With a readout that attends, the last layer computes only its own rows, so `layers=1` costs O(N).
 """
 
 from __future__ import annotations
 
-import torch
-from jaxtyping import Bool, Float
+from dataclasses import replace
+from typing import NamedTuple
+
+from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from policies.attention import Projection, QueryAttention, SelfAttention
-
-READOUTS = ("query", "ego", "mean", "max")
-FFN_RATIO = 2
-"""Hidden width of the feed-forward layers, in token widths."""
+from policies.attention import POSITIONS, WHERES, Attentive, Mechanism, Site, Weighing
+from policies.blocks import BLOCKS
+from policies.readouts import READOUTS
+from policies.tokens import Tokens
 
 
-class FeedForward(nn.Module):
-    """Apply `output(gelu(inner(x)))` to each token by itself."""
+class Placed(NamedTuple):
+    """An attention module, and the layer that it stands in."""
 
-    def __init__(self, width: int, gain: float = 1.0):
-        super().__init__()
-        self.inner = Projection(width, FFN_RATIO * width, gain=2**0.5)
-        self.output = Projection(FFN_RATIO * width, width, gain)
-
-    def forward(self, x: Float[Tensor, "*shape D"]) -> Float[Tensor, "*shape D"]:
-        return self.output(F.gelu(self.inner(x)))
-
-
-class Block(nn.Module):
-    """Add to each token what it reads from the others, then what it makes of that (pre-norm).
-
-    Source: Xiong et al. 2020, On layer normalization in the transformer architecture, https://arxiv.org/abs/2002.04745.
-    """
-
-    def __init__(self, width: int, heads: int, gain: float):
-        super().__init__()
-        self.attention_norm, self.ffn_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = SelfAttention(width, heads, gain)
-        self.ffn = FeedForward(width, gain)
-
-    def forward(
-        self, tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"] | None
-    ) -> Float[Tensor, "B N D"]:
-        tokens = tokens + self.attention(self.attention_norm(tokens), mask)
-        return tokens + self.ffn(self.ffn_norm(tokens))
-
-
-class QueryReadout(nn.Module):
-    """Read the tokens with one query: a learned vector, or the row of the agent's own token.
-
-    Args:
-        ego: index of the token that asks, a row of zeros where it is absent; None for a learned
-            query.
-    """
-
-    def __init__(self, width: int, heads: int, gain: float, ego: int | None = None):
-        super().__init__()
-        self.ego = ego
-        self.learned = nn.Parameter(torch.randn(width)) if ego is None else None
-        self.query_norm, self.token_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.ffn_norm = nn.LayerNorm(width)
-        self.attention = QueryAttention(width, heads, gain)
-        self.ffn = FeedForward(width, gain)
-
-    def forward(
-        self, tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"] | None
-    ) -> Float[Tensor, "B D"]:
-        if self.learned is None:
-            row = tokens[:, self.ego]  # (B, D)
-            if mask is not None:
-                row = torch.where(mask[:, self.ego, None], row, 0.0)
-        else:
-            row = self.learned.expand(tokens.shape[0], -1)
-        row = row + self.attention(self.query_norm(row), self.token_norm(tokens), mask)
-        return row + self.ffn(self.ffn_norm(row))
-
-
-class PoolReadout(nn.Module):
-    """Take the mean or the maximum of the present tokens, and a learned vector where there is none.
-
-    This is the honest control without attention in the readout.
-
-    Source: Zaheer et al. 2017, Deep sets, https://arxiv.org/abs/1703.06114.
-    """
-
-    def __init__(self, width: int, pool: str):
-        super().__init__()
-        self.pool = pool
-        self.nothing = nn.Parameter(torch.zeros(width))
-
-    def forward(
-        self, tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"] | None
-    ) -> Float[Tensor, "B D"]:
-        if mask is None:
-            return tokens.mean(1) if self.pool == "mean" else tokens.amax(1)
-        present = mask[:, :, None]
-        if self.pool == "mean":
-            total = torch.where(present, tokens, 0.0).sum(1)
-            pooled = total / mask.sum(1, keepdim=True).clamp(min=1)
-        else:
-            pooled = torch.where(present, tokens, torch.finfo(tokens.dtype).min).amax(1)
-        return torch.where(mask.any(1, keepdim=True), pooled, self.nothing)
+    layer: int
+    """0 is the layer next to the observation."""
+    attention: Attentive
 
 
 class Encoder(nn.Module):
     """Turn tokens into one feature vector with `layers` attention layers.
 
-    A query readout is itself the last attention layer; a pooling readout follows `layers` blocks.
+    A readout that attends is itself the last layer; a pooling one follows `layers` blocks.
 
     Args:
-        width: D, a multiple of heads.
-        heads: H.
+        site: widths, heads, layout and mechanism; its gain is set here.
         layers: L >= 1.
-        readout: one of `READOUTS`.
-        ego: index of the agent's own token, for the ego readout.
+        block: a name of `BLOCKS`.
+        readout: a name of `READOUTS`.
 
     Raises:
-        ValueError: a count below 1, width not a multiple of heads, an unknown readout, or an ego
-            readout without an ego token.
+        ValueError: a count below 1, width not a multiple of heads, an unknown name, or parts that
+            do not go together.
     """
 
-    def __init__(self, width: int, heads: int, layers: int, readout: str, ego: int | None = None):
+    def __init__(self, site: Site, layers: int, block: str = "residual", readout: str = "query"):
         super().__init__()
-        for name, value in (("width", width), ("heads", heads), ("layers", layers)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if width % heads:
-            raise ValueError(
-                f"width must be a multiple of heads, got width={width}, heads={heads}; "
-                f"try width={heads * max(1, round(width / heads))}"
-            )
-        if readout not in READOUTS:
-            raise ValueError(f"readout must be one of {', '.join(READOUTS)}, got {readout!r}")
-        if readout == "ego" and ego is None:
-            raise ValueError(
-                "readout 'ego' needs a token of the agent itself, and this observation has none; "
-                "use readout='query'"
-            )
-        asks = readout in ("query", "ego")
+        check_sizes(site, layers)
         gain = (2 * layers) ** -0.5  # keeps the residual stream at unit size, as in GPT-2
-        self.blocks = nn.ModuleList(Block(width, heads, gain) for _ in range(layers - asks))
-        if asks:
-            self.readout = QueryReadout(width, heads, gain, ego if readout == "ego" else None)
-        else:
-            self.readout = PoolReadout(width, readout)
-        self.norm = nn.LayerNorm(width)
+        site = replace(site, gain=gain)
+        end, middle = READOUTS[readout], BLOCKS[block]
+        count = layers - end.attends
+        if block != "residual" and count == 0:
+            raise ValueError(
+                f"block={block!r} needs a layer before the readout {readout!r}; use layers=2"
+            )
+        if site.asker and not end.takes_asker:
+            raise ValueError(
+                f"asker={site.asker!r} is for readouts that cross two keys, and {readout!r} does "
+                "not; use readout='cross'"
+            )
+        everyone = replace(site, askers=tuple(range(site.keys)))
+        self.blocks = nn.ModuleList(middle(everyone) for _ in range(count))
+        self.readout = end(site)
+        self.norm = nn.LayerNorm(site.width)
+        check_used(site, self)
 
-    def attentions(self) -> list[SelfAttention | QueryAttention]:
+    def attentions(self) -> list[Placed]:
         """Return the attention modules, first layer first."""
-        return [m for m in self.modules() if isinstance(m, (SelfAttention, QueryAttention))]
+        parts = [*self.blocks, self.readout]
+        return [
+            Placed(layer, module)
+            for layer, part in enumerate(parts)
+            for module in part.modules()
+            if isinstance(module, Attentive)
+        ]
 
-    def forward(
-        self, tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"] | None
-    ) -> Float[Tensor, "B D"]:
+    def states(self, tokens: Tokens) -> Tokens:
+        """Return the tokens as the blocks leave them."""
         for block in self.blocks:
-            tokens = block(tokens, mask)
-        return self.norm(self.readout(tokens, mask))
+            tokens = block(tokens)
+        return tokens
+
+    def forward(self, tokens: Tokens) -> Float[Tensor, "B D"]:
+        return self.norm(self.readout(self.states(tokens)))
+
+
+def check_sizes(site: Site, layers: int) -> None:
+    """Refuse sizes that no encoder can have.
+
+    Raises:
+        ValueError: a count below 1, or a width that is not a multiple of heads.
+    """
+    width, heads = site.width, site.heads
+    sizes = {"width": width, "heads": heads, "layers": layers, "points": site.points}
+    for name, value in sizes.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    if width % heads:
+        raise ValueError(
+            f"width must be a multiple of heads, got width={width}, heads={heads}; "
+            f"try width={heads * max(1, round(width / heads))}"
+        )
+
+
+def check_used(site: Site, encoder: Encoder) -> None:
+    """Refuse words that this encoder would not act upon.
+
+    Raises:
+        ValueError: a mechanism, and nothing that it would weigh; or one that needs queries with
+            places, and no such query.
+    """
+    mechanism, plain = site.mechanism, Mechanism()
+    weighings = [module for module in encoder.modules() if isinstance(module, Weighing)]
+    if not weighings and mechanism != plain:
+        raise ValueError(
+            "this block and readout weigh tokens by a rule of their own, so the attention "
+            f"{mechanism} would not be used; choose another block or readout"
+        )
+    used = {
+        "where": {type(weighing.where) for weighing in weighings},
+        "positions": {type(weighing.positions) for weighing in weighings},
+    }
+    for name, pieces in (("where", WHERES), ("positions", POSITIONS)):
+        word = getattr(mechanism, name)
+        if word != getattr(plain, name) and pieces[word] not in used[name]:
+            raise ValueError(
+                f"{name}={word!r} needs queries that stand somewhere, which learned queries and "
+                "inducing points do not; use block='residual' and one layer more, or a readout "
+                "whose query is a token, such as 'ego'"
+            )

@@ -9,7 +9,8 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
 from envs.layout import TokenLayout
-from envs.spaces import Entities, TokenChoice, TokenSpec, layout_of, specs_of
+from envs.spaces import TokenChoice, layout_of, specs_of
+from policies.attention import Mechanism, Site
 from policies.encoder import Encoder
 from policies.tokenizers import ObservationTokenizer
 
@@ -23,15 +24,21 @@ class AttentionExtractor(BaseFeaturesExtractor):
         layers: attention layers, the readout's included.
         heads: attention heads.
         width: width of tokens and features, a multiple of heads.
-        readout: "query" (learned), "ego" (the agent's own token asks), "mean", "max", or "auto":
-            ego where the observation has such a token, else query.
+        readout: a name of `policies.readouts.READOUTS`, such as "query" (learned), "ego" (the
+            agent's own token asks) or "mean"; "auto": ego where the observation has such a token,
+            else query.
+        block: a name of `policies.blocks.BLOCKS`, for the layers before the readout.
+        attention: a whole `Mechanism`, or the name of a score, such as "additive".
+        points: learned queries, slots or inducing points, for blocks and readouts that have some.
+        asker: key of a Dict observation whose tokens ask, for the readout "cross".
 
     Raises:
-        ValueError: the space cannot be cut into tokens as asked, or the sizes do not fit.
+        ValueError: the space cannot be cut into tokens as asked, a name is unknown, the sizes do
+            not fit, or the parts do not go together.
 
     >>> from stable_baselines3 import PPO
     >>> kwargs = dict(features_extractor_class=AttentionExtractor,
-    ...               features_extractor_kwargs=dict(width=32, heads=2))
+    ...               features_extractor_kwargs=dict(width=32, heads=2, attention="additive"))
     >>> model = PPO("MlpPolicy", "CartPole-v1", policy_kwargs=kwargs, device="cpu")
     >>> model.policy.features_extractor.layout.names
     ('x0', 'x1', 'x2', 'x3')
@@ -45,25 +52,29 @@ class AttentionExtractor(BaseFeaturesExtractor):
         heads: int = 4,
         width: int = 64,
         readout: str = "auto",
+        block: str = "residual",
+        attention: str | Mechanism = "scaled-dot-product",
+        points: int = 4,
+        asker: str = "",
     ):
         super().__init__(observation_space, features_dim=width)
         specs = specs_of(observation_space, tokens)
-        ego = _ego_token(specs)
-        if readout == "auto":
-            readout = "query" if ego is None else "ego"
         self.layout: TokenLayout = layout_of(specs)
-        self.encoder = Encoder(width, heads, layers, readout, ego)
+        if readout == "auto":
+            has_ego = any(group.ego is not None for group in self.layout.groups)
+            readout = "ego" if has_ego else "query"
+        mechanism = Mechanism(score=attention) if isinstance(attention, str) else attention
+        self.site = Site(
+            width=width,
+            heads=heads,
+            keys=len(self.layout),
+            layout=self.layout,
+            mechanism=mechanism,
+            points=points,
+            asker=asker,
+        )
+        self.encoder = Encoder(self.site, layers, block, readout)
         self.tokenizer = ObservationTokenizer(specs, width)
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
-        tokens, mask = self.tokenizer(observations)  # (B, N, D), (B, N)
-        return self.encoder(tokens, mask)  # (B, D)
-
-
-def _ego_token(specs: Mapping[str, TokenSpec]) -> int | None:
-    start = 0
-    for key, spec in specs.items():
-        if isinstance(spec, Entities) and spec.ego is not None:
-            return start + spec.ego
-        start += len(spec.group(key))
-    return None
+        return self.encoder(self.tokenizer(observations))  # (B, D)

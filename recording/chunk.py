@@ -1,9 +1,4 @@
-"""Up to 64 steps as one file of numpy arrays, and back.
-
-Maps are stored as uint8 with a scale per row: `q = round(255 * w / scale)`, where `scale` is the
-largest weight of the row. They are read back as `w' = q * scale / 255`, so that a weight is off by
-at most `scale / 510`, and a row of N weights may sum to 1 +- N * scale / 510.
-"""
+"""Up to 64 steps as one file of numpy arrays, and back."""
 
 from __future__ import annotations
 
@@ -12,45 +7,20 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from envs.layout import TokenPlaces
 from recording.format import Header, Step
+from recording.maps import share_read
+from recording.quantised import packed_rows, unpacked_rows
 
 DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, IndexError)
 """What numpy and zipfile raise when a file is not what it says."""
 FRAME_COMPRESSION = 1
 """zlib level of a frame's PNG: lossless at any level, and 1 is the fastest."""
-
-
-class QuantisedRows(NamedTuple):
-    """Rows of weights in one byte each."""
-
-    codes: np.ndarray
-    """(..., N) uint8."""
-    scale: np.ndarray
-    """(...) float32, the weight that code 255 stands for."""
-
-
-def quantise(weights: np.ndarray) -> QuantisedRows:
-    """Store rows of weights (..., N) in one byte each.
-
-    Raises:
-        ValueError: a weight is negative or not finite.
-    """
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError("attention weights must be finite and >= 0; record others as float32")
-    scale = weights.max(-1, initial=0.0).astype(np.float32)
-    unit = np.where(scale > 0, scale, 1)[..., None]
-    return QuantisedRows(np.rint(255.0 * weights / unit).astype(np.uint8), scale)
-
-
-def dequantise(rows: QuantisedRows) -> np.ndarray:
-    """Return the weights (..., N) float32 that `quantise` was given, within scale / 510."""
-    return rows.codes.astype(np.float32) * (rows.scale[..., None] / np.float32(255))
 
 
 def encode_frame(frame: np.ndarray) -> bytes:
@@ -94,11 +64,14 @@ def pack(steps: Sequence[Step], frames: Sequence[bytes], header: Header) -> dict
     for index, key in enumerate(header.observation_keys):
         arrays[f"observation_{index}"] = np.stack([s.observation[key] for s in steps])
     for index, spec in enumerate(header.maps):
-        weights = np.stack([s.maps[spec.name] for s in steps]).astype(np.float32)  # (T, H, Q, N)
-        if header.map_dtype == "uint8":
-            arrays[f"map_{index}"], arrays[f"map_{index}_scale"] = quantise(weights)
-        else:
-            arrays[f"map_{index}"] = weights
+        dtype = header.stored_as(spec)
+        arrays |= packed_rows(f"map_{index}", [s.maps[spec.name] for s in steps], dtype)
+        if spec.soft:
+            arrays |= packed_rows(f"soft_{index}", [s.soft[spec.name] for s in steps], dtype)
+        if spec.head_weights:
+            every = [s.heads.get(spec.name) for s in steps]
+            rows = [np.full(spec.heads, np.nan) if row is None else row for row in every]
+            arrays[f"heads_{index}"] = np.stack(rows).astype(np.float32)  # (T, H)
     if header.picture == "frame":
         arrays["frames_end"] = np.cumsum([len(frame) for frame in frames], dtype=np.int64)
         arrays["frames"] = np.frombuffer(b"".join(frames), np.uint8)
@@ -127,19 +100,24 @@ class Chunk:
         said = a["distribution"][t]  # (1 or 3, A)
         value = float(a["value"][t])
         keys = enumerate(header.observation_keys)
+        specs, mask = list(enumerate(header.maps)), a["mask"][t]
+        maps = {spec.name: unpacked_rows(a, f"map_{i}", t) for i, spec in specs}
         return Step(
             observation={key: a[f"observation_{i}"][t] for i, key in keys},
             action=a["action"][t],
-            maps={spec.name: self._map(i, t) for i, spec in enumerate(header.maps)},
+            maps=maps,
             frame=self.frame(t),
             distribution=None if np.isnan(said).all() else said[0] if len(said) == 1 else said,
             value=None if np.isnan(value) else value,
             reward=float(a["reward"][t]),
             terminated=bool(a["terminated"][t]),
             truncated=bool(a["truncated"][t]),
-            mask=a["mask"][t],
+            mask=mask,
             places=TokenPlaces(a["boxes"][t], a["ids"][t]),
             attended=bool(a["attended"][t]),
+            soft={spec.name: unpacked_rows(a, f"soft_{i}", t) for i, spec in specs if spec.soft},
+            heads={spec.name: self._heads(i, t) for i, spec in specs},
+            shares={spec.name: share_read(maps[spec.name], spec, mask) for _, spec in specs},
         )
 
     def frame(self, t: int) -> np.ndarray | None:
@@ -151,11 +129,11 @@ class Chunk:
         data = self.arrays["frames"][start : int(end[t])].tobytes()
         return decode_frame(data) if data else None
 
-    def _map(self, index: int, t: int) -> np.ndarray:
-        stored = self.arrays[f"map_{index}"][t]
-        if self.header.map_dtype == "float32":
-            return stored
-        return dequantise(QuantisedRows(stored, self.arrays[f"map_{index}_scale"][t]))
+    def _heads(self, index: int, t: int) -> np.ndarray | None:
+        if not self.header.maps[index].head_weights:
+            return None
+        heads = self.arrays[f"heads_{index}"][t]
+        return None if np.isnan(heads).all() else heads
 
     def _check(self) -> None:
         T, N, A = self.steps, len(self.header.layout), self.header.action_count
@@ -163,11 +141,17 @@ class Chunk:
         shapes = {"mask": (T, N), "boxes": (T, N, 4), "ids": (T, N), "distribution": (T, rows, A)}
         shapes |= dict.fromkeys(("reward", "terminated", "truncated", "attended", "value"), (T,))
         for index, spec in enumerate(self.header.maps):
-            stored = self.arrays[f"map_{index}"].shape
-            Q = stored[2] if len(stored) == 4 and stored[2] in (1, N) else 1
-            shapes[f"map_{index}"] = (T, spec.heads, Q, N)
-            if self.header.map_dtype == "uint8":
-                shapes[f"map_{index}_scale"] = (T, spec.heads, Q)
+            H, Q, K = self.header.shape(spec)
+            if spec.head_weights:
+                shapes[f"heads_{index}"] = (T, H)
+            for name in (f"map_{index}", *([f"soft_{index}"] if spec.soft else [])):
+                shapes[name] = (T, H, Q, K)
+                if self.arrays[name].dtype != self.header.stored_as(spec):
+                    raise ValueError(f"{name} is of {self.arrays[name].dtype}")
+                if self.header.stored_as(spec) == "uint8":
+                    shapes[f"{name}_scale"] = (T, H, Q)
+                    if f"{name}_faint" in self.arrays:
+                        shapes[f"{name}_faint"] = (T, H, Q)
         if self.header.picture == "frame":
             shapes["frames_end"] = (T,)
             self.arrays["frames"]

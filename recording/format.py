@@ -7,11 +7,12 @@
 
 Everything is JSON or a numpy array without pickles. `recording.writer` writes it and
 `recording.reader` reads it; neither needs torch, nor the model that was recorded.
+
+Recordings of schema 1 are read as well: there, all maps were over tokens and normalised over them.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args, get_type_hints
@@ -19,38 +20,20 @@ from typing import Any, Literal, get_args, get_type_hints
 import numpy as np
 
 from envs.layout import TokenLayout, TokenPlaces
+from recording.maps import MapSpec, check_map
+from recording.plain_json import typed
 
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, 2)
+"""Schemas that are read."""
 FORMAT = "attention recording"
 HEADER_FILE = "recording.json"
 EPISODE_FILE = "episode.json"
 FINAL_FILE = "final.npz"
 CHUNK_STEPS = 64
 
-Queries = Literal["readout", "tokens"]
 ActionKind = Literal["discrete", "multi_discrete", "multi_binary", "continuous"]
 Distribution = Literal["probabilities", "q_values", "gaussian"]
-
-
-@dataclass(frozen=True)
-class MapSpec:
-    """One attention module whose weights are stored at every step."""
-
-    name: str
-    """Role and layer, such as "actor/1"."""
-    role: str
-    """Who attends: "actor", "critic" or "online" (Q values)."""
-    layer: int
-    """0 is the layer next to the observation."""
-    heads: int
-    queries: Queries
-    """Who asks: the readout (1 row), or every token (N rows)."""
-    normalised_over: str = "keys"
-    derived: str = ""
-    """How the stored rows were computed from the module's own, such as "mean over queries"; empty
-    where they are the module's own."""
-    asker: str = ""
-    """Whose query a readout's row is: "ego" or "learned query"; empty where nobody said."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +42,7 @@ class Header:
 
     env_id: str
     layout: TokenLayout
-    """The N tokens, in the order of the last axis of every map."""
+    """The N tokens, in the order of the last axis of every map that reads tokens."""
     maps: tuple[MapSpec, ...]
     observation_keys: tuple[str, ...]
     """Parts of the observation; ("",) where it is one array."""
@@ -80,6 +63,7 @@ class Header:
     value_unit: str = ""
     """What values are measured in, such as "normalised"; empty for the rewards' own unit."""
     map_dtype: Literal["uint8", "float32"] = "uint8"
+    """How weights are stored, see `stored_as`."""
     algo: str = ""
     run: str = ""
     created: str = ""
@@ -113,6 +97,15 @@ class Header:
         """A, the number of choices or dimensions of the action."""
         return sum(self.action_sizes)
 
+    def shape(self, spec: MapSpec) -> tuple[int, int, int]:
+        """Return (H, Q, K), the shape of a map at each step."""
+        return spec.shape(len(self.layout))
+
+    def stored_as(self, spec: MapSpec) -> Literal["uint8", "float32"]:
+        """Return how the weights of a map are stored: those that nothing normalises as float32, for
+        they may be below 0."""
+        return "float32" if spec.normalised_over == "none" else self.map_dtype
+
     def to_json(self) -> dict[str, Any]:
         """Return plain lists and dicts; `from_json` reads them back to an equal header."""
         own = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -128,13 +121,15 @@ class Header:
         """
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise ValueError("it is not the header of a recording")
-        if data.get("schema") != SCHEMA:
-            raise ValueError(f"it has schema {data.get('schema')!r}, this version reads {SCHEMA}")
+        if data.get("schema") not in READABLE:
+            raise ValueError(
+                f"it has schema {data.get('schema')!r}, this version reads 1 to {SCHEMA}"
+            )
         own = {key: value for key, value in data.items() if key not in _NOT_OWN}
         try:
             layout = TokenLayout.from_json(own.pop("layout"))
-            maps = tuple(_typed(MapSpec, spec) for spec in own.pop("maps"))
-            return _typed(cls, own, layout=layout, maps=maps)
+            maps = tuple(typed(MapSpec, spec) for spec in own.pop("maps"))
+            return typed(cls, own, layout=layout, maps=maps)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"it is incomplete or damaged ({error})") from error
 
@@ -151,7 +146,8 @@ class Step:
     """By key; key "" where the observation is one array."""
     action: np.ndarray
     maps: dict[str, np.ndarray]
-    """(H, Q, N) float32 by map name; read back within 1/255 of each row's largest weight."""
+    """(H, Q, K) float32 by map name, what was read with; read back within 1/255 of each row's
+    largest weight, and 0 exactly where it was 0."""
     frame: np.ndarray | None = None
     """(height, width, 3) uint8, or None where nothing was rendered."""
     distribution: np.ndarray | None = None
@@ -166,10 +162,23 @@ class Step:
     """Where the tokens stand on the frame; None where nobody knows."""
     attended: bool = True
     """False where the action did not come from the policy, and so the maps are all 0."""
+    soft: dict[str, np.ndarray] = field(default_factory=dict)
+    """(H, Q, K) float32 by map name, weights before a hard choice, of the maps that make one. What
+    was chosen has a weight in `maps`."""
+    heads: dict[str, np.ndarray | None] = field(default_factory=dict)
+    """(H,) float32 by map name, how much each head counts, averaging 1; None where all count the
+    same."""
+    shares: dict[str, float] = field(default_factory=dict)
+    """By map name, the share of the present tokens that any head and query read, 0 to 1; of other
+    keys likewise. Counted when a step is read; who writes one need not say."""
 
     @property
     def count(self) -> int:
-        """N, the number of tokens."""
+        """N, the number of tokens; without mask and places, the keys of the first map."""
+        if self.mask is not None:
+            return len(self.mask)
+        if self.places is not None:
+            return len(self.places.ids)
         return next(iter(self.maps.values())).shape[-1]
 
     @property
@@ -184,26 +193,6 @@ class Step:
         return np.where(self.present[:, None], places.boxes, np.float32(np.nan))
 
 
-def read_json(text: bytes) -> Any:
-    """Parse JSON; NaN and infinity are refused.
-
-    Raises:
-        ValueError: it is no JSON.
-    """
-
-    def refuse(name: str) -> None:
-        raise ValueError(f"{name} is not allowed")
-
-    try:
-        return json.loads(text, parse_constant=refuse)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-
-
-def write_json(data: Any) -> bytes:
-    return (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
-
-
 def _check_choices(header: Header) -> None:
     hints = get_type_hints(Header)
     for name in ("action_kind", "distribution", "picture", "map_dtype"):
@@ -211,41 +200,9 @@ def _check_choices(header: Header) -> None:
         if value not in get_args(hints[name]):
             raise ValueError(f"{name} must be one of {get_args(hints[name])}, got {value!r}")
     for spec in header.maps:
-        if spec.queries not in get_args(Queries) or spec.heads < 1:
-            raise ValueError(f"not an attention map: {spec}")
+        check_map(spec, len(header.layout))
 
 
 _NOT_OWN = ("format", "schema", "seed")
 """Keys of a header's JSON that are no fields; the first recordings had a seed that was always null,
 an episode has its own."""
-_JSON_TYPES: dict[str, tuple[type, ...]] = {
-    "layer": (int,),
-    "heads": (int,),
-    "fps": (int, float),
-    "versions": (dict,),
-    "observation_keys": (list,),
-    "action_sizes": (list,),
-    "action_names": (list, type(None)),
-    "action_bounds": (list, type(None)),
-}
-"""JSON types of the fields of `Header` and `MapSpec`; the others are strings."""
-_ITEMS: dict[str, type] = {"observation_keys": str, "action_sizes": int, "action_names": str}
-
-
-def _typed(cls: Any, data: dict[str, Any], **ready: Any) -> Any:
-    """Build a dataclass from JSON values, each of the type that its field wants."""
-    values = {}
-    for key, value in data.items():
-        wrong = not isinstance(value, _JSON_TYPES.get(key, (str,))) or isinstance(value, bool)
-        if isinstance(value, list):
-            value = tuple(_pair(item) for item in value) if key == "action_bounds" else tuple(value)
-            wrong = wrong or any(type(item) is not _ITEMS.get(key, tuple) for item in value)
-        if wrong:
-            raise ValueError(f"it is damaged: {key} is {str(value)[:60]!r}")
-        values[key] = value
-    return cls(**values, **ready)
-
-
-def _pair(item: Any) -> tuple[float, float]:
-    low, high = item
-    return float(low), float(high)

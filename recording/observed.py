@@ -23,6 +23,11 @@ class Part(NamedTuple):
     def title(self) -> str:
         return self.group.key or self.group.kind
 
+    @property
+    def offset(self) -> int:
+        """Steps back in time of its newest token, <= 0."""
+        return 0 if self.group.offsets is None else max(self.group.offsets)
+
     def name(self, i: int) -> str:
         """Return the name of token i of the group; the only token of a key goes by that."""
         return self.group.key if len(self.group) == 1 and self.group.key else self.group.names[i]
@@ -51,11 +56,17 @@ def observation_picture(group: TokenGroup, observation: np.ndarray) -> np.ndarra
     Pictures keep their colours, the newest of stacked grey frames is taken, and categories and
     feature planes (zeros and ones) get colours without an order. None where the group is no
     picture.
+
+    Of several frames the one is taken that the group's tokens were cut from; it is black where the
+    episode is not that old.
+
+    Raises:
+        ValueError: the group was cut from one of several frames, which the observation lacks.
     """
     if group.picture is None:
         return None
     rows, cols = group.picture
-    values = np.asarray(observation)
+    values = _frame_of(group, np.asarray(observation))
     if values.ndim == 2 and values.shape[0] == rows * cols:  # (cells, channels) of categories
         return _categories(values.reshape(rows, cols, -1)[..., 0])
     if values.ndim == 2:
@@ -73,6 +84,22 @@ def observation_picture(group: TokenGroup, observation: np.ndarray) -> np.ndarra
         values = np.repeat(values[..., -1:], 3, -1)
     brightest = 255 if values.dtype == np.uint8 or values.max(initial=0) > 1 else 1
     return np.clip(np.rint(values * (255.0 / brightest)), 0, 255).astype(np.uint8)
+
+
+def _frame_of(group: TokenGroup, values: np.ndarray) -> np.ndarray:
+    """Return the frame of a group among several; the observation itself where it is the only one.
+
+    Raises:
+        ValueError: the observation does not hold such frames.
+    """
+    if group.frame is None or group.offsets is None:
+        return values
+    back = 1 - group.offsets[0]  # the present frame is the last row
+    if values.ndim != 2 or back > len(values):
+        raise ValueError(
+            f"an observation of shape {values.shape} has no frame {back - 1} steps ago"
+        )
+    return values[-back, 1:].reshape(group.frame)
 
 
 def enlarge(picture: np.ndarray, factor: float) -> Image.Image:

@@ -1,19 +1,26 @@
 """How a policy judged its actions, read from the features of the pass that chose one.
 
 Stable-Baselines3's heads are applied once more to the extractor's stored output: no second pass
-of the extractor, no random number, and nothing is written to the policy.
+of the extractor, no random number, and nothing is written to the policy. Where a choice rests on
+more than the features, on what an LSTM remembers or on which actions were valid, that is heard in
+the same pass; what was not heard is not said.
 """
 
 from __future__ import annotations
 
+import inspect
+import weakref
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from torch import Tensor
+from torch import Tensor, nn
 
 from recording.format import ActionKind, Distribution
+
+INVALID = -1e8
+"""Logit that MaskablePPO gives an action that is not valid."""
 
 
 class Judgement(NamedTuple):
@@ -48,7 +55,13 @@ def heads_of(policy: Any) -> Heads:
         return QHeads(policy)
     if "actor" in networks:
         return ActorHeads(policy)
-    if "mlp_extractor" in networks and not any(name.startswith("lstm") for name in networks):
+    if "mlp_extractor" not in networks:
+        return UnknownHeads(policy)
+    if "lstm_actor" in networks:
+        return RecurrentHeads(policy)
+    if "action_masks" in inspect.signature(policy.forward).parameters:
+        return MaskedHeads(policy)
+    if not any(name.startswith("lstm") for name in networks):
         return ActorCriticHeads(policy)
     return UnknownHeads(policy)
 
@@ -62,6 +75,28 @@ class UnknownHeads:
 
     def judge(self, features: dict[str, Tensor], observation: Any, action: np.ndarray) -> Judgement:
         return Judgement(None, None)
+
+
+class _Heard(NamedTuple):
+    """A call of a module, without gradient."""
+
+    inputs: Any
+    output: Any
+
+
+class _Ear:
+    """Hears the latest call of a module, for as long as somebody holds this."""
+
+    def __init__(self, module: nn.Module):
+        self.heard: _Heard | None = None
+        held = weakref.ref(self)
+
+        def hear(_module: nn.Module, inputs: Any, output: Any) -> None:
+            ear = held()
+            if ear is not None:
+                ear.heard = _Heard(_detached(inputs), _detached(output))
+
+        weakref.finalize(self, module.register_forward_hook(hear).remove)
 
 
 class QHeads:
@@ -85,7 +120,7 @@ class QHeads:
 
 
 class ActorCriticHeads:
-    """PPO and A2C: a distribution over actions and a state value."""
+    """PPO, A2C and TRPO: a distribution over actions and a state value."""
 
     def __init__(self, policy: Any):
         self.policy, self.space = policy, policy.action_space
@@ -93,18 +128,18 @@ class ActorCriticHeads:
         self.distribution: Distribution = "gaussian" if continuous else "probabilities"
 
     def judge(self, features: dict[str, Tensor], observation: Any, action: np.ndarray) -> Judgement:
+        return Judgement(self._said(features["actor"]), self._value(features, observation))
+
+    def _said(self, features: Tensor) -> np.ndarray:
         policy = self.policy
-        latent = policy.mlp_extractor.forward_actor(features["actor"])
+        latent = policy.mlp_extractor.forward_actor(features)
         means = policy.action_net(latent)  # (1, A): means, or logits
         if self.distribution == "gaussian":
             std = _deviation(policy, policy.log_std, latent)
-            said = gaussian(policy, means, std, squashed=policy.squash_output)
-        elif isinstance(self.space, spaces.MultiBinary):
-            said = _numpy(means[0].sigmoid())
-        else:
-            sizes = action_sizes(self.space)
-            said = _numpy(torch.cat([part.softmax(-1) for part in means[0].split(list(sizes))]))
-        return Judgement(said, self._value(features, observation))
+            return gaussian(policy, means, std, squashed=policy.squash_output)
+        if isinstance(self.space, spaces.MultiBinary):
+            return _numpy(means[0].sigmoid())
+        return _probabilities(means[0], action_sizes(self.space))
 
     def _value(self, features: dict[str, Tensor], observation: Any) -> float:
         if self.policy.share_features_extractor:
@@ -113,6 +148,102 @@ class ActorCriticHeads:
             return float(self.policy.predict_values(_tensors(self.policy, observation)))
         latent = self.policy.mlp_extractor.forward_critic(features["critic"])
         return float(self.policy.value_net(latent))
+
+
+class MaskedHeads(ActorCriticHeads):
+    """MaskablePPO: as PPO, among the actions that were valid in that pass."""
+
+    def __init__(self, policy: Any):
+        super().__init__(policy)
+        self._read = _Ear(policy.pi_features_extractor)
+
+    def judge(self, features: dict[str, Tensor], observation: Any, action: np.ndarray) -> Judgement:
+        value = self._value(features, observation)
+        if self._read.heard is None:
+            return Judgement(None, value)
+        batch, masks = self._read.heard.output, self._masks()
+        rows = _rows(batch, features["actor"])
+        if (masks is not None and len(masks) != len(batch)) or not _alike(masks, rows):
+            return Judgement(None, value)
+        latent = self.policy.mlp_extractor.forward_actor(features["actor"])
+        logits = self.policy.action_net(latent)[0]
+        if masks is not None:
+            logits = torch.where(masks[rows[0]], logits, INVALID)
+        if isinstance(self.space, spaces.MultiBinary):  # off and on of every bit
+            said = _probabilities(logits, (2,) * spaces.flatdim(self.space))[1::2]
+        else:
+            said = _probabilities(logits, action_sizes(self.space))
+        return Judgement(said, value)
+
+    def _masks(self) -> Tensor | None:
+        """Return what was valid in the latest pass, (B, choices); None when everything was."""
+        last = self.policy.action_dist
+        discrete = isinstance(self.space, spaces.Discrete)
+        parts = [part.masks for part in ([last.distribution] if discrete else last.distributions)]
+        return None if any(part is None for part in parts) else torch.cat(parts, dim=-1)
+
+
+class RecurrentHeads(ActorCriticHeads):
+    """RecurrentPPO: as PPO, with what the LSTMs gave in that pass in the features' place.
+
+    A policy that only acts leaves its critic's LSTM out. That is then run along, from the step at
+    which the actor's memory is empty: where an episode begins.
+    """
+
+    def __init__(self, policy: Any):
+        super().__init__(policy)
+        self._actor = _Ear(policy.lstm_actor)
+        self._critic = None if policy.lstm_critic is None else _Ear(policy.lstm_critic)
+        self._memory: tuple[Tensor, Tensor] | None = None
+        """Of the critic, (L, 1, K) each; None when the episode's beginning was not heard."""
+
+    def judge(self, features: dict[str, Tensor], observation: Any, action: np.ndarray) -> Judgement:
+        if self._actor.heard is None:
+            return Judgement(None, None)
+        (sequence, memory), (outputs, _) = self._actor.heard
+        rows = _rows(sequence[-1], features["actor"])
+        if not _alike(outputs[-1], rows):
+            return Judgement(None, None)
+        latent = outputs[-1][rows[:1]]  # (1, K)
+        empty = not any(part[:, rows].any() for part in memory)
+        value = self._judged(latent, empty, self._critics_features(features, observation))
+        return Judgement(self._said(latent), value)
+
+    def _critics_features(self, features: dict[str, Tensor], observation: Any) -> Tensor:
+        if self.policy.share_features_extractor:
+            return features["actor"]
+        if "critic" in features:
+            return features["critic"]
+        return self.policy.extract_features(_tensors(self.policy, observation))[1]
+
+    def _judged(self, actor: Tensor, empty: bool, features: Tensor) -> float | None:
+        policy = self.policy
+        if policy.shared_lstm:
+            latent = actor
+        elif self._critic is None:
+            latent = policy.critic(features)
+        else:
+            latent = self._critics_latent(self._critic, empty, features)
+        if latent is None:
+            return None
+        return float(policy.value_net(policy.mlp_extractor.forward_critic(latent)))
+
+    def _critics_latent(self, critic: _Ear, empty: bool, features: Tensor) -> Tensor | None:
+        heard, critic.heard = critic.heard, None
+        if heard is not None:
+            (sequence, _), (outputs, _) = heard
+            rows = _rows(sequence[-1], features)
+            if _alike(outputs[-1], rows):
+                return outputs[-1][rows[:1]]
+        lstm = self.policy.lstm_critic
+        if empty:
+            blank = features.new_zeros(lstm.num_layers, 1, lstm.hidden_size)
+            self._memory = (blank, blank)
+        if self._memory is None:
+            return None
+        outputs, self._memory = lstm(features[None], self._memory)
+        critic.heard = None  # what was heard just now was asked for here
+        return outputs[-1]
 
 
 class ActorHeads:
@@ -185,6 +316,27 @@ def action_sizes(space: spaces.Space) -> tuple[int, ...]:
     if isinstance(space, spaces.MultiDiscrete):
         return tuple(int(n) for n in space.nvec.ravel())
     return (1,) * spaces.flatdim(space)
+
+
+def _rows(batch: Tensor, features: Tensor) -> Tensor:
+    """Return which rows of a batch are these features, (1, F): the step that is judged is there."""
+    return (batch == features).all(-1).nonzero()[:, 0]
+
+
+def _alike(batch: Tensor | None, rows: Tensor) -> bool:
+    """Return whether there are such rows, and none of a batch differs, so that any may be taken."""
+    return len(rows) > 0 and (batch is None or bool((batch[rows] == batch[rows[0]]).all()))
+
+
+def _detached(values: Any) -> Any:
+    if isinstance(values, Tensor):
+        return values.detach()
+    return tuple(_detached(each) for each in values)
+
+
+def _probabilities(logits: Tensor, sizes: tuple[int, ...]) -> np.ndarray:
+    """Return the probability of every choice, part by part of an action."""
+    return _numpy(torch.cat([part.softmax(-1) for part in logits.split(list(sizes))]))
 
 
 def _deviation(module: Any, log_std: Tensor, latent: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from recording.format import Header, Step
 from recording.observed import Part, parts_of
 from recording.palette import HEADING, Pen, heading
 from recording.panel import ActionBars, AttentionWords, Numbers
+from recording.past import past_frames
 from recording.stage import Stage
 from recording.view import choose_view
 
@@ -58,8 +59,11 @@ class Scene:
         """The picture with its attention alone; None where there is no picture."""
         self._beside: list[TokenBars | TokenGrid] = []
         self._strip: TimeStrip | None = None
+        self._past = past_frames(parts, first, self.stage.width) if self.stage else []
+        shown = [part for frames in self._past for part in frames.parts]
+        shown += self.stage.parts if self.stage is not None else []
         for part in parts:
-            if self.stage is not None and part in self.stage.parts:
+            if part in shown:
                 continue
             picture = part.observed(first)
             if picture is not None:
@@ -87,9 +91,13 @@ class Scene:
         self._draw_title(pen, step, t)
         if self.stage is not None:
             self.stage.draw(pen, MARGIN, TITLE, step, weights)
+            top = TITLE + self.stage.height + self.stage.legend
             if self._strip is not None:
-                top = TITLE + self.stage.height + self.stage.legend
                 self._strip.draw(pen, MARGIN, top, step, weights, past)
+                top += self._strip.height
+            for frames in self._past:
+                frames.draw(pen, MARGIN, top, self.stage.width, step, weights)
+                top += frames.height
         x, y = self._tokens_at, TITLE
         for part in self._beside:
             part.draw(pen, x, y, SIDE, step, weights)
@@ -132,6 +140,7 @@ class Scene:
         if self.stage is not None:
             left = self.stage.height + self.stage.legend
             left += self._strip.height if self._strip is not None else 0
+            left += sum(frames.height for frames in self._past)
             x += self.stage.width + GAP
         self._tokens_at, self._action_at = x, (x, TITLE + tokens)
         stacked = tokens + right <= max(left, STACKED)

@@ -11,7 +11,7 @@ import numpy as np
 from recording import palette
 from recording.format import Header, Step
 from recording.palette import HEADING, Pen, heading, number
-from recording.view import View, entropy
+from recording.view import View
 
 MOST_ROWS = 24
 """More choices than this are cut to the likeliest ones."""
@@ -126,25 +126,25 @@ class Numbers:
 
 
 class AttentionWords:
-    """Which map is shown, and how far it spreads."""
+    """Which map is shown, how far it spreads, and what of it is not drawn."""
 
-    height = HEADING + 66
+    ROW = 21
 
     def __init__(self, view: View):
         self.view = view
+        self.height = HEADING + 3 + self.ROW * (3 + view.rows)
 
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
         first, second = self.view.lines
         heading(pen, x, y, width, "attention", "")
+        y += HEADING + 10
         if not step.attended:
-            pen.text(x, y + HEADING + 10, "this action is not the policy's", 14, palette.BAD)
+            pen.text(x, y, "this action is not the policy's", 14, palette.BAD)
             return
-        nats = entropy(weights)
-        pen.text(x, y + HEADING + 10, first, 14, width=width)
-        pen.text(x, y + HEADING + 31, second, 13, palette.DIM, width=width)
-        count = f"{number(float(np.exp(nats)), 2)} of {step.present.sum()} tokens"
-        spread = f"spread over {count} (entropy {nats:.2f})"
-        pen.text(x, y + HEADING + 52, spread, 13, palette.DIM, width=width)
+        pen.text(x, y, first, 14, width=width)
+        for line in (second, *self.view.notes(step), self.view.spread(step, weights)):
+            y += self.ROW
+            pen.text(x, y, line, 13, palette.DIM, width=width)
 
 
 def action_names(header: Header) -> tuple[str, ...]:

@@ -21,8 +21,8 @@ from recording.format import (
     HEADER_FILE,
     Header,
     Step,
-    read_json,
 )
+from recording.plain_json import read_json
 from recording.writer import file_digest
 
 CHUNKS_HELD = 2

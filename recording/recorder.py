@@ -22,11 +22,10 @@ from gymnasium.wrappers import AtariPreprocessing
 from envs.layout import TokenLayout, TokenPlaces
 from envs.make import action_names
 from envs.places import places_of
-from policies.encoder import QueryReadout
-from policies.tap import AttentionTap, Pass
+from policies.tap import AttentionMap, AttentionTap, Pass, extractors_of, rehearse
 from recording.format import Header, MapSpec, Step
+from recording.maps import stored_rows
 from recording.outputs import Heads, Judgement, action_kind, action_sizes, heads_of
-from recording.view import mean_over_queries
 from recording.writer import RecordingWriter
 
 PACKAGES = ("gymnasium", "stable-baselines3", "torch", "numpy")
@@ -58,8 +57,9 @@ class RecordAttention(gym.Wrapper):
         env: with `render_mode="rgb_array"` frames are recorded too.
         model: an SB3 algorithm (anything with a `policy`) whose policy has an `AttentionExtractor`.
         folder: of the new recording; made when missing, must be empty.
-        full: store maps in which every token asks as whole matrices; else their mean over queries.
-        map_dtype: "uint8" (off by at most 1/510 of the largest weight of a row) or "float32".
+        full: store maps from tokens to tokens as whole matrices; else their mean over queries. All
+            other maps are stored whole.
+        map_dtype: "uint8" (off by at most 1/508 of the largest weight of a row) or "float32".
         normalise: what the loop does to an observation before the policy sees it. Observations are
             recorded raw; a critic with an extractor of its own is asked besides, and needs it.
         index: which row of the policy's batch belongs to this environment.
@@ -85,12 +85,14 @@ class RecordAttention(gym.Wrapper):
         value_unit: str = "",
     ):
         super().__init__(env)
+        extractors = extractors_of(model.policy)
+        self._role = next(role for role in extractors if role != "critic")
+        self._layout: TokenLayout = extractors[self._role].layout
         self._tap = AttentionTap(model.policy)
-        self._role = next(role for role in self._tap.extractors if role != "critic")
-        self._layout: TokenLayout = self._tap.extractors[self._role].layout
         self._heads, self._index = heads_of(model.policy), index
         self._normalise = normalise if normalise is not None else lambda observation: observation
-        self._maps = _map_specs(self._tap, self._role, full)
+        expected = [one for one in rehearse(model.policy).maps if one.role == self._role]
+        self._maps = tuple(map_spec(one, full) for one in expected)
         header = _header(env, self._layout, self._maps, self._heads, map_dtype)
         named = {"algo": type(model).__name__.lower(), "run": run, "value_unit": value_unit}
         self._writer = RecordingWriter(folder, replace(header, **named))
@@ -108,7 +110,7 @@ class RecordAttention(gym.Wrapper):
         return obs, info
 
     def step(self, action: Any):
-        heard, seen = self._tap.take(), self._seen
+        heard, seen = self._deciding(self._tap.take()), self._seen
         action_taken = np.array(action)
         judgement = self._judge(heard, seen, action_taken)
         obs, reward, terminated, truncated, info = self.env.step(action)
@@ -127,9 +129,7 @@ class RecordAttention(gym.Wrapper):
                     reward=float(reward),
                     terminated=bool(terminated),
                     truncated=bool(truncated),
-                    attended=heard is not None,
-                    maps={spec.name: self._weights(heard, spec) for spec in self._maps},
-                    mask=self._present(heard),
+                    **self._attention(heard),
                 )
             )
             self._seen = self._see(obs)
@@ -170,37 +170,66 @@ class RecordAttention(gym.Wrapper):
         self._tap.take()  # a critic with an extractor of its own was asked besides
         return judgement
 
-    def _weights(self, heard: Pass | None, spec: MapSpec) -> np.ndarray:
-        """Return a map as it is stored, (H, Q, N); zeros where no pass was heard."""
-        found = [one for one in heard.maps if one.name == spec.name] if heard is not None else []
-        N = len(self._layout)
-        if not found:
-            full = spec.queries == "tokens" and not spec.derived
-            return np.zeros((spec.heads, N if full else 1, N), np.float32)
-        weights = found[0].weights[self._index].cpu().numpy()  # (H, Q, N)
-        return mean_over_queries(weights, self._present(heard)) if spec.derived else weights
+    def _deciding(self, heard: Pass | None) -> Pass | None:
+        """Return a pass if it chose an action: then every map that is recorded was told in it."""
+        told = set() if heard is None else {one.name for one in heard.maps}
+        return heard if told.issuperset(spec.name for spec in self._maps) else None
 
-    def _present(self, heard: Pass | None) -> np.ndarray:
-        masks = [one.mask for one in heard.maps if one.role == self._role] if heard else []
-        if not masks or masks[0] is None:
+    def _attention(self, heard: Pass | None) -> dict[str, Any]:
+        """Return what a step holds of a pass; where none was heard, weights are 0."""
+        header = self._writer.header
+        if heard is None:
+            nothing = {spec.name: np.zeros(header.shape(spec), np.float32) for spec in self._maps}
+            return {"maps": nothing, "soft": nothing, "attended": False}
+        told, present = {one.name: one for one in heard.maps}, self._present(heard)
+        maps, soft, heads = {}, {}, {}
+        for spec in self._maps:
+            one = told[spec.name]
+            maps[spec.name] = stored_rows(self._row(one.weights), spec, present)
+            if one.soft is not None:
+                soft[spec.name] = stored_rows(self._row(one.soft), spec, present)
+            if one.heads is not None:
+                heads[spec.name] = one.heads.float().cpu().numpy()
+        return {"maps": maps, "soft": soft, "heads": heads, "mask": present}
+
+    def _present(self, heard: Pass) -> np.ndarray:
+        mask = next(one.mask for one in heard.maps if one.role == self._role)
+        if mask is None:
             return np.ones(len(self._layout), bool)
-        return masks[0][self._index].cpu().numpy()
+        return mask[self._index].cpu().numpy()
+
+    def _row(self, batch: torch.Tensor) -> np.ndarray:
+        return batch[self._index].float().cpu().numpy()
 
 
-def _map_specs(tap: AttentionTap, role: str, full: bool) -> tuple[MapSpec, ...]:
-    encoder = tap.extractors[role].encoder
-    asker = ""
-    if isinstance(encoder.readout, QueryReadout):
-        asker = "learned query" if encoder.readout.ego is None else "ego"
-    specs = []
-    for layer, attention in enumerate(encoder.attentions()):
-        spec = MapSpec(f"{role}/{layer}", role, layer, attention.heads, "tokens")
-        if attention.queries == "readout":
-            spec = replace(spec, queries="readout", asker=asker)
-        elif not full:
-            spec = replace(spec, derived="mean over queries")
-        specs.append(spec)
-    return tuple(specs)
+def map_spec(one: AttentionMap, full: bool) -> MapSpec:
+    """Describe how the maps of a module are stored.
+
+    Args:
+        one: a map as the module tells it.
+        full: store maps from tokens to tokens whole.
+    """
+    _, heads, queries, keys = one.weights.shape
+    square = one.queries == one.keys == "tokens" and one.normalised_over != "queries"
+    derived = square and not full
+    return MapSpec(
+        name=one.name,
+        role=one.role,
+        layer=one.layer,
+        heads=heads,
+        queries=one.queries,
+        normalised_over=one.normalised_over,  # type: ignore[arg-type]
+        derived="mean over queries" if derived else "",
+        asker=one.asker,
+        keys=one.keys,
+        extra_keys=one.extra_keys,
+        key_count=keys,
+        query_count=1 if derived else queries,
+        part=one.part,
+        mechanism=one.mechanism,
+        soft=one.soft is not None,
+        head_weights=one.heads is not None,
+    )
 
 
 def _header(

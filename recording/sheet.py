@@ -25,7 +25,7 @@ PAGE, GAP, MARGIN, TITLE = 1402, 18, 26, 84
 """Pixels: width of the page, between two moments, round the page, and the height of the title."""
 TALLEST = 260
 BEST_TOKENS, ROW = 4, 20
-"""Tokens without a place on the picture are listed under it, the most attended ones."""
+"""What has no place on the picture is listed under it, the most attended tokens and keys."""
 
 
 def contact_sheet(
@@ -112,12 +112,13 @@ def _card(scene: Scene, stage: Stage | None, step: Step, t: int, width: int) -> 
 
 
 def _best_tokens(scene: Scene, step: Step, weights: np.ndarray) -> list[tuple[str, float]]:
-    """Return names and weights of the most attended tokens that are not on the picture."""
+    """Return names and weights of the most attended keys that are not on the picture."""
     ranked = [
         (part.name(int(i)), float(weights[part.where][i]))
         for part in scene.parts_beside
         for i in np.flatnonzero(step.present[part.where])
     ]
+    ranked += scene.view.extras(step)
     return sorted(ranked, key=lambda pair: -pair[1])[:BEST_TOKENS]
 
 
@@ -142,7 +143,8 @@ def _title(pen: Pen, episode: Episode, rewards: np.ndarray, scene: Scene) -> Non
     cut = "" if episode.complete else " (cut short)"
     facts = f"{seed}{len(episode)} steps{cut}, return {number(float(rewards.sum()))}"
     pen.text(pen.image.width - MARGIN, 30, facts, 16, anchor="rm")
-    shown = "Attention: " + ", ".join(scene.view.lines)
+    mechanism = scene.view.spec.mechanism
+    shown = "Attention: " + ", ".join([*scene.view.lines, *([mechanism] if mechanism else [])])
     pen.text(MARGIN, 60, shown, 14, palette.DIM, width=width - 330)
     ramp = Image.fromarray(palette.heat_table()[None]).resize((96, 8))
     right = pen.image.width - MARGIN

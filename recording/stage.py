@@ -48,13 +48,17 @@ class Stage:
 
     @classmethod
     def plan(cls, parts: list[Part], first: Step, asker: str) -> Stage | None:
-        """Choose what the stage shows; None where there is neither a frame nor a picture."""
+        """Choose what the stage shows; None where there is neither a frame nor a picture.
+
+        Tokens of past frames do not stand on the present one.
+        """
+        now = [part for part in parts if not part.group.past]
         if first.frame is not None:
             boxes = None if first.places is None else first.places.boxes
-            placed = [p for p in parts if boxes is not None and np.isfinite(boxes[p.where]).any()]
+            placed = [p for p in now if boxes is not None and np.isfinite(boxes[p.where]).any()]
             size = first.frame.shape[:2]
             return cls(placed, size, None, asker, _factor(*size))
-        for part in parts:
+        for part in now:
             picture = part.observed(first)
             if picture is not None:
                 size = picture.shape[:2]
@@ -82,7 +86,7 @@ class Stage:
         if not self.parts:
             pen.text(x, y, "the tokens have no place on this picture", 12, palette.FAINT)
             return
-        share = f"{shown:.0%} of the weight is on the picture"
+        share = f"{shown:.0%} of the tokens' weight is on the picture"
         if self._narrow:
             pen.text(x, y + LINE, share, 12, palette.DIM, width=self.width)
         else:

@@ -24,8 +24,8 @@ from recording.format import (
     HEADER_FILE,
     Header,
     Step,
-    write_json,
 )
+from recording.plain_json import write_json
 
 
 class RecordingWriter:
@@ -129,11 +129,19 @@ class _OpenEpisode:
         if missing:
             raise ValueError(f"the header promises {sorted(missing)}, and the step lacks them")
         for spec in self.header.maps:
-            shape, N = step.maps[spec.name].shape, len(self.header.layout)
-            if len(shape) != 3 or shape[0] != spec.heads or shape[2] != N:
+            H, Q, K = self.header.shape(spec)
+            weights = [step.maps[spec.name], *([step.soft.get(spec.name)] if spec.soft else [])]
+            shapes = [None if each is None else each.shape for each in weights]
+            if any(shape != (H, Q, K) for shape in shapes):
                 raise ValueError(
-                    f"map {spec.name} must have shape ({spec.heads} heads, queries, {N} tokens), "
-                    f"got {shape}"
+                    f"map {spec.name} must have shape ({H} heads, {Q} queries, {K} {spec.keys}), "
+                    f"{'its soft weights as well, ' if spec.soft else ''}got {shapes}"
+                )
+            heads = step.heads.get(spec.name)
+            if heads is not None and (not spec.head_weights or heads.shape != (H,)):
+                raise ValueError(
+                    f"map {spec.name} has {H} heads and head_weights={spec.head_weights}, got "
+                    f"head weights of shape {heads.shape}"
                 )
 
     def _write_chunk(self) -> None:

@@ -42,8 +42,17 @@ ROOMS = {
         touches_files=False,
     ),
     "policies": Room(
-        imports=("policies", "envs.layout", "envs.spaces", "numpy", "gymnasium.spaces", *TORCH),
-        more={"policies/extractor.py": ("stable_baselines3",)},
+        imports=(
+            *("policies", "envs.layout", "envs.spaces", "envs.specs"),
+            *("numpy", "gymnasium.spaces", *TORCH),
+        ),
+        more={
+            "policies/extractor.py": ("stable_baselines3",),
+            "policies/pointer.py": ("stable_baselines3",),
+            # with the extra contrib
+            "policies/maskable_pointer.py": ("sb3_contrib",),
+            "policies/recurrent.py": ("sb3_contrib",),
+        },
         closed=("pathlib", "shutil", "tempfile", "pickle", "time", "datetime"),
         touches_files=False,
     ),
@@ -148,10 +157,10 @@ def test_imports_run_one_way(name: str) -> None:
         ("envs", "envs/make.py", "folder.joinpath('x').write_text('y')"),
         ("policies", "policies/extractor.py", "torch.save(self.state_dict(), path)"),
         ("envs", "envs/make.py", "import importlib\nimportlib.import_module('torch.nn')"),
-        ("policies", "policies/attention.py", "from stable_baselines3 import PPO"),
+        ("policies", "policies/attention/heads.py", "from stable_baselines3 import PPO"),
         ("policies", "policies/tap.py", "from stable_baselines3 import PPO"),
-        ("policies", "policies/attention.py", "from envs.make import make_env"),
-        ("policies", "policies/attention.py", "from .tap import AttentionTap"),
+        ("policies", "policies/attention/heads.py", "from envs.make import make_env"),
+        ("policies", "policies/attention/heads.py", "from .tap import AttentionTap"),
         ("recording", "recording/overlay.py", "import torch"),
         ("recording", "recording/overlay.py", "from policies.tap import AttentionMap"),
         ("recording", "recording/recorder.py", "from stable_baselines3 import PPO"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -64,9 +66,42 @@ def test_recorder_callback(tmp_path: Path) -> None:
     assert len(open_recording(tmp_path / "recording").episodes) >= len(rows)
 
 
-def blocks(language: str) -> list[str]:
-    """Return the code blocks of the README in one language."""
-    text = (ROOT / "README.md").read_text("utf-8")
+def test_own_mechanisms(tmp_path: Path) -> None:
+    said = run("own_mechanisms.py", tmp_path, "--timesteps", "64")
+    assert said == "checked, and learned for 2048 steps\n"
+
+
+def test_the_code_of_extending_is_that_of_its_example() -> None:
+    example = (EXAMPLES / "own_mechanisms.py").read_text("utf-8")
+    shown = blocks("python", "docs/extending.md")
+    assert len(shown) == 5
+    for block in shown:
+        assert f"\n{block}" in example
+    pieces = [block for block in shown if ".register(" in block]
+    assert len(pieces) == 3
+    assert all(len(piece.splitlines()) <= 20 for piece in pieces)
+
+
+def test_the_commands_of_extending(tmp_path: Path) -> None:
+    shutil.copy(EXAMPLES / "own_mechanisms.py", tmp_path)
+    fewer = {
+        "train.py": "-n 64 --eval-freq 0 --hyperparams n_epochs:1",
+        "evaluate.py": "--episodes 1",
+        "replay.py": "",
+    }
+    commands = [
+        line.split()[1:] for line in "".join(blocks("sh", "docs/extending.md")).splitlines()
+    ]
+    assert [script for script, *_ in commands] == list(fewer)
+    for script, *words in commands:
+        assert call([ROOT / script, *words, *fewer[script].split()], tmp_path)
+    config = json.loads((tmp_path / "runs/ppo/CartPole-v1_1/config.json").read_text("utf-8"))
+    assert config["config"]["encoder"]["readout"] == "mean-query"
+
+
+def blocks(language: str, page: str = "README.md") -> list[str]:
+    """Return the code blocks of a page in one language."""
+    text = (ROOT / page).read_text("utf-8")
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 

@@ -65,12 +65,12 @@ def test_acting(env, model):
         "direction": torch.nn.functional.one_hot(tensors["direction"].long().view(-1), 4).float(),
         "view": tensors["view"].float(),
     }
-    tokens, mask = extractor.tokenizer(seen)
-    assert tokens.shape == (1, 50, WIDTH)
-    assert mask is None
+    tokens = extractor.tokenizer(seen)
+    assert tokens.values.shape == (1, 50, WIDTH)
+    assert tokens.mask is None
 
     # tokens -> encoder -> readout -> features: (B, D)
-    features = extractor.encoder(tokens, mask)
+    features = extractor.encoder(tokens)
     assert features.shape == (1, WIDTH)
 
     # features -> SB3's heads -> action; the tap hears the very pass that chose it

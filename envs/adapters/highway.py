@@ -21,7 +21,8 @@ from highway_env.vehicle.objects import RoadObject
 from envs.adapters.adapter import Adapter
 from envs.layout import TokenGroup, TokenLayout, TokenPlaces
 from envs.places import places_by_group
-from envs.spaces import Entities, TokenBox
+from envs.spaces import TokenBox
+from envs.specs import Entities
 
 UPRIGHT = np.deg2rad(2)
 """Headings below this are drawn straight (highway_env.vehicle.graphics)."""
@@ -59,12 +60,14 @@ class VehicleTokens(gym.Wrapper):
                 f'order="{kind.order}"; use order="sorted"'
             )
         features = tuple(kind.features)
+        placed = "x" in features and "y" in features
         tokens = Entities(
             kind.vehicles_count,
             features,
             presence=features.index("presence") if "presence" in features else None,
             ego=0,
             label="vehicle",
+            position=(features.index("x"), features.index("y")) if placed else None,
         )
         shape = (kind.vehicles_count, len(features))
         self.observation_space = TokenBox(-np.inf, np.inf, shape, np.float32, tokens=tokens)

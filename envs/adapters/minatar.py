@@ -10,7 +10,8 @@ from minatar import gym as minatar_gym
 
 from envs.adapters.adapter import Adapter
 from envs.places import PicturePlaces
-from envs.spaces import Patches, TokenBox, default_stem
+from envs.spaces import TokenBox, default_stem
+from envs.specs import Patches
 
 ZOOM = 32
 """Frame pixels per cell."""

@@ -18,7 +18,8 @@ from envs.adapters.adapter import Adapter
 from envs.adapters.missions import MissionWords
 from envs.layout import TokenGroup, TokenLayout, TokenPlaces
 from envs.places import places_by_group, without_ids
-from envs.spaces import Cells, TokenBox
+from envs.spaces import TokenBox
+from envs.specs import Cells
 
 CATEGORIES = (len(OBJECT_TO_IDX), len(COLOR_TO_IDX), len(STATE_TO_IDX))
 

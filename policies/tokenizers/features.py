@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from envs.spaces import Categories, Features
+from envs.specs import Categories, Features
 from policies.attention import Projection
-from policies.tokenizers.tokenizer import Tokens
+from policies.tokens import Tokens
 
 
 class FeatureTokenizer(nn.Module):

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from envs.spaces import Categories, Cells, Entities, Features, History, Patches, TokenSpec
+from envs.specs import Categories, Cells, Entities, Features, Frames, History, Patches, TokenSpec
 from policies.tokenizers.cells import CellTokenizer
 from policies.tokenizers.features import CategoryTokenizer, FeatureTokenizer
+from policies.tokenizers.frames import FrameTokenizer
 from policies.tokenizers.patches import PatchTokenizer
 from policies.tokenizers.rows import EntityTokenizer, HistoryTokenizer
-from policies.tokenizers.tokenizer import Tokens
+from policies.tokens import Tokens
 
 TOKENIZERS: dict[type, type[nn.Module]] = {
     Features: FeatureTokenizer,
@@ -21,6 +23,7 @@ TOKENIZERS: dict[type, type[nn.Module]] = {
     Patches: PatchTokenizer,
     Entities: EntityTokenizer,
     History: HistoryTokenizer,
+    Frames: FrameTokenizer,
 }
 
 
@@ -42,12 +45,30 @@ class ObservationTokenizer(nn.Module):
             return self.parts[0](obs)
         parts = [part(obs[key]) for key, part in zip(self.keys, self.parts, strict=True)]
         values = torch.cat([part.values for part in parts], 1)  # (B, N, D)
-        if all(part.mask is None for part in parts):
-            return Tokens(values, None)
-        masks = [
-            part.mask
-            if part.mask is not None
-            else part.values.new_ones(part.values.shape[:2], dtype=torch.bool)
-            for part in parts
-        ]
-        return Tokens(values, torch.cat(masks, 1))
+        return Tokens(values, _masks(parts), _places(parts))
+
+
+def _masks(parts: list[Tokens]) -> Bool[Tensor, "B N"] | None:
+    """Join the masks; parts without one are all present."""
+    if all(part.mask is None for part in parts):
+        return None
+    masks = (
+        part.values.new_ones(part.values.shape[:2], dtype=torch.bool)
+        if part.mask is None
+        else part.mask
+        for part in parts
+    )
+    return torch.cat(list(masks), 1)
+
+
+def _places(parts: list[Tokens]) -> Float[Tensor, "B N 2"] | None:
+    """Join the places; tokens of parts without any have NaN."""
+    if all(part.places is None for part in parts):
+        return None
+    places = (
+        part.values.new_full((*part.values.shape[:2], 2), torch.nan)
+        if part.places is None
+        else part.places
+        for part in parts
+    )
+    return torch.cat(list(places), 1)

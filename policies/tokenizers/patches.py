@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from envs.spaces import Patches
+from envs.specs import Patches
 from policies.attention import Projection
-from policies.tokenizers.tokenizer import Tokens
+from policies.tokens import Tokens
 
 
 class PatchTokenizer(nn.Module):
@@ -36,7 +36,7 @@ class PatchTokenizer(nn.Module):
             channels = conv.channels
         self.stem = nn.Sequential(*layers)
         self.project = Projection(channels, width)
-        self.place = nn.Parameter(torch.randn(len(spec.group("")), width))
+        self.place = nn.Parameter(torch.randn(len(spec.groups("")[0]), width))
 
     def forward(self, obs: Float[Tensor, "B ..."]) -> Tokens:
         if obs.dim() == 3:

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from envs.spaces import Entities, History
+from envs.specs import Entities, History
 from policies.attention import Projection
-from policies.tokenizers.tokenizer import Tokens
+from policies.tokens import Tokens
 
 
 class RowContent(nn.Module):
@@ -33,7 +33,7 @@ class EntityTokenizer(nn.Module):
 
     def __init__(self, spec: Entities, width: int):
         super().__init__()
-        self.presence, self.ego = spec.presence, spec.ego
+        self.presence, self.ego, self.position = spec.presence, spec.ego, spec.position
         self.content = RowContent(len(spec.features), width)
         if spec.ego is not None:
             self.ego_mark = nn.Parameter(torch.randn(width))
@@ -45,7 +45,9 @@ class EntityTokenizer(nn.Module):
         tokens = self.content(obs)
         if self.ego is not None:
             tokens = tokens + self.is_ego * self.ego_mark
-        return Tokens(tokens, None if self.presence is None else obs[:, :, self.presence] > 0.5)
+        mask = None if self.presence is None else obs[:, :, self.presence] > 0.5
+        places = None if self.position is None else obs[:, :, self.position]  # (B, N, 2)
+        return Tokens(tokens, mask, places)
 
 
 class HistoryTokenizer(nn.Module):

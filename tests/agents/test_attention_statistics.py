@@ -11,7 +11,12 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
 
-from agents.attention_statistics import AttentionStatisticsCallback, attention_pass, head_statistics
+from agents.attention_statistics import (
+    AttentionStatisticsCallback,
+    attention_pass,
+    head_statistics,
+    named_statistics,
+)
 from envs.spaces import Entities, TokenBox
 from policies import AttentionExtractor
 from policies.tap import AttentionMap
@@ -28,7 +33,7 @@ def test_one_case_by_hand():
     weights = [[[even], [half]], [[single], [half]]]  # B=2, H=2, Q=1, N=4
     found = head_statistics(a_map(weights, queries="readout"))
     assert found.entropy.tolist() == pytest.approx([math.log(4) / 2, math.log(2)])
-    assert found.effective_tokens.tolist() == pytest.approx([2.5, 2.0])
+    assert found.effective.tolist() == pytest.approx([2.5, 2.0])
     assert found.max_weight.tolist() == pytest.approx([0.625, 0.5])
     assert found.similarity == pytest.approx(math.sqrt(0.5))  # cos(even, half) = cos(single, half)
 
@@ -38,11 +43,68 @@ def test_rows_of_absent_tokens_and_empty_samples_do_not_count():
     weights = [[[row, row, absent]], [[absent, absent, absent]]]  # B=2, H=1, Q=N=3
     mask = [[True, True, False], [False, False, False]]
     found = head_statistics(a_map(weights, mask))
-    assert found.effective_tokens.tolist() == pytest.approx([2.0])
+    assert found.effective.tolist() == pytest.approx([2.0])
     assert found.similarity is None
     assert head_statistics(a_map(weights, [[False] * 3] * 2)) is None
     readout = head_statistics(a_map([[[row]], [[absent]]], mask, queries="readout"))
     assert readout.max_weight.tolist() == [0.5]
+
+
+def test_windows_without_a_token_do_not_count():
+    """Of two present tokens the second sees nothing: its row is all 0."""
+    found = head_statistics(a_map([[[[0.5, 0.5], [0.0, 0.0]]]], [[True, True]]))
+    assert found.effective.tolist() == pytest.approx([2.0])
+    assert found.max_weight.tolist() == [0.5]
+
+
+def test_gates_have_a_mean_and_no_entropy():
+    weights = [[[[0.9, 0.3, 0.0], [0.5, 0.1, 0.0], [7.0, 7.0, 7.0]]]]  # B=1, H=1, Q=N=3
+    one = a_map(weights, [[True, True, False]])._replace(normalised_over="none")
+    found = head_statistics(one)
+    assert found.entropy is None and found.effective is None
+    assert found.mean_weight.tolist() == pytest.approx([(0.9 + 0.3 + 0.5 + 0.1) / 4])
+    assert found.max_weight.tolist() == pytest.approx([0.7])
+    assert set(named_statistics(one)) == {"head0/mean_weight", "head0/max_weight"}
+
+
+def test_weights_below_0_are_averaged_as_they_are():
+    one = a_map([[[[0.5, -0.25]]], [[[0.5, 0.25]]]], queries="readout")
+    found = head_statistics(one._replace(normalised_over="none"))
+    assert found.mean_weight.tolist() == pytest.approx([0.25])
+
+
+def test_hard_attention_has_a_share():
+    """Of 2 and 4 present tokens, 1 and 2 are read by the first head, 1 and 1 by the second."""
+    first = [[[1.0, 0.0, 0.0, 0.0]], [[0.0, 1.0, 0.0, 0.0]]]  # H=2, Q=1, N=4
+    second = [[[0.5, 0.0, 0.5, 0.0]], [[0.0, 1.0, 0.0, 0.0]]]
+    mask = [[True, True, False, False], [True, True, True, True]]
+    one = a_map([first, second], mask, queries="readout")
+    assert head_statistics(one).share_read is None
+    found = head_statistics(one._replace(soft=torch.full((2, 2, 1, 4), 0.25)))
+    assert found.share_read.tolist() == pytest.approx([(1 / 2 + 2 / 4) / 2, (1 / 2 + 1 / 4) / 2])
+
+
+def test_tokens_that_choose_among_slots_are_rows():
+    """Two slots, three tokens of which the last is absent; each token's weights sum to 1."""
+    weights = [[[[1.0, 0.5, 0.0], [0.0, 0.5, 0.0]]]]  # B=1, H=1, Q=2, N=3
+    one = a_map(weights, [[True, True, False]], queries="slots")
+    one = one._replace(normalised_over="queries")
+    named = named_statistics(one)
+    assert named["head0/effective_slots"] == pytest.approx(
+        1.5
+    )  # 1 of the first token, 2 of the other
+    assert named["head0/max_weight"] == pytest.approx(0.75)
+
+
+def test_other_keys_go_by_their_name():
+    """Absent tokens ask nothing of inducing points, all of which are there."""
+    weights = [[[[0.5, 0.5], [1.0, 0.0]]]]  # B=1, H=1, Q=2, K=2
+    named = named_statistics(a_map(weights, [[True, False]])._replace(keys="inducing points"))
+    assert named["head0/effective_inducing_points"] == pytest.approx(2.0)
+    beside = a_map([[[[0.5, 0.2, 0.3]]]], [[True, True]], "readout")._replace(extra_keys=("CLS",))
+    named = named_statistics(beside)
+    assert named["head0/weight_of_CLS"] == pytest.approx(0.3)
+    assert named["head0/max_weight"] == pytest.approx(0.5)
 
 
 class Empty(gym.Env):

@@ -14,8 +14,10 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
 
-from agents.build import ALGORITHMS, build_model, make_vec_env
-from agents.checkpoint import FILES, export_sb3_zip, load_checkpoint, save_checkpoint
+from agents import checkpoint as module
+from agents.algorithms import ALGORITHMS
+from agents.build import build_model, make_vec_env
+from agents.checkpoint import FILES, export_sb3_zip, load_checkpoint, save_checkpoint, standing
 from agents.config import EncoderConfig, PolicyConfig, RunConfig
 
 ENCODER = EncoderConfig(layers=2, heads=3, width=12)
@@ -31,12 +33,24 @@ CASES = {
     "dqn": ("CartPole-v1", OFF_POLICY),
     "sac": ("Pendulum-v1", OFF_POLICY),
     "td3": ("Pendulum-v1", OFF_POLICY),
+    "qrdqn": ("CartPole-v1", OFF_POLICY),
+    "trpo": ("CartPole-v1", ON_POLICY | {"batch_size": 8, "n_critic_updates": 2}),
+    "ppo_mask": ("tests.agents.worlds:Lanes-v0", ON_POLICY | {"batch_size": 8, "n_epochs": 2}),
+    "ppo_lstm": ("CartPole-v1", ON_POLICY | {"batch_size": 8, "n_epochs": 2}),
+    "tqc": ("Pendulum-v1", OFF_POLICY),
+    "crossq": ("Pendulum-v1", OFF_POLICY | {"ent_coef": "auto_0.5"}),
+}
+POLICIES = {
+    "ppo_lstm": replace(POLICY, lstm_hidden_size=5),
+    "qrdqn": replace(POLICY, n_quantiles=11),
+    "tqc": replace(POLICY, n_quantiles=11, share_features_extractor=True),
 }
 
 
 def a_run(algo: str = "ppo", **changes) -> RunConfig:
     env, hyperparams = CASES[algo]
-    run = RunConfig(env, algo, 32, 1, 2, ENCODER, POLICY, hyperparams, device="cpu")
+    policy = POLICIES.get(algo, POLICY)
+    run = RunConfig(env, algo, 32, 1, 2, ENCODER, policy, hyperparams, device="cpu")
     return replace(run, **changes)
 
 
@@ -90,7 +104,7 @@ def test_a_checkpoint_brings_back_every_bit(algo, tmp_path):
     assert torch.equal(torch.get_rng_state(), streams[0])
     assert numpys_stream() == streams[1]
     assert loaded.config == run
-    assert type(loaded.model) is ALGORITHMS[algo]
+    assert type(loaded.model) is ALGORITHMS[algo].load()
     left, right = model.get_parameters(), loaded.model.get_parameters()
     assert_equal(dict(left["policy"]), dict(right["policy"]))
     for name in left.keys() - {"policy"}:
@@ -101,12 +115,16 @@ def test_a_checkpoint_brings_back_every_bit(algo, tmp_path):
     for name in ("num_timesteps", "_n_updates", "n_steps", "batch_size"):
         if hasattr(model, name):
             assert getattr(model, name) == getattr(loaded.model, name), name
-    if algo == "dqn":
+    if algo in ("dqn", "qrdqn"):
         assert loaded.model.exploration_rate == model.exploration_rate > 0
     observations = np.stack([model.observation_space.sample() for _ in range(5)])
     expected = model.predict(observations, deterministic=True)[0]
     assert np.array_equal(loaded.predict(observations), expected)
     assert not list(folder.parent.glob(".*"))
+
+
+def test_every_algorithm_is_tested():
+    assert set(CASES) == set(ALGORITHMS)
 
 
 def test_saving_twice_replaces(saved, tmp_path):
@@ -118,6 +136,59 @@ def test_saving_twice_replaces(saved, tmp_path):
     again = load_checkpoint(folder).model.policy.action_net.bias
     assert torch.equal(again, loaded.model.policy.action_net.bias)
     assert [each.name for each in tmp_path.iterdir()] == ["final"]
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture
+def half_replaced(saved, tmp_path, monkeypatch) -> Path:
+    """A checkpoint whose writer was killed between its two renames."""
+    folder = Path(shutil.copytree(saved, tmp_path / "final"))
+    loaded = load_checkpoint(folder)
+    with torch.no_grad():
+        loaded.model.policy.action_net.bias += 1
+    rename = Path.rename
+
+    def once(self, target):
+        if self.name.endswith(".tmp"):
+            raise Killed
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.Path, "rename", once)
+        with pytest.raises(Killed):
+            save_checkpoint(loaded.model, folder, loaded.config)
+    assert not folder.exists()
+    return folder
+
+
+def test_a_kill_between_the_renames_leaves_the_checkpoint_there_was(half_replaced, saved):
+    before = sorted(half_replaced.parent.rglob("*"))
+    left, right = load_checkpoint(half_replaced), load_checkpoint(saved)
+    assert_equal(left.model.get_parameters(), right.model.get_parameters())
+    assert "final" in standing(half_replaced.parent)
+    assert standing(half_replaced.parent / "none") == set()
+    assert sorted(half_replaced.parent.rglob("*")) == before, "a reader has moved something"
+
+
+def test_saving_after_such_a_kill_never_leaves_nothing(half_replaced, saved, monkeypatch):
+    loaded = load_checkpoint(half_replaced)
+
+    def killed(*_: object):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "save_file", killed)
+        with pytest.raises(Killed):
+            save_checkpoint(loaded.model, half_replaced, loaded.config)
+    assert_equal(
+        load_checkpoint(half_replaced).model.get_parameters(),
+        load_checkpoint(saved).model.get_parameters(),
+    )
+    save_checkpoint(loaded.model, half_replaced, loaded.config)
+    assert [each.name for each in half_replaced.parent.iterdir()] == ["final"]
 
 
 def test_normalisation_is_frozen_and_as_in_training(tmp_path):

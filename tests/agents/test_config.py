@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
+from dataclasses import fields
 from typing import get_args
 
 import pytest
 
+from agents.build import encoder_arguments
 from agents.config import (
-    READOUTS,
+    MECHANISMS,
     TOKENS,
     EncoderConfig,
     PolicyConfig,
@@ -19,8 +22,11 @@ from agents.config import (
     read_pairs,
 )
 from agents.presets import Entry, preset, settle, told
+from agents.words import WORDS
+from envs.padding import MAX_ENTITIES
 from envs.spaces import TokenChoice
-from policies import encoder
+from policies import AttentionExtractor
+from policies.attention import Mechanism
 
 RUN = RunConfig(
     env="CartPole-v1",
@@ -28,14 +34,33 @@ RUN = RunConfig(
     n_timesteps=100,
     seed=3,
     n_envs=2,
-    encoder=EncoderConfig(tokens={"image": "patches"}, width=32),
+    encoder=EncoderConfig(
+        tokens={"image": "patches"}, width=32, attention="additive", temperature=0.5, budget=3
+    ),
     policy=PolicyConfig(net_arch=(7, 5)),
     hyperparams={"learning_rate": "lin_1e-3", "n_steps": 8},
+    plugins=("my_scores", "my_package.readouts"),
 )
 
 
 def test_json_brings_back_an_equal_run():
     assert RunConfig.from_json(json.loads(json.dumps(RUN.to_json()))) == RUN
+
+
+def test_a_config_without_the_words_of_mechanisms_has_their_defaults():
+    values = json.loads(json.dumps(RUN.to_json()))
+    sizes = {"tokens": "auto", "layers": 1, "heads": 2, "width": 8, "readout": "mean"}
+    values["encoder"] = sizes
+    del values["plugins"], values["max_entities"]
+    run = RunConfig.from_json(values)
+    assert run.encoder == EncoderConfig(layers=1, heads=2, width=8, readout="mean")
+    assert encoder_arguments(run.encoder)["attention"] == Mechanism()
+    assert (run.plugins, run.max_entities) == ((), MAX_ENTITIES)
+
+
+def test_words_that_a_plugin_may_bring_are_not_refused():
+    words = dict.fromkeys(MECHANISMS, "of-my-own")
+    assert EncoderConfig(**words).normaliser == "of-my-own"
 
 
 @pytest.mark.parametrize(
@@ -46,13 +71,19 @@ def test_json_brings_back_an_equal_run():
         ({"n_timesteps": -5}, "n_timesteps must be a whole number of at least 1, got -5"),
         ({"seed": True}, "seed must be a whole number of at least 0, got True"),
         ({"vec_env": "dumy"}, "unknown vec_env 'dumy'; did you mean 'dummy'?"),
-        ({"noise_std": 0.1}, "noise_std is for sac, td3, got algo=ppo"),
+        ({"noise_std": 0.1}, "noise_std is for sac, td3, tqc, crossq, got algo=ppo"),
         ({"colour": 1}, "unknown field of a run's config 'colour'"),
         (
             {"encoder": {"width": 10, "heads": 3}},
             "width must be a multiple of heads, got width=10, heads=3",
         ),
-        ({"encoder": {"readout": "qery"}}, "unknown readout 'qery'; did you mean 'query'?"),
+        ({"encoder": {"hard": False}}, "hard must be a word, got False"),
+        ({"encoder": {"asker": 3}}, "asker must be a word, got 3"),
+        ({"encoder": {"reach": 0}}, "reach must be a whole number of at least 1, got 0"),
+        ({"encoder": {"temperature": "hot"}}, "temperature must be a number, got 'hot'"),
+        ({"encoder": {"score": "dot"}}, "not the config of a run"),
+        ({"max_entities": 0}, "max_entities must be a whole number of at least 1, got 0"),
+        ({"plugins": [3]}, "each of plugins must be a word, got 3"),
         ({"policy": {"net_arch": [0]}}, "every layer of net_arch must be a whole number"),
         ({"policy": 3}, "not the config of a run"),
     ],
@@ -177,7 +208,25 @@ def test_a_preset_is_told_in_a_line():
 
 def test_the_words_are_those_of_the_encoder():
     assert get_args(TokenChoice) == TOKENS
-    assert ("auto", *encoder.READOUTS) == READOUTS
+    assert tuple(WORDS) == MECHANISMS
+
+
+def test_defaults_are_those_of_the_extractor():
+    arguments = encoder_arguments(EncoderConfig())
+    assert arguments.pop("attention") == Mechanism()
+    parameters = inspect.signature(AttentionExtractor).parameters
+    assert arguments == {name: parameters[name].default for name in arguments}
+    assert set(arguments) == set(parameters) - {"observation_space", "attention"}
+    assert TrainConfig().max_entities == MAX_ENTITIES
+
+
+def test_every_word_of_a_mechanism_reaches_it():
+    words = {"normaliser": "a", "temperature": 2.0, "hard": "b", "budget": 3, "where": "c"}
+    words |= {"reach": 5, "positions": "d", "mix": "e"}
+    made = encoder_arguments(EncoderConfig(attention="f", block="g", asker="h", points=7, **words))
+    assert made["attention"] == Mechanism(score="f", **words)
+    assert {each.name for each in fields(Mechanism)} == {"score", *words}
+    assert (made["block"], made["asker"], made["points"]) == ("g", "h", 7)
 
 
 def test_tokens_can_be_chosen_key_by_key():

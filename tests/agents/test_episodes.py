@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -10,6 +11,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
+from agents.asking import Answer, Asked
 from agents.episodes import (
     BATCH,
     Actor,
@@ -18,6 +20,7 @@ from agents.episodes import (
     Observation,
     RandomActor,
     SamplingActor,
+    Turn,
     joined,
     play,
 )
@@ -59,12 +62,14 @@ def logits(observation: Observation) -> torch.Tensor:
         return NETWORK(torch.as_tensor(columns, dtype=torch.float32))
 
 
-def greedy(observation: Observation) -> np.ndarray:
-    return logits(observation).argmax(1).numpy()
+def greedy(asked: Asked) -> Answer:
+    return Answer(logits(asked.observation).argmax(1).numpy())
 
 
-def sampled(observation: Observation) -> np.ndarray:
-    return torch.distributions.Categorical(logits=logits(observation)).sample().numpy()
+def sampled(asked: Asked) -> Answer:
+    return Answer(
+        torch.distributions.Categorical(logits=logits(asked.observation)).sample().numpy()
+    )
 
 
 def success(info: dict[str, Any], score: float) -> bool | None:
@@ -92,11 +97,13 @@ def test_an_episode_does_not_depend_on_how_many_run_beside_it(kind: str, n_envs:
     assert played(n_envs) == alone
 
 
-def test_an_episode_does_not_depend_on_those_before_it() -> None:
-    actor = SamplingActor(sampled)
+@pytest.mark.parametrize("kind", ACTORS)
+def test_an_episode_does_not_depend_on_those_before_it(kind: str) -> None:
+    actor = ACTORS[kind]()
     many = play([Walk()], actor, range(7), success)
-    one = play([Walk()], SamplingActor(sampled), [5], success)
+    one = play([Walk()], ACTORS[kind](), [5], success)
     assert many[5] == one[0]
+    assert play([Walk()], actor, [5], success) == one, "the actor goes on where it stopped"
 
 
 @pytest.mark.parametrize("kind", ["sampling", "random"])
@@ -109,8 +116,8 @@ def test_playing_leaves_the_global_random_streams_alone(kind: str) -> None:
 
 def test_episodes_are_counted_by_hand() -> None:
     class Right:
-        def act(self, observations: Any, seeds: Any) -> list[int]:
-            return [1] * len(observations)
+        def act(self, turns: Sequence[Turn]) -> list[int]:
+            return [1] * len(turns)
 
     actor: Actor = Right()
     ended: list[Episode] = []
@@ -126,12 +133,12 @@ def test_episodes_are_counted_by_hand() -> None:
 def test_the_policy_always_answers_batches_of_one_size() -> None:
     sizes = []
 
-    def predict(observation: Observation) -> np.ndarray:
-        assert isinstance(observation, dict)
-        sizes.append(len(observation["place"]))
-        return greedy(observation)
+    def policy(asked: Asked) -> Answer:
+        assert isinstance(asked.observation, dict)
+        sizes.append(len(asked.observation["place"]))
+        return greedy(asked)
 
-    play([Walk() for _ in range(BATCH + 3)], GreedyActor(predict), range(BATCH + 5), success)
+    play([Walk() for _ in range(BATCH + 3)], GreedyActor(policy), range(BATCH + 5), success)
     assert set(sizes) == {BATCH}
 
 

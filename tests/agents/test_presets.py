@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from agents.build import check_hyperparams
-from agents.config import ALGOS, TrainConfig
-from agents.presets import default_algo, entries, preset, presets, settle
+from agents import presets as module
+from agents.config import ALGOS, EncoderConfig, TrainConfig
+from agents.hyperparams import check_hyperparams
+from agents.presets import ENCODER_WORDS, default_algo, entries, preset, presets, settle
 from envs.families import family_of
 
 ENTRIES = entries()
@@ -35,7 +36,11 @@ def test_every_group_holds_algorithms_and_a_default_that_it_has():
         ("CarRacing-v3", "sac"),
         ("CarRacing-v3", "td3"),
         ("CarRacing-v3", "dqn"),
+        ("CarRacing-v3", "qrdqn"),
+        ("CarRacing-v3", "tqc"),
+        ("CarRacing-v3", "crossq"),
         ("ALE/Pong-v5", "dqn"),
+        ("ALE/Pong-v5", "qrdqn"),
     ],
 )
 def test_a_buffer_of_pictures_stays_below_2_gb(env, algo):
@@ -51,6 +56,24 @@ def test_the_nearest_entry_wins():
     assert preset("CartPole-v1", "classic", "sac").place == "families/classic/sac"
     assert preset("Mine-v0", "minigrid", "sac").place == "families/other/sac"
     assert preset("Mine-v0", "no such family", "td3").place == "families/other/td3"
+
+
+def test_a_preset_can_say_every_word_of_the_encoder_and_an_option_goes_before(monkeypatch):
+    words = {"layers": 3, "heads": 2, "width": 20, "block": "gtrxl", "readout": "slots"}
+    words |= {"points": 5, "asker": "goal", "attention": "additive", "normaliser": "sparsemax"}
+    words |= {"temperature": 0.5, "hard": "top-k", "budget": 7, "where": "local", "reach": 3}
+    words |= {"positions": "relative", "mix": "talking"}
+    assert set(words) == set(ENCODER_WORDS)
+    shelves = presets()
+    other = shelves["families"]["other"]
+    ppo = other["ppo"] | words
+    changed = {**shelves, "families": {"other": other | {"ppo": ppo}}}
+    monkeypatch.setattr(module, "presets", lambda: changed)
+    assert settle(TrainConfig(env="x", algo="ppo"), "other").encoder == EncoderConfig(**words)
+    for word, value in words.items():
+        asked = 10 if isinstance(value, (int, float)) else "other"
+        run = settle(TrainConfig(env="x", algo="ppo", **{word: asked}), "other")
+        assert run.encoder == EncoderConfig(**(words | {word: asked}))
 
 
 def test_default_algorithms():

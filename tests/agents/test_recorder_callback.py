@@ -38,6 +38,11 @@ RUNS = {
     "sac": replace(
         RUN, algo="sac", env="Pendulum-v1", hyperparams=OFF_POLICY, n_timesteps=60, n_envs=1
     ),
+    "crossq": replace(
+        RUN, algo="crossq", env="Pendulum-v1", hyperparams=OFF_POLICY, n_timesteps=60, n_envs=1
+    ),
+    "ppo_lstm": replace(RUN, algo="ppo_lstm"),
+    "ppo_mask": replace(RUN, algo="ppo_mask", env="tests.agents.worlds:Lanes-v0"),
 }
 
 
@@ -66,7 +71,7 @@ def test_training_is_bit_identical_with_and_without(name, tmp_path):
 
 
 def attentions(model):
-    return [a for e in extractors_of(model.policy).values() for a in e.encoder.attentions()]
+    return [a for e in extractors_of(model.policy).values() for _, a in e.encoder.attentions()]
 
 
 def test_every_kth_episode_of_the_first_environment_is_recorded(tmp_path):

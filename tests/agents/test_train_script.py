@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,8 +14,12 @@ import pytest
 
 import train
 from agents import TrainConfig, load_checkpoint
-from agents.cli import run_verb
+from agents.build import check
+from agents.cli import read_config, run_verb
+from agents.presets import settle
 from agents.run_folder import RunFolder
+from envs.families import family_of
+from envs.make import make_env
 
 SCRIPT = Path(__file__).parents[2] / "train.py"
 DQN = "--env CartPole-v1 --algo dqn --hyperparams"
@@ -44,10 +49,24 @@ MISTAKES = {
     "--env CartPole-v1 --hyperparams clip_range_vf:-1": "`clip_range_vf` must be positive",
     "--env CartPole-v1 --hyperparams learning_rate:-1": "Invalid learning rate: -1",
     "--env CartPole-v1 --hyperparams log_std_init:foo": "log_std_init must be a number, got 'foo'",
-    "--env CartPole-v1 --readout ego": "readout 'ego' needs a token of the agent itself",
+    "--env CartPole-v1 --readout ego": "train.py: readout 'ego' needs a token of the agent itself",
+    "--env CartPole-v1 --readout qery": "unknown readout 'qery'; did you mean 'query'?",
+    "--env CartPole-v1 --attention aditive": "unknown score 'aditive'; did you mean 'additive'?",
+    "--env CartPole-v1 --normalizer sparsmax": "unknown normaliser 'sparsmax'; did you mean 'spar",
+    "--env CartPole-v1 --hard topk": "unknown hard attention 'topk'; did you mean 'top-k'?",
+    "--env CartPole-v1 --block gtrx": "unknown block 'gtrx'; did you mean 'gtrxl'?",
+    "--env CartPole-v1 --block gtrxl --layers 1": "block='gtrxl' needs a layer before the readout",
+    "--env CartPole-v1 --temperature 0": "temperature must be a number above 0, got 0.0",
+    "--env CartPole-v1 --temperature hot": "--temperature: expected FLOAT, got ['hot']",
+    "--env CartPole-v1 --budget 0": "budget must be a whole number of at least 1, got 0",
+    "--env CartPole-v1 --width 4000000000": "torch cannot build this encoder: ",
+    "--normaliser": "Missing value for argument",
+    "--plugins no_such_module": "cannot import the plugin 'no_such_module': there is no module",
+    "--plugins my_scores.py": "a plugin is named like a module, such as my_scores, got 'my_scores.",
+    "--env CartPole-v1 --max-entities 0": "max_entities must be a whole number of at least 1, got",
     "--env CartPole-v1 --device cpu:x": "there is no device 'cpu:x': Invalid device string",
-    f"{DQN} log_std_init:-1": "log_std_init is for ppo, a2c, sac, got algo=dqn",
-    f"{DQN} share_features_extractor:true": "share_features_extractor is for ppo, a2c, sac, td3,",
+    f"{DQN} log_std_init:-1": "log_std_init is for ppo, a2c, trpo, ppo_lstm, sac, tqc, crossq, got",
+    f"{DQN} share_features_extractor:true": "share_features_extractor is for ppo, a2c, trpo, ",
     f"{DQN} train_freq:[1]": "train_freq must be like 4, [4, step] or [1, episode], got [1]",
     f"{DQN} train_freq:0": "train_freq must be like 4, [4, step] or [1, episode], got 0",
     f"{DQN} train_freq:[1,episode] --n-envs 2": "train_freq in episodes needs n_envs=1, got n_envs",
@@ -106,7 +125,11 @@ def test_help_is_quick_and_complete(tmp_path):
         "--readout",
         "--hyperparams",
         "--log-folder",
+        "--plugins",
+        "--normaliser",
+        "--max-entities",
         "encoder options",
+        "  --attention    scaled-dot-product  q.k / sqrt(K)",
         "python train.py --env CartPole-v1",
     ):
         assert option in ended.stdout
@@ -116,6 +139,18 @@ def test_help_is_quick_and_complete(tmp_path):
     heavy = [name for name in ("torch", "gymnasium", "stable_baselines3") if f" {name}\n" in loaded]
     assert not heavy
     assert time.perf_counter() - start < 20  # a bound for a busy machine; idle it takes 0.3 seconds
+
+
+EXAMPLES = re.findall(r"^  python train.py(.*?)(?:   .*)?$", train.EXAMPLES, re.MULTILINE)
+
+
+@pytest.mark.parametrize("words", [words for words in EXAMPLES if "my_" not in words])
+def test_the_examples_of_help_can_be_trained(words):
+    asked = read_config(TrainConfig, words.split())
+    config = settle(asked, family_of(asked.env))
+    env = make_env(config.env, history=config.history, env_kwargs=dict(config.env_kwargs))
+    check(config, env)
+    env.close()
 
 
 def test_a_run_ends_with_its_folder(tmp_path):

@@ -139,7 +139,13 @@ def test_frames_are_drawn_with_sdls_dummy_screen(monkeypatch):
 
 def test_the_space_says_what_the_columns_are():
     tokens = make_env("highway-fast-v0").observation_space.tokens
-    assert tokens == Entities(5, ("presence", "x", "y", "vx", "vy"), 0, 0, "vehicle")
+    assert tokens == Entities(5, ("presence", "x", "y", "vx", "vy"), 0, 0, "vehicle", (1, 2))
+
+
+def test_vehicles_without_both_coordinates_have_no_position():
+    config = {"observation": {"type": "Kinematics", "features": ["presence", "vx", "y"]}}
+    tokens = make_env("highway-fast-v0", env_kwargs={"config": config}).observation_space.tokens
+    assert tokens.position is None
 
 
 def test_shuffled_rows_are_refused():

@@ -65,7 +65,7 @@ def test_a_present_row_of_zeros_is_present():
 
 def test_steps_of_the_past_have_no_place_on_the_frame():
     pytest.importorskip("minigrid")
-    env = make_env("MiniGrid-Empty-5x5-v0", render_mode="rgb_array", history=4)
+    env = History(make_env("MiniGrid-Empty-5x5-v0", render_mode="rgb_array"), steps=4)
     env.reset(seed=0)
     layout = layout_of(specs_of(env.observation_space))
     found = places_of(env, layout, env.render().shape)

@@ -20,7 +20,7 @@ from envs import (
     family_of,
     make_env,
 )
-from envs.spaces import History
+from envs.specs import History
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,8 @@ from gymnasium import spaces
 
 from envs.layout import Conv
 from envs.space_json import space_from_json, space_to_json
-from envs.spaces import Categories, Cells, Entities, Features, History, Patches, TokenBox
+from envs.spaces import TokenBox
+from envs.specs import Categories, Cells, Entities, Features, Frames, History, Patches
 
 STEM = (Conv(5, 3, 2, 1), Conv(7, 2))
 
@@ -32,6 +33,14 @@ TOKENS = {
     ),
     "patches": TokenBox(0, 1, (11, 13, 4), np.uint8, tokens=Patches(11, 13, 4, STEM, False)),
     "history": TokenBox(-7, 7, (5, 3), tokens=History(5, 2)),
+    "entities with a position": TokenBox(
+        -1, 1, (5, 3), tokens=Entities(5, ("x", "y", "hp"), position=(1, 0))
+    ),
+    "frames of cells": TokenBox(0, 10, (2, 13), np.uint8, tokens=Frames(2, Cells(2, 3, (11, 6)))),
+    "frames of pictures": TokenBox(
+        *(0, 255, (3, 1 + 11 * 13 * 4), np.uint8),
+        tokens=Frames(3, Patches(11, 13, 4, STEM, False), of_bytes=True),
+    ),
 }
 
 PLAIN = {
@@ -95,6 +104,17 @@ def test_cells_of_older_files_have_their_channels_last():
     assert space_from_json(written).tokens == TOKENS["planes"].tokens
 
 
+def test_entities_of_older_files_have_no_position():
+    written = space_to_json(TOKENS["entities"])
+    del written["tokens"]["position"]
+    assert space_from_json(written).tokens == TOKENS["entities"].tokens
+
+
+def frames(**changes):
+    written = space_to_json(TOKENS["frames of cells"])
+    return {**written, "tokens": {**written["tokens"], **changes}}
+
+
 def test_the_examples_below_are_sound_but_for_their_fault():
     assert space_from_json(box()).shape == (2, 3)
     assert space_from_json(table()).tokens.label == "car"
@@ -150,6 +170,17 @@ def test_the_examples_below_are_sound_but_for_their_fault():
         (table(presence=3), "box: tokens must fit the shape"),
         (table(ego=-1), "ego must be at least 0"),
         (table(label=7), "label must be a string"),
+        (table(position=[0]), r"position must be the columns of x and y, got \[0\]"),
+        (table(position=[0, -1]), "position must be at least 0"),
+        (table(position=[0, 3]), "box: tokens must fit the shape"),
+        (table(position=7), "position must be a list"),
+        (frames(steps=3), "box: tokens must fit the shape"),
+        (frames(steps=0), "steps must be at least 1"),
+        (frames(of_bytes=1), "of_bytes must be true or false"),
+        (frames(part=None), "frames tokens: part must be patches or cells, got None"),
+        (frames(part={"kind": "frames"}), "part must be patches or cells, got 'frames'"),
+        (frames(part={"kind": ["cells"]}), "part must be patches or cells"),
+        (frames(part={"kind": "cells"}), "frames tokens: cells tokens: lacks "),
         (
             box(tokens={"kind": "history", "steps": 2, "features": 3}),
             "box: tokens must fit the shape",

@@ -1,15 +1,38 @@
-"""Every attention module, by the same properties: B=2, H=3, N=5, K=7."""
+"""The two attention modules and how they weigh: references, absorbed and fused reads, no tokens."""
+
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from stable_baselines3.common.policies import ActorCriticPolicy
+from torch import Tensor, nn
 
-from policies.attention import QueryAttention, SelfAttention, attend, attention_weights
+from policies.attention import (
+    NORMALISERS,
+    SCORES,
+    SELECTIONS,
+    Bilinear,
+    Mechanism,
+    QueryAttention,
+    SelfAttention,
+    Weighing,
+    attend,
+)
+from policies.testkit import built, listened, site
+from policies.tokens import Tokens
+from tests.policies.reads import HARD, READS, Ask, attention_of, check_read
 
-B, H, N, K = 2, 3, 5, 7
+B, H, N, K, Q = 2, 3, 5, 7, 11
 D = H * K
 MASK = torch.tensor([[True, False, True, True, False], [True, True, True, True, True]])
+BILINEAR = [name for name in SCORES.names if issubclass(SCORES[name], Bilinear)]
+MECHANISMS = [
+    *({"score": name} for name in SCORES.names),
+    *({"normaliser": name} for name in NORMALISERS.names[1:]),
+    *({"hard": name, "budget": 2} for name in SELECTIONS.names[1:]),
+    {"score": "additive", "normaliser": "entmax15", "hard": "top-k", "temperature": 0.7},
+]
 
 
 @pytest.fixture(autouse=True)
@@ -17,65 +40,47 @@ def seed() -> None:
     torch.manual_seed(0)
 
 
-def tokens() -> torch.Tensor:
-    return torch.randn(B, N, D)
+def tokens(mask: Tensor | None = MASK) -> Tokens:
+    return Tokens(torch.randn(B, N, D), mask)
 
 
-class Ask(nn.Module):
-    """QueryAttention with a fixed query, so that both modules read as f(tokens, mask)."""
-
-    def __init__(self, attention: QueryAttention):
-        super().__init__()
-        self.attention = attention
-        self.query = torch.randn(B, D)
-
-    def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        return self.attention(self.query, x, mask)
+def made(read: str, heads: int = H, **words) -> nn.Module:
+    place = site(heads, mechanism=Mechanism(**words))
+    return built(lambda: READS[read][0](place))
 
 
-def reads() -> list:
-    return [
-        pytest.param(lambda heads=H: SelfAttention(D, heads), id="self"),
-        pytest.param(lambda heads=H: Ask(QueryAttention(D, heads)), id="query"),
-    ]
-
-
-def attention_of(module: nn.Module) -> SelfAttention | QueryAttention:
-    return module.attention if isinstance(module, Ask) else module
-
-
-def heard(module: nn.Module, x: torch.Tensor, mask: torch.Tensor | None):
+def heard(module: nn.Module, read: Tokens) -> tuple[Tensor, Tensor]:
     """Return output and weights of one pass."""
-    found = []
-    attention_of(module).listeners = (lambda weights, _: found.append(weights),)
-    out = module(x, mask)
-    attention_of(module).listeners = ()
-    assert len(found) == 1
-    return out, found[0]
+    out, [(_, told)] = listened(module, read)
+    return out, told.weights
 
 
-def naive_attention(q, k, v, mask):
+def values_of(module: nn.Module, x: Tensor) -> Tensor:
+    """Return what the heads read, (B, H, N, K), projected token by token."""
+    attention = attention_of(module)
+    if isinstance(attention, SelfAttention):
+        return attention.inputs(x).view(B, N, 3, H, K)[:, :, 2].transpose(1, 2)
+    return attention.value(x).view(B, N, H, K).transpose(1, 2)
+
+
+def naive_attention(q, k, v, mask, bias):
     """The formula of Vaswani et al. 2017 in plain loops."""
-    out, weights = np.zeros((*q.shape[:3], v.shape[-1])), np.zeros((*q.shape[:3], k.shape[2]))
+    out = np.zeros((*q.shape[:3], v.shape[-1]))
     for b, h, i in np.ndindex(*q.shape[:3]):
-        scores = np.array(
-            [q[b, h, i] @ k[b, h, n] / np.sqrt(q.shape[-1]) for n in range(k.shape[2])]
-        )
+        scores = np.array([q[b, h, i] @ k[b, h, n] / np.sqrt(K) + bias[h, i, n] for n in range(N)])
         raised = np.exp(scores) * mask[b]
-        weights[b, h, i] = raised / raised.sum()
-        out[b, h, i] = sum(weights[b, h, i, n] * v[b, h, n] for n in range(k.shape[2]))
-    return out, weights
+        weights = raised / raised.sum()
+        out[b, h, i] = sum(weights[n] * v[b, h, n] for n in range(N))
+    return out
 
 
-def test_attend_follows_the_formula():
-    q, k, v = torch.randn(B, H, 11, K), torch.randn(B, H, N, K), torch.randn(B, H, N, 13)
-    out, weights = naive_attention(q.numpy(), k.numpy(), v.numpy(), MASK.numpy())
-    torch.testing.assert_close(
-        attend(q, k, v, MASK, K**-0.5).double(), torch.tensor(out), atol=1e-6, rtol=1e-5
-    )
-    torch.testing.assert_close(
-        attention_weights(q, k, MASK, K**-0.5).double(), torch.tensor(weights), atol=1e-6, rtol=1e-5
-    )
+@pytest.mark.parametrize("biased", [False, True])
+def test_attend_follows_the_formula(biased):
+    q, k, v = torch.randn(B, H, Q, K), torch.randn(B, H, N, K), torch.randn(B, H, N, 13)
+    bias = torch.randn(H, Q, N) if biased else torch.zeros(H, Q, N)
+    out = naive_attention(q.numpy(), k.numpy(), v.numpy(), MASK.numpy(), bias.numpy())
+    found = attend(q, k, v, MASK[:, None, None], K**-0.5, bias[None] if biased else None)
+    torch.testing.assert_close(found.double(), torch.tensor(out), atol=1e-6, rtol=1e-5)
 
 
 def test_attend_by_hand():
@@ -86,7 +91,7 @@ def test_attend_by_hand():
 
 
 def test_self_attention_equals_torch():
-    ours = SelfAttention(D, H)
+    ours = built(lambda: SelfAttention(site(H)))
     theirs = nn.MultiheadAttention(D, H, batch_first=True)
     with torch.no_grad():
         theirs.in_proj_weight.copy_(ours.inputs.weight)
@@ -94,112 +99,211 @@ def test_self_attention_equals_torch():
         theirs.out_proj.weight.copy_(ours.output.weight)
         theirs.out_proj.bias.copy_(ours.output.bias)
     x = tokens()
-    expected, weights = theirs(x, x, x, key_padding_mask=~MASK, average_attn_weights=False)
-    out, maps = heard(ours, x, MASK)
+    expected, weights = theirs(
+        x.values, x.values, x.values, key_padding_mask=~MASK, average_attn_weights=False
+    )
+    out, maps = heard(ours, x)
     torch.testing.assert_close(out, expected, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(maps, weights, atol=1e-6, rtol=1e-5)
 
 
-def test_absorbed_projections_are_exact():
-    """QueryAttention equals projecting every token to keys and values."""
-    module, query, x = QueryAttention(D, H), torch.randn(B, D), tokens()
-    q = module.query(query).view(B, 1, H, K).transpose(1, 2)
-    k = module.key(x).view(B, N, H, K).transpose(1, 2)
-    v = module.value(x).view(B, N, H, K).transpose(1, 2)
-    expected = module.output(attend(q, k, v, MASK, K**-0.5).transpose(1, 2).reshape(B, D))
-    torch.testing.assert_close(module(query, x, MASK), expected, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("heads", [1, 3, 7])
-@pytest.mark.parametrize("make", reads())
-def test_rows_sum_to_one_and_absent_tokens_weigh_nothing(make, heads):
-    _, weights = heard(make(heads), tokens(), MASK)
-    assert weights.shape[:2] == (B, heads) and weights.shape[-1] == N
-    torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
-    absent = ~MASK[:, None, None, :].expand_as(weights)
-    assert weights[absent].eq(0).all() and weights[~absent].gt(0).all()
-
-
-@pytest.mark.parametrize("make", reads())
-def test_weights_at_values_reproduce_the_output(make):
-    module, x = make(), tokens()
-    out, weights = heard(module, x, MASK)
-    attention = attention_of(module)
-    if isinstance(attention, SelfAttention):
-        v = attention.inputs(x).view(B, N, 3, H, K)[:, :, 2].transpose(1, 2)
-    else:
-        v = attention.value(x).view(B, N, H, K).transpose(1, 2)
-    read = (weights @ v).transpose(1, 2).reshape(B, -1, D)
-    torch.testing.assert_close(attention.output(read).view_as(out), out, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("make", reads())
-def test_content_of_absent_tokens_changes_nothing_gradients_included(make):
-    module = make()
-    x = tokens().requires_grad_()
-    noise = torch.where(MASK[:, :, None], 0.0, torch.randn(B, N, D))
-    present = MASK if isinstance(module, SelfAttention) else torch.ones(B, 1, dtype=torch.bool)
-
-    def read(inputs: torch.Tensor) -> torch.Tensor:
-        return module(inputs, MASK).view(B, -1, D)[present]
-
-    torch.testing.assert_close(read(x), read(x + noise), atol=0, rtol=0)
-    if isinstance(module, Ask):
-        (grad,) = torch.autograd.grad(read(x).sum(), x)
-        assert grad[~MASK].eq(0).all() and grad[MASK].ne(0).any()
-
-
-@pytest.mark.parametrize("heads", [1, 3, 7])
-@pytest.mark.parametrize("make", reads())
-def test_permuting_tokens_permutes_or_leaves_the_read(make, heads):
-    module, x, order = make(heads), tokens(), torch.tensor([3, 0, 4, 1, 2])
-    out, moved = module(x, MASK), module(x[:, order], MASK[:, order])
-    expected = out[:, order] if isinstance(module, SelfAttention) else out
-    torch.testing.assert_close(moved, expected, atol=1e-6, rtol=1e-5)
-
-
-@pytest.mark.parametrize("make", reads())
-def test_a_sample_does_not_depend_on_the_others(make):
-    module, x = make(), tokens()
-    out = module(x, MASK)
-    changed = x.clone()
-    changed[1] += 100 * torch.randn(N, D)
-    torch.testing.assert_close(module(changed, MASK)[0], out[0], atol=1e-6, rtol=1e-5)
-
-
-@pytest.mark.parametrize("make", reads())
-def test_nothing_present_is_finite_learned_and_equal_in_all_modes(make):
-    module = make()
-    attention = attention_of(module)
+def test_query_attention_equals_torch():
+    ours, theirs = built(lambda: Ask(site(H))), nn.MultiheadAttention(D, H, batch_first=True)
+    inner = ours.attention
     with torch.no_grad():
-        attention.nothing.copy_(torch.randn(D))
-    x = tokens().requires_grad_()
+        parts = (inner.query, inner.key, inner.value)
+        theirs.in_proj_weight.copy_(torch.cat([part.weight for part in parts]))
+        theirs.in_proj_bias.copy_(torch.cat([inner.query.bias, torch.zeros(2 * D)]))
+        theirs.out_proj.weight.copy_(inner.output.weight)
+        theirs.out_proj.bias.copy_(inner.output.bias)
+    x = tokens()
+    query = ours.query.expand(B, -1, -1)
+    expected, weights = theirs(
+        query, x.values, x.values, key_padding_mask=~MASK, average_attn_weights=False
+    )
+    out, maps = heard(ours, x)
+    torch.testing.assert_close(out, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(maps, weights, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("mask", [MASK, None], ids=["some", "all"])
+@pytest.mark.parametrize("score", BILINEAR)
+def test_absorbed_projections_are_exact(score, mask):
+    """QueryAttention equals projecting every token to keys and values."""
+    module = built(lambda: QueryAttention(site(H, mechanism=Mechanism(score=score))))
+    query, x = torch.randn(B, Q, D), tokens(mask)
+    q, k, v = (
+        part(values).view(B, -1, H, K).transpose(1, 2)
+        for part, values in (
+            (module.query, query),
+            (module.key, x.values),
+            (module.value, x.values),
+        )
+    )
+    weights = NORMALISERS["softmax"](site(H))(
+        module.weighing.score(q, k), None if mask is None else mask[:, None, None]
+    )
+    expected = module.output((weights @ v).transpose(1, 2).reshape(B, Q, D))
+    torch.testing.assert_close(module(query, x), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("heads", [1, 2, 3, 7])
+@pytest.mark.parametrize("read", READS)
+def test_kit(read, heads):
+    check_read(read, heads)
+
+
+@pytest.mark.parametrize("words", MECHANISMS, ids=lambda words: "-".join(map(str, words.values())))
+@pytest.mark.parametrize("mask", [MASK, None], ids=["some", "all"])
+@pytest.mark.parametrize("read", READS)
+def test_weights_at_values_reproduce_the_output(read, mask, words):
+    module, x = made(read, **words), tokens(mask)
+    out, weights = heard(module, x)
+    assert weights.shape == (B, H, N if read == "self" else Q, N)
+    if mask is not None:
+        absent = ~mask[:, None, None].expand_as(weights)
+        assert weights[absent].eq(0).all()
+    joined = (weights @ values_of(module, x.values)).transpose(1, 2).reshape(B, -1, D)
+    expected = attention_of(module).output(joined)
+    torch.testing.assert_close(out, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("heads", [1, 3, 7])
+@pytest.mark.parametrize("read", READS)
+def test_rows_sum_to_one_and_every_present_token_weighs(read, heads):
+    place = site(heads)
+    module = built(lambda: READS[read][0](place))
+    x = Tokens(torch.randn(B, N, place.width), MASK)
+    _, weights = heard(module, x)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
+    assert weights[MASK[:, None, None].expand_as(weights)].gt(0).all()
+
+
+@pytest.mark.parametrize("read", READS)
+def test_nothing_present_reads_a_learned_vector_in_all_modes(read):
+    module = made(read)
+    attention = attention_of(module)
+    x = torch.randn(B, N, D, requires_grad=True)
     mask = torch.stack([torch.zeros(N, dtype=torch.bool), MASK[0]])
-    recorded, weights = heard(module.train(), x, mask)
+    recorded, weights = heard(module.train(), Tokens(x, mask))
     for mode in (True, False):
-        assert torch.equal(module.train(mode)(x, mask), recorded)
+        assert torch.equal(module.train(mode)(Tokens(x, mask)), recorded)
     expected = attention.output(attention.nothing).expand_as(recorded[0])
     torch.testing.assert_close(recorded[0], expected, atol=1e-6, rtol=1e-5)
-    assert weights[0].eq(0).all()
+    assert weights[0].eq(0).all() and attention.nothing.ne(0).any()
     recorded.sum().backward()
     assert x.grad.isfinite().all() and x.grad[0].eq(0).all()
     assert attention.nothing.grad.ne(0).any()
 
 
-@pytest.mark.parametrize("make", reads())
-def test_gradients_are_right_in_float64(make):
-    module = make(1).double()
-    if isinstance(module, Ask):
-        module.query = module.query.double()
-    x = tokens().double().requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: module(x, MASK), (x,))
+@pytest.mark.parametrize("read", READS)
+def test_gradients_are_right_in_float64_for_every_entry(read):
+    module = made(read, heads=1).double()
+    x = torch.randn(B, N, K, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: module(Tokens(x, MASK)), (x,))
 
 
-@pytest.mark.parametrize("make", reads())
-def test_listening_changes_no_bit(make):
-    module, x = make(), tokens()
-    silent = module(x, MASK)
-    state = torch.get_rng_state()
-    loud, weights = heard(module, x, MASK)
-    assert torch.equal(silent, loud) and torch.equal(state, torch.get_rng_state())
-    assert not weights.requires_grad
+@pytest.mark.parametrize("words", MECHANISMS, ids=lambda words: "-".join(map(str, words.values())))
+@pytest.mark.parametrize("read", READS)
+def test_listening_changes_no_bit_of_the_gradient(read, words):
+    module, x = made(read, **words), tokens()
+    grads = []
+    for listen in (module, lambda x: listened(module, x)[0]):
+        torch.manual_seed(1)
+        module.zero_grad()
+        listen(x).square().sum().backward()
+        grads.append([p.grad for p in module.parameters() if p.grad is not None])
+    assert grads[0] and all(map(torch.equal, *grads))
+
+
+class Leaning(nn.Module):
+    """Add a learned preference to the scores, as positions do."""
+
+    def __init__(self, count: int):
+        super().__init__()
+        self.bias = nn.Parameter(torch.randn(1, H, count, N))
+
+    def forward(self, places: Tensor | None) -> Tensor:
+        return self.bias
+
+
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("mask", [MASK, None], ids=["some", "all"])
+@pytest.mark.parametrize("score", BILINEAR)
+@pytest.mark.parametrize("read", READS)
+def test_fused_equals_unfused(read, score, mask, biased):
+    """Output, told weights and gradients of the kernel are those of the plain formula."""
+    module, x = made(read, score=score, temperature=0.7), tokens(mask)
+    weighing = attention_of(module).weighing
+    if biased:
+        weighing.positions = Leaning(N if read == "self" else Q)
+    found = []
+    for fused in (True, False):
+        assert weighing.fused
+        weighing.fused = fused
+        module.zero_grad()
+        out, weights = heard(module, x)
+        out.square().sum().backward()
+        found.append([out, weights, *(p.grad for p in module.parameters() if p.grad is not None)])
+        weighing.fused = True
+    assert len(found[0]) == len(found[1]) >= 6
+    for fused, plain in zip(*found, strict=True):
+        torch.testing.assert_close(fused, plain, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found[0][0], found[1][0], atol=1e-5, rtol=1e-5)
+
+
+def test_only_a_soft_read_of_a_bilinear_score_is_fused():
+    fused = {name for name in SCORES.names if Weighing(site(mechanism=Mechanism(name))).fused}
+    assert fused == set(BILINEAR) == {"scaled-dot-product", "dot", "general"}
+    for words in MECHANISMS[len(SCORES.names) :]:
+        assert not Weighing(site(mechanism=Mechanism(**words))).fused, words
+
+
+def test_weighing_divides_scores_by_the_temperature_and_then_adds_places():
+    weighing = Weighing(site(1, mechanism=Mechanism(temperature=0.5)))
+    scores = torch.tensor([[[[0.5, 0.0, 0.0, 9.0, 9.0]]]])
+    bias = torch.tensor([[[[0.0, 0.0, 2.0, 9.0, 9.0]]]])
+    visible = torch.tensor([[[[True, True, True, False, False]]]])
+    weights, soft = weighing(scores, visible, bias)
+    raised = np.exp([1.0, 0.0, 2.0])
+    expected = [*(raised / raised.sum()), 0, 0]
+    assert weights.flatten().tolist() == pytest.approx(expected) and soft is None
+
+
+@pytest.mark.parametrize("read", READS)
+def test_a_temperature_is_a_factor_of_the_scores(read):
+    plain, sharp = made(read), made(read, temperature=0.25)
+    sharp.load_state_dict(plain.state_dict())
+    attention_of(plain).weighing.score.scale *= 4
+    x = tokens()
+    for one, other in zip(heard(sharp, x), heard(plain, x), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("words", MECHANISMS, ids=lambda words: "-".join(map(str, words.values())))
+@pytest.mark.parametrize("read", READS)
+def test_stable_baselines_does_not_initialise_it_again(read, words):
+    module = made(read, **words)
+    before = {name: each.clone() for name, each in module.state_dict().items()}
+    module.apply(partial(ActorCriticPolicy.init_weights, gain=2**0.5))
+    assert all(torch.equal(each, before[name]) for name, each in module.state_dict().items())
+
+
+def test_words_that_nobody_knows():
+    for kind, word in (
+        ("score", "dots"),
+        ("normaliser", "softmx"),
+        ("hard attention", "top-n"),
+        ("where", "globl"),
+        ("positions", "non"),
+        ("mix of heads", "concatt"),
+    ):
+        name = {"hard attention": "hard", "mix of heads": "mix"}.get(kind, kind)
+        with pytest.raises(ValueError, match=f"unknown {kind} '{word}'; did you mean"):
+            Weighing(site(mechanism=Mechanism(**{name: word})))
+
+
+def test_every_hard_choice_is_in_the_tests():
+    assert {"none", *HARD} <= set(SELECTIONS.names)
+    ours = {n for n in SELECTIONS.names if SELECTIONS[n].__module__.startswith("policies.")}
+    assert ours == {"none", *HARD}

@@ -1,74 +1,153 @@
-"""The encoder as a whole: readouts, masks, errors."""
+"""The encoder as a whole: every block with every readout, layers, refusals."""
 
 import pytest
 import torch
 
-from policies.encoder import READOUTS, Encoder
+from envs.layout import TokenGroup, TokenLayout
+from policies.attention import Mechanism, Site
+from policies.blocks import BLOCKS
+from policies.encoder import Encoder
+from policies.readouts import READOUTS
+from policies.testkit import B, check, example, listened, site
 
-B, N, H, D = 2, 5, 3, 21
-MASK = torch.tensor([[True, False, True, True, False], [True, True, True, True, True]])
-
-
-def encoder(readout: str, layers: int = 2, ego: int = 2) -> Encoder:
-    torch.manual_seed(1)
-    return Encoder(D, H, layers, readout, ego)
-
-
-@pytest.mark.parametrize("layers", [1, 2, 3])
-@pytest.mark.parametrize("readout", READOUTS)
-def test_one_vector_and_one_attention_per_layer(readout, layers):
-    module = encoder(readout, layers)
-    assert module(torch.randn(B, N, D), MASK).shape == (B, D)
-    assert len(module.attentions()) == layers
-
-
-@pytest.mark.parametrize("ego", [1, 2])  # absent, present
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("readout", READOUTS)
-def test_absent_tokens_change_nothing(readout, layers, ego):
-    module, x = encoder(readout, layers, ego), torch.randn(B, N, D, requires_grad=True)
-    weight = torch.randn(D)  # a plain sum over features is 0 after the last norm
-    noise = torch.where(MASK[:, :, None], 0.0, torch.randn(B, N, D))
-    torch.testing.assert_close(module(x, MASK), module(x + noise, MASK), atol=1e-6, rtol=1e-6)
-    (module(x, MASK) @ weight).sum().backward()
-    assert x.grad.isfinite().all()
-    assert x.grad[~MASK].eq(0).all() and x.grad[MASK].ne(0).any()
-
-
-@pytest.mark.parametrize("readout", ["query", "mean", "max"])
-def test_order_of_tokens_does_not_matter(readout):
-    module, x, order = encoder(readout), torch.randn(B, N, D), torch.tensor([4, 2, 0, 3, 1])
-    torch.testing.assert_close(
-        module(x[:, order], MASK[:, order]), module(x, MASK), atol=1e-5, rtol=1e-5
+H = 3
+STEPS = TokenLayout((TokenGroup("history", tuple("abcde"), offsets=(-4, -3, -2, -1, 0)),))
+ROAD = TokenLayout(
+    (
+        *(TokenGroup("cells", ("l", "r"), "image", (1, 2), offsets=(t, t)) for t in (-2, -1, 0)),
+        TokenGroup("entities", ("ego", "car", "truck"), "near", ego=0),
     )
+)
+"""Frames, and entities of which one is the agent."""
+BY_STEP = ("present", "augru", "attgru")
+"""Readouts that need one token per step; all others read ROAD."""
 
 
-@pytest.mark.parametrize("readout", ["query", "mean", "max"])
-def test_nothing_present_is_finite_and_the_same_in_all_modes(readout):
-    module, x = encoder(readout), torch.randn(B, N, D)
-    mask = torch.zeros(B, N, dtype=torch.bool)
-    out = module.train()(x, mask)
-    assert out.isfinite().all() and torch.equal(out, module.eval()(x, mask))
-    torch.testing.assert_close(out, module(torch.randn(B, N, D), mask), atol=1e-6, rtol=1e-6)
+def place_for(readout: str, **words) -> Site:
+    layout = STEPS if readout in BY_STEP else ROAD
+    mechanism = Mechanism(**words)
+    asker = "near" if READOUTS[readout].takes_asker else ""
+    return site(heads=H, layout=layout, askers=None, asker=asker, mechanism=mechanism)
 
 
-@pytest.mark.parametrize("readout", READOUTS)
-def test_a_mask_of_present_tokens_equals_no_mask(readout):
-    module, x = encoder(readout), torch.randn(B, N, D)
-    everything = torch.ones(B, N, dtype=torch.bool)
-    torch.testing.assert_close(module(x, everything), module(x, None), atol=1e-5, rtol=1e-5)
+def fitting(block: str, readout: str) -> bool:
+    return block != "space-time" or readout not in BY_STEP
+
+
+PAIRS = [(block, end) for block in BLOCKS.names for end in READOUTS.names if fitting(block, end)]
+
+
+@pytest.mark.parametrize(("block", "readout"), PAIRS)
+def test_every_block_goes_with_every_readout(block, readout):
+    place = place_for(readout)
+    encoder, tokens = Encoder(place, 3, block, readout), example(place)
+    out, heard = listened(encoder, tokens)
+    assert out.shape == (B, place.width) and out.isfinite().all()
+    assert len(encoder.blocks) == 3 - READOUTS[readout].attends
+    placed = encoder.attentions()
+    assert {layer for layer, _ in placed} == set(range(3))
+    assert [module for _, module in placed] == [module for module, _ in heard]
+    names = [(layer, module.part) for layer, module in placed]
+    assert len(set(names)) == len(names)  # so that maps can be told apart
+
+
+@pytest.mark.parametrize("layers", [1, 2, 5])
+@pytest.mark.parametrize("readout", READOUTS.names)
+def test_it_has_the_layers_asked_for(readout, layers):
+    place = place_for(readout)
+    encoder = Encoder(place, layers, readout=readout)
+    assert {layer for layer, _ in encoder.attentions()} == set(range(layers))
+    assert encoder(example(place)).shape == (B, place.width)
+
+
+def test_attentions_are_told_apart_by_layer_and_part():
+    encoder = Encoder(place_for("query"), 3, "space-time", "query")
+    assert [(layer, module.part) for layer, module in encoder.attentions()] == [
+        (0, "time"),
+        (0, "space"),
+        (1, "time"),
+        (1, "space"),
+        (2, ""),
+    ]
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("block", "readout"), [*((name, "query") for name in BLOCKS.names), ("residual", "mean")]
+)
+def test_kit(block, readout):
+    place = place_for(readout)
+    order = "ordered" if block == "space-time" else "invariant"
+    check(lambda: Encoder(place, 2, block, readout), place, order, compiles=place.heads == 3)
+
+
+def test_branches_shrink_with_depth():
+    """Each of the two branches of L layers adds a variance of 1 / 2L."""
+    torch.manual_seed(0)
+    encoder = Encoder(Site(width=256, heads=2, keys=5), 8, readout="mean")
+    for block in encoder.blocks:
+        weight = block.attention.output.weight.detach()
+        assert float(weight.std()) == pytest.approx((1 / 16) ** 0.5 / 16, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
     [
-        (dict(width=10), "width must be a multiple of heads, got width=10, heads=3; try width=9"),
-        (dict(heads=0), "heads must be at least 1, got 0"),
-        (dict(layers=-1), "layers must be at least 1, got -1"),
-        (dict(readout="median"), "readout must be one of query, ego, mean, max, got 'median'"),
-        (dict(readout="ego"), "readout 'ego' needs a token of the agent itself"),
+        (dict(asker="near"), {}, "is for readouts that cross two keys, and 'query' does not"),
+        (dict(width=10), {}, "width must be a multiple of heads, got width=10, heads=3; try width"),
+        (dict(width=0), {}, "width must be at least 1, got 0"),
+        (dict(heads=0), {}, "heads must be at least 1, got 0"),
+        (dict(points=0), {}, "points must be at least 1, got 0"),
+        ({}, dict(layers=-1), "layers must be at least 1, got -1"),
+        ({}, dict(readout="qery"), "unknown readout 'qery'; did you mean 'query'"),
+        ({}, dict(block="gtrxi"), "unknown block 'gtrxi'; did you mean 'gtrxl'"),
+        ({}, dict(layers=1, block="isab"), "'isab' needs a layer before the readout 'query'; use"),
+        ({}, dict(readout="ego"), "readout 'ego' needs a token of the agent itself"),
+        ({}, dict(block="space-time"), "needs the tokens of two frames or more"),
     ],
 )
-def test_wrong_sizes_are_refused(change, message):
+def test_wrong_sizes_and_names_are_refused(change, options, message):
+    place = Site(**(dict(width=21, heads=3, keys=5) | change))
     with pytest.raises(ValueError, match=message):
-        Encoder(**(dict(width=D, heads=H, layers=1, readout="query") | change))
+        Encoder(place, **(dict(layers=2) | options))
+
+
+@pytest.mark.parametrize("readout", BY_STEP)
+def test_frames_and_single_steps_do_not_go_together(readout):
+    with pytest.raises(ValueError, match="each step is one token"):
+        Encoder(place_for(readout), 2, "space-time", readout)
+
+
+@pytest.mark.parametrize(
+    ("words", "layers", "block", "readout"),
+    [
+        (dict(score="additive"), 2, "channel", "mean"),
+        (dict(temperature=0.5), 3, "channel", "max"),
+    ],
+)
+def test_a_mechanism_that_nothing_uses_is_refused(words, layers, block, readout):
+    with pytest.raises(ValueError, match="weigh tokens by a rule of their own") as error:
+        Encoder(place_for(readout, **words), layers, block, readout)
+    assert repr(next(iter(words.values()))) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("layers", "block", "readout"),
+    [(1, "residual", "query"), (3, "isab", "query"), (2, "isab", "mean"), (2, "channel", "query")],
+)
+def test_a_window_without_queries_that_stand_somewhere_is_refused(layers, block, readout):
+    with pytest.raises(ValueError, match="where='local' needs queries that stand somewhere"):
+        Encoder(place_for(readout, where="local"), layers, block, readout)
+
+
+@pytest.mark.parametrize(
+    ("layers", "block", "readout"),
+    [(1, "residual", "ego"), (2, "residual", "query"), (2, "isab", "ego"), (2, "gtrxl", "query")],
+)
+def test_a_window_is_used_where_some_query_stands_somewhere(layers, block, readout):
+    place = place_for(readout, where="local")
+    assert Encoder(place, layers, block, readout)(example(place)).isfinite().all()
+
+
+def test_a_word_that_nobody_registered_is_refused():
+    with pytest.raises(ValueError, match="did you mean 'additive'"):
+        Encoder(place_for("query", score="aditive"), 2)

@@ -6,9 +6,14 @@ import pytest
 import torch
 from gymnasium import spaces
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
+from torch import nn
 
 from envs.spaces import MAX_TOKENS, Cells, Entities, TokenBox
 from policies import AttentionExtractor, AttentionTap, extractors_of
+from policies.attention import SELECTIONS, WHERES, Attentive, Heard, Mechanism, Selection
+from policies.seats import mechanism_text, seats_of
+from policies.tap import rehearse
+from policies.tokens import Tokens
 
 SMALL = dict(width=12, heads=3)
 
@@ -119,7 +124,7 @@ def test_watching_changes_no_bit_of_a_training():
 
 def test_sb3_ortho_init_leaves_attention_alone():
     model = build(PPO, SPACES["vector"])
-    weight = model.policy.features_extractor.encoder.attentions()[0].inputs.weight
+    weight = model.policy.features_extractor.encoder.attentions()[0].attention.inputs.weight
     gram = weight.detach().T @ weight.detach()
     assert not torch.allclose(gram, gram.diagonal().mean() * torch.eye(12), atol=1e-3)
 
@@ -135,7 +140,225 @@ def test_two_taps_hear_the_same_and_let_go():
         model.predict(obs)
         assert one.take() is not None
         assert other.take() is None
-    assert not any(a.listeners for a in model.policy.features_extractor.encoder.attentions())
+    assert not any(a.listeners for _, a in model.policy.features_extractor.encoder.attentions())
+
+
+class Echo(Attentive):
+    """Passes on what it gets, and tells weights that show how often it has run."""
+
+    queries, keys, heads = "readout", "steps", 2
+
+    def __init__(self, part: str = ""):
+        super().__init__()
+        self.part, self.runs = part, 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.runs += 1
+        if self.listeners:
+            self.tell(Heard(torch.full((len(x), 2, 1, 3), float(self.runs)), None))
+        return x
+
+
+class Outside(nn.Module):
+    """A policy with attention in its extractor, after it, and in a target network."""
+
+    def __init__(self, shared: bool = True):
+        super().__init__()
+        self.observation_space = SPACES["entities"]
+        self.features_extractor = AttentionExtractor(self.observation_space, **SMALL)
+        self.pi_features_extractor = self.vf_features_extractor = self.features_extractor
+        if not shared:
+            self.vf_features_extractor = AttentionExtractor(self.observation_space, **SMALL)
+        self.action_net = nn.Sequential(nn.Identity(), Echo("pointer"))
+        self.lstm_actor, self.lstm_critic = Echo(), Echo()
+        self.critic_target = Echo()
+        self.elsewhere = Echo()
+
+    def act(self, obs: torch.Tensor) -> torch.Tensor:
+        return self.action_net(self.lstm_actor(self.features_extractor(obs)))
+
+    def judge(self, obs: torch.Tensor) -> torch.Tensor:
+        return self.lstm_critic(self.vf_features_extractor(obs))
+
+    def predict(self, obs, deterministic=False):
+        self.eval()
+        return self.act(torch.as_tensor(obs)[None]), None
+
+
+OBS = torch.tensor([[[1, 0.5], [0, 0.5], [1, 0.2], [1, 0.1], [0, 0.0]]] * 2)
+
+
+def test_attention_after_the_extractor_is_heard_with_it():
+    policy = Outside()
+    assert [seat.name for seat in seats_of(policy)] == [
+        "actor/0", "actor/1", "actor/2", "actor/3/pointer", "critic/2",
+    ]  # fmt: skip
+    with AttentionTap(policy) as tap:
+        policy.act(OBS)
+        policy.act(OBS)
+        acted = tap.take()
+        policy.lstm_actor(OBS)  # by itself, of no pass
+        assert tap.take() is None
+        policy.judge(OBS)
+        judged = tap.take()
+    assert [one.name for one in acted.maps] == ["actor/0", "actor/1", "actor/2", "actor/3/pointer"]
+    assert [one.layer for one in acted.maps] == [0, 1, 2, 3]
+    assert acted.maps[2].weights.unique().tolist() == [2], "the latest pass counts"
+    assert acted.maps[3].part == "pointer" and acted.maps[3].keys == "steps"
+    assert [one.name for one in judged.maps] == ["actor/0", "actor/1", "critic/2"]
+    assert set(judged.features) == {"actor"}
+    for one in (*acted.maps, *judged.maps):
+        assert torch.equal(one.mask, OBS[..., 0] > 0), "tokens are present in the whole pass"
+
+
+def test_a_role_with_its_own_extractor_has_a_pass_of_its_own():
+    policy = Outside(shared=False)
+    with AttentionTap(policy) as tap:
+        policy.judge(OBS)
+        policy.act(OBS)
+        policy.judge(OBS)
+        seen = tap.take()
+    names = ["actor/0", "actor/1", "actor/2", "actor/3/pointer", "critic/0", "critic/1", "critic/2"]
+    assert [one.name for one in seen.maps] == names
+    assert set(seen.features) == {"actor", "critic"}
+    assert seen.maps[-1].weights.unique().tolist() == [2]
+    assert seen.maps[2].weights.unique().tolist() == [1]
+
+
+def test_a_module_that_speaks_several_times_in_a_pass_is_taken_at_its_last_word():
+    policy = Outside()
+    with AttentionTap(policy) as tap:
+        features = policy.features_extractor(OBS)
+        for _ in range(3):
+            features = policy.lstm_actor(features)
+        seen = tap.take()
+    assert [one.name for one in seen.maps] == ["actor/0", "actor/1", "actor/2"]
+    assert seen.maps[-1].weights.unique().tolist() == [3]
+
+
+def test_a_pass_that_fails_is_not_taken_for_one():
+    policy = Outside()
+    with AttentionTap(policy) as tap:
+        policy.act(OBS)
+        with pytest.raises(RuntimeError):
+            policy.act(OBS[..., :1])
+        policy.features_extractor.encoder.blocks[0](Tokens(torch.zeros(7, 5, 12), None))
+        seen = tap.take()
+    assert [len(one.weights) for one in seen.maps] == [2, 2, 2, 2]
+
+
+def test_two_modules_of_one_name_are_refused():
+    policy = Outside()
+    policy.features_extractor.encoder.blocks.append(nn.Sequential(Echo("a"), Echo("a")))
+    with pytest.raises(ValueError, match="2 attention modules go by the name 'actor/1/a'; give"):
+        AttentionTap(policy)
+
+
+def test_a_rehearsal_is_heard_by_nobody_else_and_leaves_no_trace():
+    policy = Outside().train()
+    policy.lstm_critic.eval()
+    with AttentionTap(policy) as tap:
+        policy.act(OBS)
+        before = {name: value.clone() for name, value in policy.state_dict().items()}
+        streams = torch.get_rng_state(), policy.observation_space.np_random.bit_generator.state
+        rehearsed = rehearse(policy)
+        assert torch.equal(torch.get_rng_state(), streams[0])
+        assert policy.observation_space.np_random.bit_generator.state == streams[1]
+        seen = tap.take()
+    names = ["actor/0", "actor/1", "actor/2", "actor/3/pointer"]
+    assert [one.name for one in rehearsed.maps] == [one.name for one in seen.maps] == names
+    assert {len(one.weights) for one in rehearsed.maps} == {1}
+    assert {len(one.weights) for one in seen.maps} == {2}
+    assert policy.training and policy.action_net.training and not policy.lstm_critic.training
+    assert all(torch.equal(value, before[name]) for name, value in policy.state_dict().items())
+
+
+def test_a_failed_rehearsal_leaves_the_listeners():
+    policy = Outside()
+    with AttentionTap(policy):
+        ears = [seat.attention.listeners for seat in seats_of(policy)]
+        policy.action_net.append(nn.Linear(5, 5))
+        with pytest.raises(RuntimeError):
+            rehearse(policy)
+        assert [seat.attention.listeners for seat in seats_of(policy)] == ears
+
+
+class EchoLSTM(Echo):
+    """SB3's LSTM, which tells as well."""
+
+    def __init__(self, lstm: nn.LSTM):
+        super().__init__()
+        self.lstm, self.input_size = lstm, lstm.input_size
+
+    def forward(self, x, state):
+        super().forward(x[-1])
+        return self.lstm(x, state)
+
+
+def test_recurrent_ppo_is_watched_and_trains_to_the_bit_as_without():
+    contrib = pytest.importorskip("sb3_contrib")
+
+    def trained(watch: bool):
+        kwargs = dict(
+            features_extractor_class=AttentionExtractor,
+            features_extractor_kwargs=SMALL,
+            lstm_hidden_size=7,
+        )
+        env = Coin(SPACES["entities"])
+        model = contrib.RecurrentPPO(
+            "MlpLstmPolicy",
+            env,
+            n_steps=8,
+            batch_size=8,
+            policy_kwargs=kwargs,
+            seed=0,
+            device="cpu",
+        )
+        for name in ("lstm_actor", "lstm_critic"):
+            setattr(model.policy, name, EchoLSTM(getattr(model.policy, name)))
+        tap = AttentionTap(model.policy)
+        if watch:
+            tap.attach()
+        model.learn(24)
+        return model, tap
+
+    plain, _ = trained(False)
+    watched, tap = trained(True)
+    left, right = plain.policy.state_dict(), watched.policy.state_dict()
+    assert all(torch.equal(left[name], right[name]) for name in left)
+    tap.take()
+    watched.predict(watched.get_env().reset())
+    assert [one.name for one in tap.take().maps] == ["actor/0", "actor/1", "actor/2"]
+    assert [one.name for one in rehearse(watched.policy).maps] == ["actor/0", "actor/1", "actor/2"]
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "texts"),
+    [
+        (Mechanism(), ["", ""]),
+        (Mechanism(score="general", temperature=0.5), ["general, temperature 0.5"] * 2),
+        (Mechanism(budget=2), ["", ""]),
+    ],
+)
+def test_a_map_says_how_it_weighs(mechanism, texts):
+    extractor = AttentionExtractor(SPACES["entities"], **SMALL, attention=mechanism)
+    assert [mechanism_text(each) for _, each in extractor.encoder.attentions()] == texts
+
+
+def test_a_mechanism_is_told_with_its_number(monkeypatch):
+    """Of a window around the asker a learned query has none, and says nothing of it."""
+
+    class Near(WHERES["global"]):
+        needs_askers = True
+
+    monkeypatch.setattr(WHERES, "_pieces", dict(WHERES._pieces))
+    monkeypatch.setattr(SELECTIONS, "_pieces", dict(SELECTIONS._pieces))
+    WHERES.register("near", "tokens within `reach` steps")(Near)
+    SELECTIONS.register("few", "the `budget` best")(type("Few", (Selection,), {}))
+    words = Mechanism(where="near", reach=3, hard="few", budget=2)
+    extractor = AttentionExtractor(SPACES["entities"], **SMALL, attention=words, readout="query")
+    texts = [mechanism_text(each) for _, each in extractor.encoder.attentions()]
+    assert texts == ["few 2, near 3", "few 2"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import torch
 from gymnasium import spaces
 
 from envs.layout import Conv
-from envs.spaces import Cells, Entities, History, Patches, TokenBox, layout_of, spec_of, specs_of
+from envs.spaces import TokenBox, layout_of, spec_of, specs_of
+from envs.specs import Cells, Entities, Features, Frames, History, Patches
 from policies.tokenizers import ObservationTokenizer
 
 B, D = 2, 7
@@ -76,7 +77,7 @@ def test_linear_patches_are_squares_times_one_matrix():
     side, height, width = 3, 12, 15
     spec = spec_of(spaces.Box(0, 1, (2, height, width)), "linear-patches")
     assert spec == Patches(height, width, 2, (Conv(64, side, side),))
-    assert spec.group("").boxes == tuple(
+    assert spec.groups("")[0].boxes == tuple(
         (x, y, x + side, y + side) for y in range(0, height, side) for x in range(0, width, side)
     )
     module = tokenizer(TokenBox(0, 1, (2, height, width), tokens=spec)).parts[0]
@@ -124,7 +125,7 @@ def test_a_pixel_changes_exactly_the_patches_whose_box_holds_it(convs, channels_
     for layer in module.parts[0].stem:
         if hasattr(layer, "weight"):
             torch.nn.init.uniform_(layer.weight, 0.5, 1.0)  # no sum may cancel, no ReLU may close
-    boxes = spec.group("").boxes
+    boxes = spec.groups("")[0].boxes
     obs = torch.rand(1, *shape)
     for y, x in np.ndindex(height, width):
         other = obs.clone()
@@ -146,6 +147,144 @@ def test_steps_before_the_episode_are_absent():
     space = TokenBox(-9, 9, (3, 1 + 2), tokens=History(3, 2))
     tokens = tokenizer(space)(torch.tensor([[[0.0, 0, 0], [1, 0, 0], [1, 5, 5]]]))
     assert tokens.mask.tolist() == [[False, True, True]]
+
+
+def test_a_present_row_of_zeros_counts():
+    spec = Entities(3, ("presence", "x"), presence=0)
+    module = tokenizer(TokenBox(-9, 9, (3, 2), tokens=spec))
+    rows = torch.tensor([[[1.0, 0], [0, 0], [1, 0]]])
+    assert module(rows).mask.tolist() == [[True, False, True]]
+
+
+def test_places_are_the_position_columns_as_observed():
+    spec = Entities(3, ("presence", "y", "hp", "x"), presence=0, position=(3, 1))
+    obs = torch.randn(B, 3, 4) * 100
+    tokens = tokenizer(TokenBox(-np.inf, np.inf, (3, 4), tokens=spec))(obs)
+    torch.testing.assert_close(tokens.places, obs[:, :, [3, 1]], rtol=0, atol=0)
+
+
+def test_places_of_a_dict_are_joined_and_nan_where_a_part_has_none():
+    with_position = Entities(3, ("x", "y"), position=(0, 1))
+    module = tokenizer(
+        spaces.Dict(
+            cars=TokenBox(-9, 9, (3, 2), tokens=with_position),
+            gear=spaces.Discrete(4),
+            men=TokenBox(-9, 9, (2, 5), tokens=Entities(2, tuple("abcde"), position=(4, 3))),
+        )
+    )
+    cars, men = torch.randn(B, 3, 2), torch.randn(B, 2, 5)
+    tokens = module({"cars": cars, "gear": torch.eye(4)[:B], "men": men})
+    expected = torch.cat([cars, torch.full((B, 1, 2), torch.nan), men[:, :, [4, 3]]], 1)
+    torch.testing.assert_close(tokens.places, expected, rtol=0, atol=0, equal_nan=True)
+    assert tokens.mask is None
+
+
+def test_tokens_have_no_places_where_no_part_has_some():
+    space = spaces.Dict(a=spaces.Discrete(3), b=spaces.Box(-1, 1, (2,)))
+    obs = {"a": torch.eye(3)[:B], "b": torch.zeros(B, 2)}
+    assert tokenizer(space)(obs).places is None
+    entities = TokenBox(-1, 1, (3, 2), tokens=Entities(3, ("x", "y")))
+    assert tokenizer(entities)(torch.zeros(B, 3, 2)).places is None
+
+
+@pytest.mark.parametrize("counts", [(0, 0), (0, 2), (3, 0), (3, 2)])
+def test_kinds_of_entities_are_joined_with_any_number_of_each(counts):
+    module = tokenizer(
+        spaces.Dict(
+            apples=TokenBox(-9, 9, (3, 2), tokens=Entities(3, ("there", "ripe"), 0)),
+            mines=TokenBox(-9, 9, (2, 5), tokens=Entities(2, tuple("abcdp"), 4)),
+        )
+    )
+    obs = {"apples": torch.randn(B, 3, 2), "mines": torch.randn(B, 2, 5)}
+    obs["apples"][:, :, 0] = (torch.arange(3) < counts[0]).float()
+    obs["mines"][:, :, 4] = (torch.arange(2) < counts[1]).float()
+    tokens = module(obs)
+    assert tokens.values.shape == (B, 5, D)
+    assert tokens.mask[:, :3].sum(1).tolist() == [counts[0]] * B
+    assert tokens.mask[:, 3:].sum(1).tolist() == [counts[1]] * B
+
+
+T = 3
+FRAMES = {
+    "categories": Frames(T, Cells(2, 5, categories=(11, 6))),
+    "planes": Frames(T, Cells(2, 5, channels=3, channels_first=True)),
+    "patches": Frames(T, Patches(4, 6, 2, (Conv(3, 2, 2),))),
+    "patches, channels last": Frames(T, Patches(4, 6, 3, (Conv(3, 2, 2),), False)),
+    "bytes": Frames(T, Patches(4, 6, 3, (Conv(3, 2, 2),)), of_bytes=True),
+}
+
+
+def framed(spec: Frames) -> tuple[TokenBox, torch.Tensor]:
+    """Return the space of some frames, and two observations; the second is a frame shorter."""
+    P = int(np.prod(spec.part.shape))
+    high = 255 if spec.of_bytes else 5
+    obs = torch.randint(0, high + 1, (B, T, 1 + P), generator=torch.Generator().manual_seed(1))
+    obs[:, :, 0] = torch.tensor([[1, 1, 1], [0, 1, 1]])
+    return TokenBox(0, high, (T, 1 + P), np.uint8, tokens=spec), obs.float()
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_frames_share_their_content_and_differ_by_age(name):
+    spec = FRAMES[name]
+    space, obs = framed(spec)
+    module = tokenizer(space)
+    tokens = module(obs)
+    part, N = module.parts[0], len(spec.part.groups("")[0])
+    assert tokens.values.shape == (B, T * N, D)
+    scale = 255 if spec.of_bytes else 1
+    for t in range(T):
+        alone = part.part(obs[:, t, 1:].reshape(B, *spec.part.shape) / scale).values
+        torch.testing.assert_close(
+            tokens.values[:, t * N : (t + 1) * N], alone + part.age[t], rtol=1e-5, atol=1e-5
+        )
+    assert tokens.mask.view(B, T, N).all(-1).tolist() == [[True] * 3, [False, True, True]]
+    assert tokens.mask.view(B, T, N).any(-1).tolist() == [[True] * 3, [False, True, True]]
+
+
+@pytest.mark.parametrize("name", ["categories", "patches"])
+def test_a_frame_changes_its_own_tokens_alone(name):
+    space, obs = framed(FRAMES[name])
+    module, N = tokenizer(space), len(FRAMES[name].part.groups("")[0])
+    for t in range(T):
+        other = obs.clone()
+        other[0, t, 1:] = (other[0, t, 1:] + 1) % 6
+        assert changed_tokens(module, obs, other) == list(range(t * N, (t + 1) * N))
+
+
+def test_frames_give_a_group_each_oldest_first():
+    spec = FRAMES["categories"]
+    groups = spec.groups("view")
+    (part,) = spec.part.groups("view")
+    assert [group.offsets for group in groups] == [(-2,) * 10, (-1,) * 10, (0,) * 10]
+    assert [group.past for group in groups] == [True, True, False]
+    for group in groups:
+        assert (group.key, group.grid, group.boxes) == ("view", part.grid, part.boxes)
+        assert (group.picture, group.frame) == ((2, 5), (10, 2))
+    assert groups[-1].names == part.names
+    assert groups[0].names[7] == "row 1 col 2, -2 steps"
+    assert len(set(layout_of({"view": spec}).names)) == 30
+
+
+def test_frames_can_be_cut_in_another_way():
+    part = Patches(12, 8, 3, STEM)
+    spec = Frames(T, part, of_bytes=True)
+    space = TokenBox(0, 255, (T, 1 + 3 * 96), np.uint8, tokens=spec)
+    assert spec_of(space, "patches") == spec
+    cells = spec_of(space, "cells")
+    assert cells == Frames(T, Cells(12, 8, channels=3, channels_first=True), of_bytes=True)
+    linear = spec_of(space, "linear-patches")
+    assert linear == Frames(T, Patches(12, 8, 3, (Conv(64, 2, 2),)), of_bytes=True)
+    with pytest.raises(ValueError, match=r"frames of a history are cut into patches.*'features'"):
+        spec_of(space, "features")
+
+
+def test_too_many_frames_are_refused_with_advice():
+    with pytest.raises(
+        ValueError,
+        match=r"would give 1044 tokens \(21 frames of 49 cells, 15 features\); at most 1024 .* "
+        "Observe a shorter history, or choose tokens that are fewer per frame",
+    ):
+        layout_of({"view": Frames(21, Cells(7, 7, (5,))), "x": Features(tuple("abcdefghijklmno"))})
 
 
 def test_a_dict_joins_its_parts_in_the_order_of_the_layout():

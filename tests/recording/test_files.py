@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recording import Header, RecordingWriter, Step, open_recording
-from recording.chunk import dequantise, quantise
+from recording import Header, MapSpec, RecordingWriter, Step, open_recording
+from recording.quantised import dequantise, quantise
 
 ROOT = Path(__file__).parents[2]
 STEPS = 131  # two chunks of 64 and one of 3
@@ -81,7 +81,8 @@ def test_float32_maps_and_full_matrices_come_out_exactly(tmp_path, header, make_
     full = np.random.default_rng(0).dirichlet(np.ones(8), (3, 8)).astype("f")
     step = make_step(1)
     step = replace(step, maps=step.maps | {"actor/0": full}, frame=None, value=None, mask=None)
-    header = replace(header, map_dtype="float32", picture="observation")
+    maps = (replace(header.maps[0], derived=""), header.maps[1])
+    header = replace(header, maps=maps, map_dtype="float32", picture="observation")
     with RecordingWriter(tmp_path / "seen", header) as writer:
         writer.begin_episode()
         writer.add(replace(step, distribution=None, places=None, attended=False))
@@ -93,6 +94,97 @@ def test_float32_maps_and_full_matrices_come_out_exactly(tmp_path, header, make_
     assert read.mask.all()
     assert np.isnan(read.places.boxes).all()
     assert not read.attended
+
+
+@pytest.fixture
+def hard(header):
+    """A header of a hard map with head weights, gates over channels, and a readout with a CLS."""
+    maps = (
+        MapSpec("actor/0", "actor", 0, 3, "tokens", soft=True, head_weights=True),
+        MapSpec("actor/1/in", "actor", 1, 1, "pooled tokens", "none", keys="channels",
+                key_count=7, query_count=1, part="in"),
+        MapSpec("actor/2", "actor", 2, 2, "readout", asker="CLS", extra_keys=("CLS",),
+                mechanism="additive, top-k 4"),
+    )  # fmt: skip
+    return replace(header, maps=maps)
+
+
+@pytest.fixture
+def hard_step(make_step):
+    rng = np.random.default_rng(5)
+    soft = rng.dirichlet(np.ones(8), (3, 8)).astype("f")
+    maps = {
+        "actor/0": np.where(soft >= np.sort(soft)[..., -2:-1], soft, 0),
+        "actor/1/in": rng.normal(size=(1, 1, 7)).astype("f"),
+        "actor/2": rng.dirichlet(np.ones(9), (2, 1)).astype("f"),
+    }
+    heads = {"actor/0": np.array([0.5, 0.7, 1.8], "f")}
+    return make_step(1, maps=maps, soft={"actor/0": soft}, heads=heads)
+
+
+def test_soft_weights_heads_and_maps_of_other_keys_come_out(tmp_path, hard, hard_step):
+    with RecordingWriter(tmp_path / "seen", hard) as writer:
+        writer.begin_episode()
+        writer.add(hard_step)
+        writer.add(replace(hard_step, heads={}))
+    recording = open_recording(tmp_path / "seen")
+    assert recording.header == hard
+    read, without = recording.episodes[0]
+    assert_same(read, hard_step)
+    np.testing.assert_array_equal(read.maps["actor/1/in"], hard_step.maps["actor/1/in"])
+    assert list(read.soft) == ["actor/0"]
+    wrote = hard_step.soft["actor/0"]
+    assert (np.abs(read.soft["actor/0"] - wrote) <= wrote.max(-1, keepdims=True) / 255).all()
+    chosen = hard_step.maps["actor/0"] > 0
+    np.testing.assert_array_equal(read.maps["actor/0"] > 0, chosen)
+    np.testing.assert_array_equal(read.heads["actor/0"], hard_step.heads["actor/0"])
+    assert read.heads["actor/1/in"] is None and without.heads["actor/0"] is None
+    assert read.count == 8
+
+
+def test_a_step_says_which_share_was_read(tmp_path, hard, hard_step):
+    """Seven of eight tokens are present; of them the heads choose tokens 2 and 3."""
+    weights = np.zeros((3, 8, 8), "f")
+    weights[:2, :, 2] = 1
+    weights[2, :, 3] = 1
+    weights[:, 4] = 0.125  # token 4 is absent: what it reads is nobody's
+    step = replace(hard_step, maps=hard_step.maps | {"actor/0": weights})
+    with RecordingWriter(tmp_path / "seen", hard) as writer:
+        writer.begin_episode()
+        writer.add(step)
+    read = open_recording(tmp_path / "seen").episodes[0][0]
+    assert read.shares == pytest.approx({"actor/0": 2 / 7, "actor/1/in": 1, "actor/2": 1})
+
+
+def test_a_map_that_does_not_fit_its_description_is_refused(tmp_path, hard, hard_step):
+    writer = RecordingWriter(tmp_path / "seen", hard)
+    writer.begin_episode()
+    with pytest.raises(ValueError, match=r"\(3 heads, 8 queries, 8 tokens\), its soft weights as"):
+        writer.add(replace(hard_step, soft={}))
+    short = hard_step.maps | {"actor/1/in": np.zeros((1, 1, 8), "f")}
+    with pytest.raises(ValueError, match=r"actor/1/in must have shape \(1 .* 7 channels\), got"):
+        writer.add(replace(hard_step, maps=short))
+    with pytest.raises(ValueError, match=r"has 3 heads and head_weights=True, got .* \(2,\)"):
+        writer.add(replace(hard_step, heads={"actor/0": np.ones(2, "f")}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(key_count=9), "reads 8 tokens and 0 extra keys, so key_count must be 8, got 9"),
+        (dict(extra_keys=("CLS",), key_count=8), "1 extra keys, so key_count must be 9, got 8"),
+        (dict(keys="channels"), "reads channels: say how many with key_count"),
+        (dict(queries="slots", derived=""), "say how many slots ask with query_count"),
+        (dict(normalised_over="heads"), "not an attention map"),
+        (dict(queries="a" * 41), "not an attention map"),
+        (dict(keys="tok\nens"), "not an attention map"),
+        (dict(heads=0), "not an attention map"),
+        (dict(query_count=0), "not an attention map"),
+    ],
+)
+def test_a_map_that_contradicts_itself_is_refused(header, changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(header, maps=(replace(header.maps[0], **changes),))
 
 
 def test_a_reused_buffer_does_not_change_what_was_recorded(tmp_path, header, make_step):
@@ -120,7 +212,24 @@ def test_equal_steps_give_equal_files(tmp_path, header, make_step):
 def test_quantised_weights_are_off_by_at_most_half_a_step(scale):
     weights = (np.random.default_rng(1).random((5, 3, 7)) * scale).astype("f")
     error = np.abs(dequantise(quantise(weights)) - weights)
-    assert (error <= weights.max(-1, keepdims=True) * (0.5001 / 255)).all()
+    assert (error <= weights.max(-1, keepdims=True) * (0.5001 / 254)).all()
+
+
+def test_what_was_read_stays_apart_from_what_was_not():
+    """A weight of 1e-30 beside one of 1 is read back as above 0, and 0 as 0."""
+    weights = np.array([[1.0, 1e-30, 0.0, 0.001, 0.5], [1e-44, 0, 1e-45, 0, 0], [0] * 5], "f")
+    read = dequantise(quantise(weights))
+    np.testing.assert_array_equal(read > 0, weights > 0)
+    assert (np.abs(read - weights) <= weights.max(-1, keepdims=True) / 255).all()
+
+
+def test_faint_weights_keep_their_sum():
+    """Each of 999 tokens weighs far less than a step of the scale."""
+    weights = np.full(1000, 1e-4, "f")
+    weights[7] = 1 - 999e-4
+    read = dequantise(quantise(weights))
+    assert read.sum() == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(read, weights, rtol=1e-5)
 
 
 def test_weights_that_a_byte_cannot_hold_are_refused():
@@ -253,7 +362,7 @@ def test_a_foreign_header_is_refused(folder, text, message):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("schema", 2, "it has schema 2, this version reads 1"),
+        ("schema", 3, "it has schema 3, this version reads 1 to 2"),
         ("action_kind", "telepathic", "action_kind must be one of"),
         ("action_sizes", ["4"], "action_sizes is"),
         ("action_names", ["left"], "must name each of the 4 actions, got 1"),
@@ -267,6 +376,8 @@ def test_a_foreign_header_is_refused(folder, text, message):
         ("fps", "fast", "fps is 'fast'"),
         ("fps", 0, r"fps must be in \(0, 1000\]"),
         ("unheard", "of", "incomplete or damaged"),
+        ("maps", [{"name": "a", "soft": 1}], "soft is '1'"),
+        ("maps", [{"name": "a", "extra_keys": [1]}], r"extra_keys is '\(1,\)'"),
         ("env_id", 5, "env_id is '5'"),
     ],
 )
@@ -316,7 +427,7 @@ def test_a_step_that_does_not_fit_is_refused(tmp_path, header, make_step):
         writer.add(replace(step, observation={"cars": step.observation["cars"]}))
     maps = step.maps | {"actor/1": step.maps["actor/1"][:, :, :7]}
     with pytest.raises(
-        ValueError, match=r"map actor/1 must have shape \(3 heads, queries, 8 tokens\)"
+        ValueError, match=r"map actor/1 must have shape \(3 heads, 1 queries, 8 tokens\)"
     ):
         writer.add(replace(step, maps=maps))
 
@@ -382,19 +493,48 @@ def test_headers_compare_and_travel(header):
     assert Header.from_json(json.loads(json.dumps(bounded.to_json()))) == bounded
 
 
-def test_recordings_of_the_first_version_are_read(folder, header):
-    """They have a seed that was always null, and do not say who asks, nor who is the ego."""
-    old = json.loads((folder / "recording.json").read_text()) | {"seed": None}
+def test_a_recording_of_schema_1_is_read(tmp_path, header, make_step):
+    """Its maps say only who asks, a byte is 1/255 of the largest weight, and one is whole."""
+    folder = tmp_path / "seen"
+    steps = [make_step(t) for t in range(3)]
+    with RecordingWriter(folder, header) as writer:
+        writer.begin_episode(3)
+        for step in steps:
+            writer.add(step)
+    written = ("heads", "layer", "name", "role", "queries", "normalised_over", "derived")
+    old = json.loads((folder / "recording.json").read_text()) | {"schema": 1, "seed": None}
+    old["maps"] = [{key: spec[key] for key in written} for spec in old["maps"]]
     del old["value_unit"]
-    for spec in old["maps"]:
-        del spec["asker"]
     for group in old["layout"]:
-        del group["ego"]
+        del group["ego"], group["frame"]
+    whole = np.random.default_rng(0).dirichlet(np.ones(8), (3, 3, 8)).astype("f")  # (T, H, Q, N)
+    old["maps"].append({**old["maps"][0], "name": "actor/2", "layer": 2, "derived": ""})
     (folder / "recording.json").write_text(json.dumps(old))
-    read = open_recording(folder).header
-    assert [spec.asker for spec in read.maps] == ["", ""]
-    assert [group.ego for group in read.layout.groups] == [None, None]
-    assert read.env_id == header.env_id and read.value_unit == ""
+    chunk = folder / "episode_0000" / "chunk_00000.npz"
+    with np.load(chunk) as stored:
+        arrays = {name: stored[name] for name in stored.files if not name.startswith("map_")}
+    maps = [np.stack([step.maps[f"actor/{i}"] for step in steps]) for i in (0, 1)]
+    for index, weights in enumerate([*maps, whole]):
+        scale = weights.max(-1)
+        arrays[f"map_{index}"] = np.rint(255 * weights / scale[..., None]).astype(np.uint8)
+        arrays[f"map_{index}_scale"] = scale
+    np.savez(chunk, **arrays)
+    (folder / "episode_0000" / "episode.json").unlink()
+
+    recording = open_recording(folder)
+    assert [spec.asker for spec in recording.header.maps] == ["", "", ""]
+    assert [group.ego for group in recording.header.layout.groups] == [None, None]
+    assert [recording.header.shape(spec) for spec in recording.header.maps] == [
+        (3, 1, 8), (3, 1, 8), (3, 8, 8)
+    ]  # fmt: skip
+    assert {(spec.keys, spec.normalised_over) for spec in recording.header.maps} == {
+        ("tokens", "keys")
+    }
+    for t, (read, step) in enumerate(zip(recording.episodes[0], steps, strict=True)):
+        for name, wrote in (step.maps | {"actor/2": whole[t]}).items():
+            error = np.abs(read.maps[name] - wrote)
+            assert (error <= wrote.max(-1, keepdims=True) * (0.5001 / 255)).all()
+        assert read.soft == {} and set(read.heads.values()) == {None}
 
 
 def test_a_chunk_from_another_place_is_not_taken_for_this_one(folder):

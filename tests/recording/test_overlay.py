@@ -9,13 +9,15 @@ import pytest
 from PIL import Image
 
 from envs.layout import Conv, TokenGroup, TokenLayout, TokenPlaces, receptive_boxes
-from envs.spaces import Cells, Features, History, Patches, default_stem, layout_of
+from envs.spaces import default_stem, layout_of
+from envs.specs import Cells, Features, Frames, History, Patches
 from recording import MapSpec, Step
 from recording.beside import TimeStrip, TokenBars, TokenGrid
 from recording.heat import LOWEST_TOP, draw_heat, even_weight, heat_of
-from recording.observed import Part, enlarge, observation_picture
+from recording.observed import Part, enlarge, observation_picture, parts_of
 from recording.overlay import MARGIN, TITLE, Scene, compose
-from recording.palette import HEADING, Pen, fit, font, heat_table, number, plain
+from recording.palette import HEADING, PANEL, Pen, fit, font, heat_table, number, plain
+from recording.past import GAP, PastFrames, past_frames
 from recording.view import choose_view, entropy, mean_over_queries
 
 GREY = 90
@@ -48,7 +50,7 @@ def changed(header, step: Step) -> np.ndarray:
 
 @pytest.mark.parametrize("token", [0, 7, 24])
 def test_a_lit_patch_changes_exactly_its_receptive_field(header, token):
-    group = Patches(20, 30, 3, (Conv(8, 5, 3), Conv(8, 2, 1))).group("")
+    group = Patches(20, 30, 3, (Conv(8, 5, 3), Conv(8, 2, 1))).groups("")[0]
     _, fields = receptive_boxes(20, 30, (Conv(8, 5, 3), Conv(8, 2, 1)))
     boxes = np.array(fields) * 2.0  # the observation is the frame at half size
     mask = changed(*lit(header, TokenLayout((group,)), token, boxes))
@@ -99,7 +101,7 @@ SPECS = {
 @pytest.mark.parametrize("name", SPECS)
 def test_even_attention_is_flat(header, name):
     """Receptive fields overlap in the middle of a picture, and attention has no part in that."""
-    group = SPECS[name].group("")
+    group = SPECS[name].groups("")[0]
     layout = TokenLayout((group, TokenGroup("features", ("speed", "fuel"))))
     boxes = np.array([*group.boxes, *[(np.nan,) * 4] * 2]) * 5
     shape = tuple(5 * side for side in group.picture)
@@ -188,7 +190,7 @@ def side(header, group, draw, token, **changes):
 
 
 def test_lighting_a_bar_fills_its_row_alone(header):
-    group = Features(("a", "b", "c", "d", "e")).group("")
+    group = Features(("a", "b", "c", "d", "e")).groups("")[0]
     bars = TokenBars(Part(group, slice(0, 5)))
     mark = side(
         header,
@@ -205,7 +207,7 @@ def test_lighting_a_bar_fills_its_row_alone(header):
 
 
 def test_lighting_a_cell_heats_its_square_alone(header):
-    group = Cells(2, 3, categories=(5,)).group("")
+    group = Cells(2, 3, categories=(5,)).groups("")[0]
     grid = TokenGrid(Part(group, slice(0, 6)), (2, 3), 300)
     mark = side(
         header,
@@ -224,7 +226,7 @@ def test_a_past_frame_stands_over_its_own_bar(header):
     """Four steps of one colour each: the third has the weight, the fourth is the present."""
     colours = [(200, 0, 0), (0, 200, 0), (0, 0, 200), (200, 200, 0)]
     frames = [np.full((30, 40, 3), colour, np.uint8) for colour in colours]
-    group = History(4, 2).group("")
+    group = History(4, 2).groups("")[0]
     strip = TimeStrip(Part(group, slice(0, 4)), (30, 40), 400)
     assert strip.reach == 3
     image = Image.new("RGB", (400, 600))
@@ -249,7 +251,7 @@ def test_a_past_frame_stands_over_its_own_bar(header):
 
 
 def test_a_young_episode_leaves_the_past_empty(header):
-    group = History(4, 2).group("")
+    group = History(4, 2).groups("")[0]
     strip = TimeStrip(Part(group, slice(0, 4)), (30, 40), 400)
     header, step = lit(header, TokenLayout((group,)), 3, np.full((4, 4), np.nan))
     frame = np.full((30, 40, 3), 200, np.uint8)
@@ -262,7 +264,7 @@ def test_a_young_episode_leaves_the_past_empty(header):
 
 @pytest.mark.parametrize("steps", [17, 80, 200])
 def test_a_long_history_is_bars_the_newest_that_have_room(header, steps):
-    group = History(steps, 2).group("")
+    group = History(steps, 2).groups("")[0]
     strip = TimeStrip(Part(group, slice(0, steps)), (30, 40), 400)
     assert strip.thumb >= 4 and strip.reach == 0
     assert strip.offsets == list(range(1 - min(steps, 80), 1))
@@ -279,6 +281,92 @@ def test_a_long_history_is_bars_the_newest_that_have_room(header, steps):
     assert hidden[: strip.height - strip.FOOT].any() == (steps <= 80)
     if steps > 80:
         assert hidden.any(), "nothing says that there are others"
+
+
+T, ROWS, COLS = 3, 2, 5
+SHADES = (40, 120, 200)
+"""Of the frames, oldest first."""
+
+
+@pytest.fixture
+def framed(header):
+    """Return a header and a step of three grey frames, the middle of which is attended to."""
+    spec = Frames(T, Patches(ROWS, COLS, 1, (Conv(1, 1, 1),)), of_bytes=True)
+    layout = layout_of({"": spec})
+    observation = np.ones((T, 1 + ROWS * COLS), np.uint8)
+    observation[:, 1:] = np.array(SHADES)[:, None]
+    boxes = np.full((len(layout), 4), np.nan)
+    boxes[-ROWS * COLS :] = np.array(layout.groups[-1].boxes) * 10
+    header, step = lit(header, layout, ROWS * COLS + 3, boxes, (ROWS * 10, COLS * 10))
+    return header, replace(step, observation={"": observation})
+
+
+def test_a_group_is_drawn_from_its_own_frame(framed):
+    header, step = framed
+    for group, shade in zip(header.layout.groups, SHADES, strict=True):
+        picture = observation_picture(group, step.observation[""])
+        assert picture.shape == (ROWS, COLS, 3)
+        assert (picture == shade).all()
+    with pytest.raises(ValueError, match=r"of shape \(2, 11\) has no frame 2 steps ago"):
+        observation_picture(header.layout.groups[0], step.observation[""][1:])
+
+
+@pytest.mark.parametrize("frame", [True, False])
+def test_only_the_present_frame_is_on_the_stage(framed, frame):
+    header, step = framed
+    scene = Scene(header, step if frame else replace(step, frame=None))
+    assert [part.group.past for part in scene.stage.parts] == [False]
+    assert scene.parts_beside == []
+    drawn = np.asarray(scene.stage.picture(step, step.maps["actor/0"][0, 0]))
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) == 1, "a past frame heats the present one"
+    assert tuple(drawn[0, 0]) == ((GREY,) * 3 if frame else (SHADES[-1],) * 3)
+
+
+def test_a_past_token_heats_its_place_in_its_own_frame_alone(framed):
+    header, step = framed
+    (frames,) = past_frames(parts_of(header.layout), step, 300)
+    assert [part.offset for part in frames.parts] == [-2, -1]
+    (height, width), lit_left = frames.thumb, frames.slot + 3 * 147 // 5
+    assert (height, width) == (58, 147)
+
+    def drawn(weights):
+        image = Image.new("RGB", (400, 300))
+        frames.draw(Pen(image), 0, 0, 300, step, weights)
+        return np.asarray(image)[HEADING : HEADING + height].astype(int)
+
+    dark, light = drawn(np.zeros(30, np.float32)), drawn(step.maps["actor/0"][0, 0])
+    assert (dark[:, :width] == SHADES[0]).all()
+    assert (dark[:, frames.slot : frames.slot + width] == SHADES[1]).all()
+    rows, columns = np.nonzero((dark != light).any(-1))
+    assert (columns.min(), columns.max()) == (lit_left, frames.slot + 4 * 147 // 5)
+    assert (rows.min(), rows.max()) == (0, height // 2 - 1)
+
+
+def test_a_past_from_before_the_episode_stays_empty(framed):
+    header, step = framed
+    step = replace(step, mask=np.repeat([False, True, True], ROWS * COLS))
+    (frames,) = past_frames(parts_of(header.layout), step, 300)
+    image = Image.new("RGB", (400, 300))
+    frames.draw(Pen(image), 0, 0, 300, step, np.zeros(30, np.float32))
+    middle = np.asarray(image)[HEADING + frames.thumb[0] // 2]
+    assert tuple(middle[5]) == PANEL
+    assert tuple(middle[frames.slot + 5]) == (SHADES[1],) * 3
+
+
+def test_the_newest_past_frames_have_room(header):
+    groups = Frames(9, Cells(2, 3, (5,))).groups("view")
+    parts = parts_of(TokenLayout(groups))[:-1]
+    frames = PastFrames(parts, (2, 3), 5 * (58 + GAP) - GAP)
+    assert [part.offset for part in frames.shown] == [-5, -4, -3, -2, -1]
+    assert frames.slot * len(frames.shown) - GAP <= 5 * (58 + GAP) - GAP
+    assert frames.thumb[0] <= 120 and frames.thumb[1] >= 50
+
+
+def test_a_scene_with_a_past_has_room_for_it(framed):
+    header, step = framed
+    image = Scene(header, step).draw(step)
+    foot = np.asarray(image)[TITLE + 400 :, MARGIN : MARGIN + 300]
+    assert (foot == SHADES[0]).all(-1).sum() > 5000, "the oldest frame is missing"
 
 
 def test_pictures_of_an_episode_have_one_even_size(header, make_step):
@@ -359,9 +447,9 @@ def test_observations_as_pictures():
     for grey in (shades, shades[None], np.stack([1 - shades] * 3 + [shades])):
         picture = observation_picture(patches, grey)
         np.testing.assert_array_equal(picture[..., 0], np.rint(255 * shades))
-    cells = Cells(2, 3, categories=(11, 6)).group("")
+    cells = Cells(2, 3, categories=(11, 6)).groups("")[0]
     assert observation_picture(cells, np.zeros((6, 2))).shape == (2, 3, 3)
-    assert observation_picture(Features(("a",)).group(""), np.zeros(1)) is None
+    assert observation_picture(Features(("a",)).groups("")[0], np.zeros(1)) is None
 
 
 def test_enlarging_keeps_pixels_sharp():

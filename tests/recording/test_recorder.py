@@ -64,7 +64,7 @@ def play(model, env, steps=12, seed=5, deterministic=False):
 
 def listeners(model):
     extractors = extractors_of(model.policy).values()
-    return [hear for e in extractors for a in e.encoder.attentions() for hear in a.listeners]
+    return [hear for e in extractors for _, a in e.encoder.attentions() for hear in a.listeners]
 
 
 @pytest.mark.parametrize("name", MODELS)

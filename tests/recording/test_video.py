@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from envs.layout import TokenLayout
-from envs.spaces import History
+from envs.specs import History
 from recording import MapSpec, RecordingWriter, open_recording
 from recording.overlay import Scene
 from recording.sheet import contact_sheet, moments
@@ -35,7 +35,7 @@ def test_a_film_shows_every_step_and_what_the_last_led_to(episode):
 
 
 def test_a_film_shows_the_past_of_each_step(tmp_path, header, make_step):
-    group = History(4, 2).group("")
+    group = History(4, 2).groups("")[0]
     maps = (MapSpec("actor/0", "actor", 0, 1, "readout"),)
     header = replace(header, layout=TokenLayout((group,)), maps=maps, observation_keys=("",))
     rows = {"observation": {"": np.zeros((4, 3))}, "maps": {"actor/0": np.full((1, 1, 4), 0.25)}}

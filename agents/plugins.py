@@ -1,0 +1,66 @@
+"""Modules of your own that register mechanisms: imported when a person names them, never before."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+from collections.abc import Iterable
+from importlib import import_module
+
+
+class PluginError(ValueError):
+    """A plugin cannot be imported, or a run needs one that nobody has imported."""
+
+
+def import_plugins(names: Iterable[str]) -> None:
+    """Import modules, so that what they register has a name here.
+
+    Raises:
+        PluginError: a name is no module's, there is no such module, or it fails; the text says
+            where and why.
+    """
+    for name in names:
+        if not is_module(name):
+            raise PluginError(f"a plugin is named like a module, such as my_scores, got {name!r}")
+        try:
+            import_module(name)
+        except Exception as error:  # whatever a module of somebody else's raises
+            raise PluginError(f"cannot import the plugin {name!r}: {_why(name, error)}") from error
+
+
+def check_imported(names: Iterable[str]) -> None:
+    """Refuse to go on without a run's plugins, and to import them only because a file names them.
+
+    Args:
+        names: modules that a run was trained with, perhaps a stranger's.
+
+    Raises:
+        PluginError: some are not imported.
+    """
+    names = tuple(names)
+    missing = [name for name in names if name not in sys.modules]
+    if missing:
+        raise PluginError(
+            f"this run imports {' and '.join(map(repr, missing))} for its mechanisms; if you trust "
+            f"that, add --plugins {shlex.join(names)} (in Python, import it first)"
+        )
+
+
+def is_module(name: str) -> bool:
+    """Return whether a text is the name of a module, and not that of a file.
+
+    >>> is_module("my_package.scores"), is_module("my_scores.py"), is_module("../scores")
+    (True, False, False)
+    """
+    return all(part.isidentifier() for part in name.split(".")) and not name.endswith(".py")
+
+
+def _why(name: str, error: Exception) -> str:
+    """Say in a line what went wrong inside a module, and where."""
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing is not None and f"{name}.".startswith(f"{missing}."):
+        return f"there is no module {missing!r} in the current folder, nor installed"
+    said = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    lines = [each for each in traceback.extract_tb(error.__traceback__) if each.name == "<module>"]
+    return f"{lines[-1].filename}:{lines[-1].lineno}: {said}" if lines else said

@@ -1,0 +1,86 @@
+"""Which actions an environment says are valid: its `action_masks()`, read, checked and drawn from.
+
+One row of booleans, True where valid, one per choice: n of a Discrete, the choices of all parts of
+a MultiDiscrete in turn, off and on of every bit of a MultiBinary.
+
+Source: sb3-contrib's MaskablePPO; Huang and Ontañón 2020, https://arxiv.org/abs/2006.14171.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from jaxtyping import Bool
+
+METHOD = "action_masks"
+"""Found through all wrappers."""
+MASKABLE = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+"""Action spaces that are made of choices."""
+
+
+def masks_of(env: gym.Env) -> Callable[[], Any] | None:
+    """Return the environment's own method, or None where it has none."""
+    try:
+        found = env.get_wrapper_attr(METHOD)
+    except AttributeError:
+        return None
+    return found if callable(found) else None
+
+
+def valid_actions(env: gym.Env) -> Bool[np.ndarray, "choices"] | None:
+    """Return which actions are valid at present; None where the environment does not say.
+
+    Raises:
+        ValueError: its `action_masks()` does not fit its actions, or no action is valid.
+    """
+    ask = masks_of(env)
+    if ask is None or not isinstance(env.action_space, MASKABLE):
+        return None
+    parts = choices(env.action_space)
+    valid = np.asarray(ask(), dtype=bool)
+    if valid.size != sum(parts):
+        raise ValueError(
+            f"{METHOD}() must give {sum(parts)} booleans, one per choice of {env.action_space}, "
+            f"got {valid.size}"
+        )
+    valid = valid.reshape(-1).copy()
+    if not all(part.any() for part in _split(valid, parts)):
+        raise ValueError(f"{METHOD}() must leave a valid action, got {valid.tolist()}")
+    return valid
+
+
+def choices(space: gym.Space) -> tuple[int, ...]:
+    """Return the number of choices of each part of an action.
+
+    >>> choices(spaces.Discrete(5)), choices(spaces.MultiDiscrete([3, 2]))
+    ((5,), (3, 2))
+    >>> choices(spaces.MultiBinary(3))
+    (2, 2, 2)
+    """
+    if isinstance(space, spaces.Discrete):
+        return (int(space.n),)
+    if isinstance(space, spaces.MultiDiscrete):
+        return tuple(int(n) for n in space.nvec.reshape(-1))
+    return (2,) * spaces.flatdim(space)
+
+
+def sample_valid(space: gym.Space, valid: Bool[np.ndarray, "choices"]) -> Any:
+    """Draw evenly among the valid actions, from the space's own random stream."""
+    parts = _split(valid, choices(space))
+    if isinstance(space, spaces.Discrete):
+        return space.sample(mask=parts[0].astype(np.int8))
+    if isinstance(space, spaces.MultiDiscrete):
+        return space.sample(mask=tuple(part.astype(np.int8) for part in parts))
+    off, on = np.stack(parts, axis=1)  # each (bits,)
+    either = np.where(off & on, 2, on).astype(np.int8)  # Gymnasium's 2: either
+    return space.sample(mask=either.reshape(space.shape))
+
+
+def _split(
+    valid: Bool[np.ndarray, "choices"], parts: tuple[int, ...]
+) -> list[Bool[np.ndarray, "part"]]:
+    return np.split(valid, np.cumsum(parts)[:-1])

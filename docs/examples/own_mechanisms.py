@@ -1,0 +1,97 @@
+"""A score, a normaliser and a readout of one's own, each with a name; see docs/extending.md."""
+
+import argparse
+
+import torch
+from stable_baselines3 import PPO
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from policies import AttentionExtractor
+from policies.attention import (
+    NORMALISERS,
+    SCORES,
+    Mechanism,
+    Normaliser,
+    QueryAttention,
+    Score,
+    SelfAttention,
+    Site,
+)
+from policies.readouts import READOUTS, Readout
+from policies.testkit import check, site
+from policies.tokens import Tokens
+
+
+@SCORES.register("distance", "minus the squared distance of q and k, with a learned width per head")
+class Distance(Score):
+    """`-exp(sharpness) * ((q - k) ** 2).sum() / sqrt(K)`: near keys answer best."""
+
+    def __init__(self, site: Site):
+        super().__init__(site)
+        self.sharpness = nn.Parameter(torch.zeros(site.heads, 1, 1))
+
+    def forward(self, q: Tensor, k: Tensor) -> Tensor:
+        gap = q[:, :, :, None] - k[:, :, None]  # (B, H, Q, N, K)
+        return -self.sharpness.exp() * gap.square().sum(-1) * self.scale
+
+
+@NORMALISERS.register("softplus", "softmax with linear growth in place of exponential; sums to 1")
+class Softplus(Normaliser):
+    """`softplus(scores) / softplus(scores).sum(-1)` over the visible tokens."""
+
+    def forward(self, scores: Tensor, visible: Tensor | None) -> Tensor:
+        weights = F.softplus(scores)
+        if visible is not None:
+            weights = torch.where(visible, weights, 0.0)
+        return weights / weights.sum(-1, keepdim=True).clamp(min=1e-9)
+
+
+@READOUTS.register("mean-query", "the mean of the tokens asks")
+class MeanQuery(Readout):
+    """Read the tokens with one query, which is their mean."""
+
+    def __init__(self, site: Site):
+        super().__init__(site)
+        self.attention = QueryAttention(site, "readout", asker="mean")
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        x, mask, _ = tokens
+        present = torch.ones_like(x[:, :, :1]).bool() if mask is None else mask[:, :, None]
+        count = present.sum(1, keepdim=True).clamp(min=1)
+        query = torch.where(present, x, 0.0).sum(1, keepdim=True) / count  # (B, 1, D)
+        return (query + self.attention(query, tokens))[:, 0]  # (B, D)
+
+
+def check_them() -> None:
+    """Check what every mechanism must hold to, as a test of yours would."""
+    for mechanism in (Mechanism(score="distance"), Mechanism(normaliser="softplus")):
+        place = site(heads=3, mechanism=mechanism)
+        check(lambda place=place: SelfAttention(place), place)
+    place = site(heads=3, askers=None)
+    check(lambda: MeanQuery(place), place, order="invariant")
+
+
+def main(timesteps: int) -> None:
+    check_them()
+    model = PPO(
+        "MlpPolicy",
+        "CartPole-v1",
+        policy_kwargs={
+            "features_extractor_class": AttentionExtractor,
+            "features_extractor_kwargs": {
+                "attention": Mechanism(score="distance", normaliser="softplus"),
+                "readout": "mean-query",
+            },
+        },
+        device="cpu",
+        seed=0,
+    )
+    model.learn(timesteps)
+    print(f"checked, and learned for {model.num_timesteps} steps")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--timesteps", type=int, default=20_000)
+    main(parser.parse_args().timesteps)

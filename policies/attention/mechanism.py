@@ -1,0 +1,73 @@
+"""What an attention mechanism is made of, by name, and where it stands. Free of torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from envs.layout import TokenLayout
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """How queries weigh tokens: a word for each choice, each from its own registry.
+
+    `weights = choose(normalise(score(q, k) / temperature + positions, visible))`, then heads are
+    combined.
+    """
+
+    score: str = "scaled-dot-product"
+    """How well a key answers a query, see `SCORES`."""
+    normaliser: str = "softmax"
+    """From scores to weights, see `NORMALISERS`."""
+    temperature: float = 1.0
+    """Divides the scores: below 1 sharpens, above 1 evens out."""
+    hard: str = "none"
+    """Which tokens are read at all, see `SELECTIONS`."""
+    budget: int = 4
+    """Tokens that a query may read with top-k and perturbed-top-k."""
+    where: str = "global"
+    """Which tokens a query may see, see `WHERES`."""
+    reach: int = 2
+    """Of a local window: cells, patches or steps to each side."""
+    positions: str = "none"
+    """What distance adds to the scores, see `POSITIONS`."""
+    mix: str = "concat"
+    """How heads combine, see `MIXES`."""
+
+    def __post_init__(self) -> None:
+        for name in ("budget", "reach"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        temperature = self.temperature
+        if not isinstance(temperature, (int, float)) or not 0 < temperature < math.inf:
+            raise ValueError(f"temperature must be a number above 0, got {temperature!r}")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a piece of an encoder stands: all that it may know before the first observation."""
+
+    width: int
+    """D, a multiple of `heads`."""
+    heads: int
+    """H."""
+    keys: int
+    """N, the number of tokens that are read."""
+    layout: TokenLayout | None = None
+    """What the N tokens are; None where the keys are not tokens of the observation."""
+    askers: tuple[int, ...] | None = None
+    """Which token stands behind each of the Q queries; None where queries are no tokens."""
+    mechanism: Mechanism = field(default_factory=Mechanism)
+    gain: float = 1.0
+    """Scale of the projection that ends an attention or feed-forward layer, at the start."""
+    points: int = 4
+    """How many learned queries, slots or inducing points a block or readout has."""
+    asker: str = ""
+    """Key of the observation whose tokens ask, for a readout that crosses two keys."""
+
+    @property
+    def head_width(self) -> int:
+        """K."""
+        return self.width // self.heads

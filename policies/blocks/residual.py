@@ -1,0 +1,28 @@
+"""The usual block: attention, then feed-forward, each added to its input."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from policies.attention import SelfAttention, Site
+from policies.blocks.block import BLOCKS, Block, FeedForward
+from policies.tokens import Tokens
+
+
+@BLOCKS.register("residual", "self-attention and feed-forward, each added (pre-norm transformer)")
+class Residual(Block):
+    """Add to each token what it reads from the others, then what it makes of that (pre-norm).
+
+    Source: Xiong et al. 2020, On layer normalization in the transformer architecture, https://arxiv.org/abs/2002.04745.
+    """
+
+    def __init__(self, site: Site):
+        super().__init__(site)
+        self.attention_norm, self.ffn_norm = nn.LayerNorm(site.width), nn.LayerNorm(site.width)
+        self.attention = SelfAttention(site)
+        self.ffn = FeedForward(site)
+
+    def forward(self, tokens: Tokens) -> Tokens:
+        x = tokens.values
+        x = x + self.attention(tokens._replace(values=self.attention_norm(x)))
+        return tokens._replace(values=x + self.ffn(self.ffn_norm(x)))

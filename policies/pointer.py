@@ -1,0 +1,229 @@
+"""Pointer actions: the logits of actions are attention scores over entities.
+
+For worlds with one action per entity. The map and the decision are the same numbers: the weights
+that the pointer tells are the probabilities that the action is drawn from.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from gymnasium import spaces
+from jaxtyping import Bool, Float
+from stable_baselines3.common.policies import ActorCriticPolicy
+from torch import Tensor, nn
+
+from envs.layout import TokenLayout
+from policies.attention import Attentive, Heard, Projection
+from policies.extractor import AttentionExtractor
+
+ABSENT = -1e8
+"""Logit of an entity that is not there, as sb3-contrib's of a masked action."""
+
+
+class PointerFeatures(NamedTuple):
+    """The features that the pointer needs, cut out of one vector."""
+
+    summary: Float[Tensor, "B D"]
+    """What the readout made of all tokens."""
+    rows: Float[Tensor, "B A D"]
+    """The tokens that can be pointed at, after the encoder's blocks."""
+    present: Bool[Tensor, "B A"]
+
+
+class PointerExtractor(AttentionExtractor):
+    """Give the readout's vector, and the tokens of the entities, as one long vector.
+
+    Its width is D + A * D + A: the summary, the A rows, and which of them are present.
+
+    Args:
+        observation_space: with entities.
+        actions: A, the number of actions, one per entity.
+        options: of `AttentionExtractor`.
+
+    Raises:
+        ValueError: there is not one action per entity, or a rule of `AttentionExtractor` is broken.
+    """
+
+    targets: Tensor
+
+    def __init__(self, observation_space: spaces.Space, actions: int, **options: Any):
+        super().__init__(observation_space, **options)
+        targets = pointer_targets(self.layout, actions)
+        self.register_buffer("targets", torch.tensor(targets), persistent=False)
+        self.count, self.width = len(targets), self.features_dim
+        self._features_dim = self.width + self.count * self.width + self.count
+
+    def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
+        tokens = self.encoder.states(self.tokenizer(observations))
+        summary = self.encoder.norm(self.encoder.readout(tokens))  # (B, D)
+        rows = self.encoder.norm(tokens.values[:, self.targets])  # (B, A, D)
+        present = rows.new_ones(rows.shape[:2])
+        if tokens.mask is not None:
+            present = tokens.mask[:, self.targets].to(rows.dtype)
+        return torch.cat([summary, rows.flatten(1), present], 1)
+
+    def cut(self, features: Float[Tensor, "B F"]) -> PointerFeatures:
+        """Cut this extractor's features into what they are made of."""
+        D, A = self.width, self.count
+        summary, rows, present = features.split([D, A * D, A], 1)
+        return PointerFeatures(summary, rows.view(-1, A, D), present > 0.5)
+
+
+def pointed_at(actions: spaces.Space | None) -> int:
+    """Return the number of actions.
+
+    Raises:
+        ValueError: they are not Discrete.
+    """
+    if not isinstance(actions, spaces.Discrete):
+        raise ValueError(f"a pointer needs Discrete actions, got {actions}")
+    return int(actions.n)
+
+
+def pointer_targets(layout: TokenLayout, actions: int) -> tuple[int, ...]:
+    """Return the token that each action points at: the entities in their order, without the ego
+    where there is an action less than entities.
+
+    Raises:
+        ValueError: there is not one action per entity.
+    """
+    entities, others, start = [], [], 0
+    for group in layout.groups:
+        if group.kind == "entities":
+            rows = range(start, start + len(group))
+            entities += rows
+            others += [row for row in rows if group.ego is None or row != start + group.ego]
+        start += len(group)
+    for rows in (entities, others):
+        if len(rows) == actions:
+            return tuple(rows)
+    raise ValueError(
+        f"a pointer needs one action per entity, got {actions} actions for {len(entities)} "
+        "entities; use --head mlp (in Python a plain policy)"
+    )
+
+
+class Pointer(Attentive):
+    """Score each entity for the action that points at it: `query(summary) . key(row) / sqrt(D)`.
+
+    Source: Vinyals et al. 2015, Pointer networks, https://arxiv.org/abs/1506.03134. Differs: a
+        scaled dot-product in place of additive scores.
+    """
+
+    queries, asker, part, heads = "readout", "pointer", "pointer", 1
+    targets: Tensor
+
+    def __init__(self, extractor: PointerExtractor):
+        super().__init__()
+        width = extractor.width
+        self.cut, self.keys_total = extractor.cut, len(extractor.layout)
+        self.query = Projection(width, width)
+        self.key = Projection(width, width, bias=False)
+        self.scale = width**-0.5
+        self.register_buffer("targets", extractor.targets.clone(), persistent=False)
+
+    def forward(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B A"]:
+        summary, rows, present = self.cut(features)
+        q = self.query(summary)[:, :, None]  # (B, D, 1)
+        logits = self.scale * (self.key(rows) @ q)[:, :, 0]
+        return logits.masked_fill(~present, ABSENT)
+
+    def told(self, probabilities: Float[Tensor, "B A"]) -> None:
+        """Tell the probabilities as weights over all tokens, 0 for those nobody can point at."""
+        weights = probabilities.new_zeros(len(probabilities), self.keys_total)
+        weights[:, self.targets] = probabilities
+        self.tell(Heard(weights[:, None, None], weights > 0))
+
+
+class PointerHeads(nn.Module):
+    """What SB3 calls the mlp extractor: the actor takes all features, the critic the summary."""
+
+    def __init__(self, extractor: PointerExtractor, sizes: list[int], activation: type[nn.Module]):
+        super().__init__()
+        self.cut = extractor.cut
+        layers: list[nn.Module] = []
+        width = extractor.width
+        for size in sizes:
+            layers += [nn.Linear(width, size), activation()]
+            width = size
+        self.value = nn.Sequential(*layers)
+        self.latent_dim_pi, self.latent_dim_vf = extractor.features_dim, width
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        return self.forward_actor(features), self.forward_critic(features)
+
+    def forward_actor(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B F"]:
+        return features
+
+    def forward_critic(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B V"]:
+        return self.value(self.cut(features).summary)
+
+
+class Pointing:
+    """What a pointer changes in an actor-critic policy of SB3 or sb3-contrib.
+
+    Raises:
+        ValueError: actions are not Discrete, or there is not one per entity.
+    """
+
+    action_net: Pointer
+    net_arch: Any
+    activation_fn: type[nn.Module]
+    features_extractor: PointerExtractor
+    optimizer_class: Any
+    optimizer_kwargs: dict[str, Any]
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        lr_schedule: Any,
+        features_extractor_kwargs: dict[str, Any] | None = None,
+        **options: Any,
+    ):
+        extractor = {**(features_extractor_kwargs or {}), "actions": pointed_at(action_space)}
+        options |= {"features_extractor_class": PointerExtractor}
+        super().__init__(
+            observation_space,  # type: ignore[call-arg]
+            action_space,
+            lr_schedule,
+            features_extractor_kwargs=extractor,
+            **options,
+        )
+
+    def _build_mlp_extractor(self) -> None:
+        net_arch = self.net_arch
+        sizes = net_arch.get("vf", []) if isinstance(net_arch, dict) else net_arch
+        self.mlp_extractor = PointerHeads(self.features_extractor, sizes, self.activation_fn)
+
+    def _build(self, lr_schedule: Any) -> None:
+        super()._build(lr_schedule)  # type: ignore[misc]
+        self.action_net = Pointer(self.features_extractor)
+        self.optimizer = self.optimizer_class(
+            self.parameters(),  # type: ignore[attr-defined]
+            lr=lr_schedule(1),
+            **self.optimizer_kwargs,
+        )
+
+    def told(self, distribution: Any) -> Any:
+        """Tell what the action is drawn from, if somebody listens, and return it."""
+        if self.action_net.listeners:
+            self.action_net.told(distribution.distribution.probs.detach())
+        return distribution
+
+
+class PointerPolicy(Pointing, ActorCriticPolicy):  # type: ignore[misc]
+    """An actor-critic policy of SB3 whose action logits are attention scores over entities.
+
+    >>> from stable_baselines3 import PPO
+    >>> from envs.make import make_env
+    >>> model = PPO(PointerPolicy, make_env("attention/Collect-v0"), device="cpu")
+
+    Raises:
+        ValueError: see `Pointing`.
+    """
+
+    def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Any:
+        return self.told(super()._get_action_dist_from_latent(latent_pi))

@@ -1,0 +1,73 @@
+"""A learned token that stands among the others, reads them and itself, and sums them up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from envs.layout import TokenGroup, TokenLayout
+from policies.attention import QueryAttention, Site, Weighed
+from policies.blocks import FeedForward
+from policies.readouts.readout import READOUTS, Readout
+from policies.tokens import Tokens
+
+CLS = "CLS"
+"""Name of the learned token, the last key of the map."""
+
+
+@READOUTS.register("cls", "a learned CLS token stands among the tokens, and its row is read off")
+class CLSToken(Readout):
+    """Set a learned token among the others, and give its row of a pre-norm block.
+
+    ```
+    x = concat(tokens, cls)
+    cls = cls + attention(norm(cls), norm(x))
+    cls = cls + ffn(ffn_norm(cls))
+    ```
+
+    Unlike a learned query it is a key as well: what it keeps for itself is not read from tokens.
+
+    Source: Devlin et al. 2019, BERT, section 3, https://arxiv.org/abs/1810.04805, for the token;
+        Touvron et al. 2021, Going deeper with image transformers, section 3,
+        https://arxiv.org/abs/2103.17239, for a token that joins in the last layers and asks alone.
+    Differs: it joins in the readout's own layer only, so that tokens never read it.
+    """
+
+    def __init__(self, site: Site):
+        super().__init__(site)
+        self.token = nn.Parameter(torch.randn(1, 1, site.width))
+        self.norm, self.ffn_norm = nn.LayerNorm(site.width), nn.LayerNorm(site.width)
+        self.attention = CLSAttention(site)
+        self.ffn = FeedForward(site)
+
+    def forward(self, tokens: Tokens) -> Float[Tensor, "B D"]:
+        x, mask, places = tokens
+        cls = self.token.expand(x.shape[0], -1, -1)
+        normed = self.norm(torch.cat([x, cls], 1))  # (B, N + 1, D)
+        if mask is not None:
+            mask = F.pad(mask, (0, 1), value=True)
+        if places is not None:
+            places = F.pad(places, (0, 0, 0, 1))
+        cls = cls + self.attention(normed[:, -1:], Tokens(normed, mask, places))
+        return (cls + self.ffn(self.ffn_norm(cls)))[:, 0]
+
+
+class CLSAttention(QueryAttention):
+    """Let a token that stands last read all tokens and itself; it is always present."""
+
+    extra_keys = (CLS,)
+
+    def __init__(self, site: Site):
+        layout = site.layout
+        if layout is not None:
+            layout = TokenLayout((*layout.groups, TokenGroup("features", (CLS,), CLS)))
+        site = replace(site, keys=site.keys + 1, layout=layout, askers=None)
+        super().__init__(site, "readout", CLS)
+
+    def told(self, weighed: Weighed, mask: Bool[Tensor, "B N1"] | None) -> None:
+        """Tell the weights of this pass, and which tokens of the observation are present."""
+        super().told(weighed, None if mask is None else mask[:, :-1])

@@ -1,0 +1,35 @@
+"""The agent's own token reads all tokens."""
+
+from __future__ import annotations
+
+import itertools
+
+from policies.attention import Site
+from policies.readouts.asking import TokenAsks
+from policies.readouts.readout import READOUTS
+
+
+@READOUTS.register("ego", "the agent's own token asks")
+class Ego(TokenAsks):
+    """Read the tokens with the row of the agent's own token, zeros where it is absent.
+
+    Source: Leurent and Mercat 2019, Social attention, https://arxiv.org/abs/1911.12250.
+    """
+
+    asker = "ego"
+
+    def row_of(self, site: Site) -> int:
+        """Return the index of the agent's own token.
+
+        Raises:
+            ValueError: there is none.
+        """
+        groups = () if site.layout is None else site.layout.groups
+        starts = itertools.accumulate((len(group) for group in groups), initial=0)
+        for start, group in zip(starts, groups, strict=False):
+            if group.ego is not None:
+                return start + group.ego
+        raise ValueError(
+            "readout 'ego' needs a token of the agent itself, and this observation has none; "
+            "use readout='query'"
+        )

@@ -1,0 +1,146 @@
+"""One recorded attention map: what its numbers mean, and what follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+NormalisedOver = Literal["keys", "queries", "none"]
+LONGEST_WORD, LONGEST_TEXT = 40, 200
+"""Characters of a word and of a text."""
+
+
+@dataclass(frozen=True)
+class MapSpec:
+    """One attention module whose weights are stored at every step."""
+
+    name: str
+    """Role, layer and part, such as "actor/1" or "actor/0/time"."""
+    role: str
+    """Who attends: "actor", "critic" or "online" (Q values)."""
+    layer: int
+    """0 is the layer next to the observation."""
+    heads: int
+    queries: str
+    """Who asks, in a short word: "tokens" (in their order), "readout", "slots", "inducing points",
+    "asking tokens", "steps", ..."""
+    normalised_over: NormalisedOver = "keys"
+    """"keys": rows sum to 1, or to 0 where nothing is visible; "queries": the weights of each key
+    do; "none": nothing does, and weights may be below 0 or above 1."""
+    derived: str = ""
+    """How the stored rows were computed from the module's own, such as "mean over queries"; empty
+    where they are the module's own."""
+    asker: str = ""
+    """Whose query a readout's row is, such as "ego" or "learned query"; empty where nobody said."""
+    keys: str = "tokens"
+    """What is read, in a short word: "tokens" (in their order), "channels", "inducing points"."""
+    extra_keys: tuple[str, ...] = ()
+    """Names of keys that follow the tokens on the last axis, such as "CLS"."""
+    key_count: int | None = None
+    """Length of the last axis; None: the tokens and the extra keys."""
+    query_count: int | None = None
+    """Length of the axis before; None: 1 for a readout and derived rows, else the tokens."""
+    part: str = ""
+    """Tells apart the modules of one layer, such as "time" and "space"."""
+    mechanism: str = ""
+    """How it weighs where that is not the default, such as "additive, entmax15, top-k 4"."""
+    soft: bool = False
+    """Whether weights from before a hard choice are stored beside, see `Step.soft`."""
+    head_weights: bool = False
+    """Whether it is stored how much each head counts, see `Step.heads`."""
+
+    def shape(self, tokens: int) -> tuple[int, int, int]:
+        """Return (H, Q, K), the shape of the stored map.
+
+        Args:
+            tokens: N, how many tokens the observation has.
+        """
+        one = self.queries == "readout" or bool(self.derived)
+        Q = (1 if one else tokens) if self.query_count is None else self.query_count
+        K = tokens + len(self.extra_keys) if self.key_count is None else self.key_count
+        return self.heads, Q, K
+
+    def asking(self, present: np.ndarray, count: int) -> np.ndarray:
+        """Return which of `count` queries are there, (Q,) bool: of tokens those that are present.
+
+        Args:
+            present: (N,) bool.
+        """
+        if self.queries != "tokens" or self.derived or count == 1:
+            return np.ones(count, bool)
+        return np.concatenate([present, np.ones(max(0, count - len(present)), bool)])[:count]
+
+
+def check_map(spec: MapSpec, tokens: int) -> None:
+    """Refuse a map that contradicts itself or the token layout.
+
+    Raises:
+        ValueError: a word is none, a count is below 1, or fits neither tokens nor extra keys.
+    """
+    words = (spec.role, spec.queries, spec.keys, spec.part, spec.asker, *spec.extra_keys)
+    texts = (*((word, LONGEST_WORD) for word in words), (spec.mechanism, LONGEST_TEXT))
+    counts = (spec.heads, *(n for n in (spec.key_count, spec.query_count) if n is not None))
+    if (
+        any(len(text) > most or not text.isprintable() for text, most in texts)
+        or not all((spec.queries, spec.keys, *spec.extra_keys))
+        or spec.normalised_over not in get_args(NormalisedOver)
+        or min(counts) < 1
+    ):
+        raise ValueError(f"not an attention map: {spec}")
+    expected = tokens + len(spec.extra_keys)
+    if spec.keys == "tokens" and spec.key_count not in (None, expected):
+        raise ValueError(
+            f"map {spec.name!r} reads {tokens} tokens and {len(spec.extra_keys)} extra keys, so "
+            f"key_count must be {expected}, got {spec.key_count}"
+        )
+    if spec.keys != "tokens" and spec.key_count is None:
+        raise ValueError(f"map {spec.name!r} reads {spec.keys}: say how many with key_count")
+    if spec.queries not in ("tokens", "readout") and not spec.derived and spec.query_count is None:
+        raise ValueError(f"map {spec.name!r}: say how many {spec.queries} ask with query_count")
+
+
+def stored_rows(weights: np.ndarray, spec: MapSpec, present: np.ndarray) -> np.ndarray:
+    """Return a module's own weights (H, Q, K) as they are stored: whole, or the mean over queries.
+
+    Args:
+        present: (N,) bool, True where a token is present.
+    """
+    if not spec.derived:
+        return weights
+    asking = replace(spec, derived="").asking(present, weights.shape[1])
+    return mean_over_queries(weights, asking)
+
+
+def mean_over_queries(weights: np.ndarray, asking: np.ndarray) -> np.ndarray:
+    """Average a map (H, Q, K) over its queries, to (H, 1, K) float32.
+
+    Each query counts as much as any other, head by head; those that are not there, and those that
+    read nothing, such as ones with an empty window, do not count.
+
+    Args:
+        asking: (Q,) bool, which queries are there, see `MapSpec.asking`.
+    """
+    if weights.shape[1] == 1:
+        return weights
+    counts = asking & (weights != 0).any(-1)  # (H, Q)
+    total = np.where(counts[..., None], weights, 0).sum(1, keepdims=True, dtype=np.float64)
+    return (total / np.maximum(counts.sum(1), 1)[:, None, None]).astype(np.float32)
+
+
+def share_read(weights: np.ndarray, spec: MapSpec, present: np.ndarray) -> float:
+    """Return the share of the present tokens that any head and query read; of other keys likewise.
+
+    Extra keys do not count; 0 where no token is present.
+
+    Args:
+        weights: (H, Q, K); whatever is not 0 is read.
+        present: (N,) bool.
+    """
+    asking = spec.asking(present, weights.shape[1])
+    read = (weights[:, asking] != 0).any((0, 1))  # (K,)
+    there = np.ones(len(read) - len(spec.extra_keys), bool)
+    if spec.keys == "tokens":
+        there &= present
+    return float((read[: len(there)] & there).sum() / max(int(there.sum()), 1))

@@ -1,0 +1,87 @@
+"""How much a run evaluates itself: at most about its share of the steps trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agents import TrainConfig, train
+from agents.config import RunConfig
+from agents.episodes import Episode
+from agents.periodic_evaluation import EvaluationCallback, read_rows
+from agents.run_folder import RunFolder
+
+
+class Logger:
+    def record(self, *_: object) -> None:
+        pass
+
+
+class Model:
+    logger = Logger()
+
+
+def evaluated(monkeypatch, tmp_path: Path, length: int, share: float | None) -> list[int]:
+    """Return when a run of 1000 steps is evaluated, whose episodes have that length."""
+    episodes = [Episode(seed, 0.0, length, None) for seed in range(3)]
+    name = "agents.periodic_evaluation"
+    monkeypatch.setattr(f"{name}.play", lambda *_: episodes)
+    monkeypatch.setattr(f"{name}.greedy_actor", lambda model: None)
+    monkeypatch.setattr(f"{name}.save_checkpoint", lambda *_: None)
+    config = RunConfig(
+        "CartPole-v1", "ppo", 1000, 1, 1, eval_freq=50, eval_episodes=3, eval_share=share
+    )
+    callback = EvaluationCallback(config, RunFolder(tmp_path))
+    callback.model = Model()  # type: ignore[assignment]
+    for callback.num_timesteps in range(50, 1001, 50):
+        callback.act()
+    return [row.step for row in read_rows(tmp_path / "evaluations.csv")]
+
+
+def test_without_a_share_every_one_takes_place(monkeypatch, tmp_path):
+    assert evaluated(monkeypatch, tmp_path, 1000, None) == list(range(50, 1001, 50))
+
+
+def test_short_episodes_are_all_affordable(monkeypatch, tmp_path):
+    assert evaluated(monkeypatch, tmp_path, 3, 0.2) == list(range(50, 1001, 50))
+
+
+def test_long_ones_wait_until_those_before_are_a_fifth_of_the_steps(monkeypatch, tmp_path):
+    # each takes 60 steps: 60 are a fifth of 300, 120 of 600, 180 of 900; the last is never left out
+    assert evaluated(monkeypatch, tmp_path, 20, 0.2) == [50, 300, 600, 900, 1000]
+
+
+def test_however_long_they_are_the_last_policy_is_judged(monkeypatch, tmp_path):
+    assert evaluated(monkeypatch, tmp_path, 5000, 0.2) == [50, 1000]
+
+
+@pytest.mark.parametrize(
+    ("asked", "steps"), [(None, [500, 1000, 2000]), (500, [500, 1000, 1500, 2000])]
+)
+def test_only_a_frequency_that_nobody_asked_for_is_stretched(asked, steps, tmp_path, monkeypatch):
+    monkeypatch.setattr("agents.presets.LEAST_EVERY", 500)
+    run = RunFolder.open(
+        train(
+            TrainConfig(
+                env="Pendulum-v1",
+                algo="a2c",
+                n_timesteps=2000,
+                n_envs=5,
+                eval_freq=asked,
+                eval_episodes=1,
+                save_freq=0,
+                width=4,
+                heads=1,
+                layers=1,
+                device="cpu",
+                log_folder=str(tmp_path),
+                progress=False,
+                hyperparams={"n_steps": 100, "net_arch": [3]},
+            )
+        )
+    )
+    assert run.config().eval_share == (0.2 if asked is None else None)
+    rows = read_rows(run.evaluations_file)
+    assert all(row.mean_length == 200 for row in rows)
+    assert [row.step for row in rows] == steps

@@ -1,0 +1,110 @@
+"""The words of the encoder: explained as registered, looked up and refused before training."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import pytest
+import torch
+from gymnasium import spaces
+
+from agents.build import check_encoder
+from agents.config import MECHANISMS, EncoderConfig, RunConfig
+from agents.words import WORDS, glossary
+from envs.make import make_env
+from policies.attention import MIXES, NORMALISERS, POSITIONS, SCORES, SELECTIONS, WHERES
+from policies.blocks import BLOCKS
+from policies.readouts import READOUTS
+
+REGISTRIES = {
+    "block": BLOCKS,
+    "readout": READOUTS,
+    "attention": SCORES,
+    "normaliser": NORMALISERS,
+    "hard": SELECTIONS,
+    "where": WHERES,
+    "positions": POSITIONS,
+    "mix": MIXES,
+}
+
+PLACES = {
+    "features": ("CartPole-v1", 0),
+    "history": ("CartPole-v1", 5),
+    "frames": ("MiniGrid-DoorKey-5x5-v0", 3),
+    "entities": ("highway-fast-v0", 0),
+}
+NEEDS = {
+    ("block", "space-time"): ("frames",),
+    ("readout", "ego"): ("entities",),
+    ("readout", "present"): ("history",),
+    ("readout", "cross"): ("frames",),
+    ("readout", "attention-gru"): ("history", "frames"),
+    ("readout", "augru"): ("history",),
+    ("readout", "attgru"): ("history",),
+    ("attention", "location"): ("features", "history", "frames"),
+    ("hard", "perturbed-top-k"): ("history", "frames", "entities"),
+    ("where", "local"): ("history", "frames"),
+    ("where", "predicted"): ("history", "frames"),
+    ("where", "causal"): ("history", "frames"),
+    ("where", "spatial"): ("frames",),
+    ("where", "temporal"): ("history", "frames"),
+    ("positions", "relative"): ("history", "frames", "entities"),
+}
+"""Where a word makes sense; every other word does everywhere."""
+
+
+def run_of(**words) -> RunConfig:
+    return RunConfig(
+        env="x", algo="ppo", n_timesteps=1, seed=0, n_envs=1, encoder=EncoderConfig(**words)
+    )
+
+
+@cache
+def space_of(place: str) -> spaces.Space:
+    env_id, history = PLACES[place]
+    return make_env(env_id, history=history).observation_space
+
+
+@pytest.mark.parametrize("option", MECHANISMS)
+def test_the_help_is_that_of_the_registries(option):
+    registry = REGISTRIES[option]
+    ours = {name: registry.help(name) for name in registry.names if _is_ours(registry[name])}
+    if option == "readout":
+        ours["auto"] = "ego where the observation has such a token, else query"
+    assert WORDS[option] == ours
+
+
+def _is_ours(piece: type) -> bool:
+    return piece.__module__.startswith("policies.")
+
+
+def test_the_glossary_holds_every_word_and_starts_with_the_default():
+    lines = glossary().splitlines()
+    for option, words in WORDS.items():
+        assert next(iter(words)) == getattr(EncoderConfig(), option)
+        for word, text in words.items():
+            assert any(re.fullmatch(rf"  (--{option})? +{re.escape(word)}  +.+", x) for x in lines)
+            assert any(line.endswith(f"  {text}") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("option", "word"), [(option, word) for option, words in WORDS.items() for word in words]
+)
+def test_every_word_builds_where_it_makes_sense_and_is_refused_elsewhere(option, word):
+    config = run_of(
+        **{option: word}, asker="direction" if word == "cross" else "", heads=2, width=14
+    )
+    needs = NEEDS.get((option, word), tuple(PLACES))
+    for place in PLACES:
+        if place in needs:
+            check_encoder(config, space_of(place))
+        else:
+            with pytest.raises(ValueError, match=r"; (use|lower|make|wrap)"):
+                check_encoder(config, space_of(place))
+
+
+def test_a_check_leaves_the_random_stream_as_it_was():
+    before = torch.get_rng_state()
+    check_encoder(run_of(), space_of("features"))
+    assert torch.equal(torch.get_rng_state(), before)

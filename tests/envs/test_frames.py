@@ -1,0 +1,218 @@
+"""The last pictures and grids of an episode, as Stable-Baselines3 takes them."""
+
+import copy
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_checker import check_env
+from stable_baselines3.common.preprocessing import preprocess_obs
+
+from envs import (
+    Cells,
+    Entities,
+    Frames,
+    History,
+    Patches,
+    TokenBox,
+    TokenLayout,
+    layout_of,
+    make_env,
+    places_of,
+    specs_of,
+)
+from envs.frames import FrameHistory
+from envs.layout import Conv
+from envs.places import PicturePlaces
+from tests.envs.worlds import Counter, Sampler
+
+T = 3
+STEM = (Conv(5, 2, 2),)
+
+VIEW = TokenBox(
+    np.zeros((10, 2), np.uint8),
+    np.tile(np.array([10, 5], np.uint8), (10, 1)),
+    (10, 2),
+    np.uint8,
+    tokens=Cells(2, 5, (11, 6)),
+)
+WORDS = TokenBox(0, 6, (7, 1), np.int16, tokens=Cells(1, 7, (7,)))
+PARTS = {
+    "categories": VIEW,
+    "categories of any byte": TokenBox(0, 255, (10, 2), np.uint8, tokens=Cells(2, 5, (256, 256))),
+    "planes": TokenBox(0, 1, (2, 5, 3), np.uint8, tokens=Cells(2, 5, channels=3)),
+    "numbers": TokenBox(-2, 3, (2, 5, 3), tokens=Cells(2, 5, channels=3)),
+    "patches": TokenBox(0, 1, (4, 6, 2), np.uint8, tokens=Patches(4, 6, 2, STEM, False)),
+    "bytes": TokenBox(0, 255, (3, 4, 6), np.uint8, tokens=Patches(4, 6, 3, STEM)),
+    "plain picture": spaces.Box(0, 255, (3, 36, 24), np.uint8),
+}
+
+
+class Painter(Counter):
+    """Counter whose observation is a picture of 100 * episode + step."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (2, 5, 3))
+
+    def observe(self):
+        return np.full((2, 5, 3), 100 * self.episode + self.steps, np.float32)
+
+
+def test_windows_are_the_frames_of_this_episode_only():
+    lengths = (2, 5, 1)
+    env = FrameHistory(Painter(lengths), steps=T)
+    for episode, length in enumerate(lengths):
+        past = []
+        window, _ = env.reset(seed=0)
+        for step in range(length + 1):
+            past.append([1.0] + [100.0 * (episode + 1) + step] * 30)
+            expected = np.array(([[0.0] * 31] * T + past)[-T:], np.float32)
+            np.testing.assert_array_equal(window, expected)
+            assert env.observation_space.contains(window)
+            if step < length:
+                window, _, terminated, _, _ = env.step(0)
+        assert terminated
+
+
+def test_a_window_that_is_kept_does_not_change():
+    env = FrameHistory(Painter((9,)), steps=T)
+    kept, _ = env.reset(seed=0)
+    copy = kept.copy()
+    for _ in range(4):
+        env.step(0)
+    np.testing.assert_array_equal(kept, copy)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_stable_baselines_changes_no_number_of_a_window(name):
+    env = FrameHistory(Sampler(PARTS[name]), steps=T)
+    check_env(env, warn=False)
+    obs, _ = env.reset(seed=0)
+    obs = env.step(0)[0]
+    assert obs.dtype == PARTS[name].dtype
+    model = PPO("MlpPolicy", env, n_steps=2, batch_size=2, device="cpu")
+    assert isinstance(model.observation_space, TokenBox)
+    tensor, _ = model.policy.obs_to_tensor(obs)
+    seen = preprocess_obs(tensor, model.observation_space)
+    np.testing.assert_array_equal(seen[0].numpy(), obs.astype(np.float32))
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_row_is_the_frame_as_the_environment_gave_it(name):
+    inner = Sampler(copy.deepcopy(PARTS[name]))
+    seen = []
+    sample = inner.observation_space.sample
+    inner.observation_space.sample = lambda: seen.append(sample()) or seen[-1]
+    env = FrameHistory(inner, steps=T)
+    env.reset(seed=0)
+    env.step(0)
+    window = env.step(0)[0]
+    shape = env.observation_space.tokens.part.shape
+    for row, frame in zip(window, seen[-T:], strict=True):
+        np.testing.assert_array_equal(row[1:].reshape(shape), frame)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_pictures_of_bytes_are_known_as_such(name):
+    tokens = FrameHistory(Sampler(PARTS[name]), T).observation_space.tokens
+    assert tokens.of_bytes == (name in ("bytes", "plain picture"))
+
+
+def test_a_file_holds_one_number_for_the_bounds_of_a_picture():
+    space = FrameHistory(Sampler(PARTS["bytes"]), T).observation_space
+    assert (space.low == 0).all() and (space.high == 255).all()
+
+
+def test_a_dict_frames_pictures_and_grids_and_keeps_all_else():
+    cars = TokenBox(0, 1, (3, 2), tokens=Entities(3, ("presence", "x"), 0))
+    space = spaces.Dict(
+        [
+            ("view", VIEW),
+            ("gear", spaces.Discrete(4)),
+            ("cars", cars),
+            ("words", WORDS),
+            ("camera", PARTS["bytes"]),
+        ]
+    )
+    env = FrameHistory(Sampler(space), steps=T)
+    check_env(env, warn=False)
+    members = env.observation_space.spaces
+    assert list(members) == ["view", "gear", "cars", "words", "camera"]
+    assert members["view"].tokens == Frames(T, VIEW.tokens)
+    assert members["camera"].tokens == Frames(T, PARTS["bytes"].tokens, of_bytes=True)
+    assert [members[key] for key in ("gear", "cars", "words")] == [spaces.Discrete(4), cars, WORDS]
+    env.reset(seed=0)
+    obs = env.step(1)[0]
+    assert env.observation_space.contains(obs)
+    assert obs["view"][:, 0].tolist() == obs["camera"][:, 0].tolist() == [0, 1, 1]
+
+
+def test_the_layout_of_frames_survives_a_file():
+    layout = layout_of({"view": Frames(T, VIEW.tokens), "camera": Frames(2, PARTS["bytes"].tokens)})
+    assert TokenLayout.from_json(json.loads(json.dumps(layout.to_json()))) == layout
+
+
+def test_only_the_present_frame_stands_on_the_rendered_one():
+    inner = PicturePlaces(Sampler(PARTS["patches"]), (4, 6))
+    env = FrameHistory(inner, steps=T)
+    layout = layout_of(specs_of(env.observation_space))
+    found = places_of(env, layout, (40, 60, 3))
+    here = np.isfinite(found.boxes).all(1)
+    assert here.tolist() == [False] * 12 + [True] * 6
+    assert found.boxes[-1].tolist() == [40, 20, 60, 40]
+
+
+@pytest.mark.parametrize(
+    ("space", "history"),
+    [
+        (PARTS["bytes"], FrameHistory),
+        (VIEW, FrameHistory),
+        (spaces.Box(0, 255, (40, 36), np.uint8), FrameHistory),
+        (spaces.Dict(a=VIEW, b=spaces.Discrete(3)), FrameHistory),
+        (spaces.Box(-1, 1, (4,)), History),
+        (spaces.Box(-1, 1, (4, 3)), History),
+        (spaces.Discrete(3), History),
+        (spaces.Dict(a=WORDS, b=spaces.Box(-1, 1, (3,))), History),
+    ],
+)
+def test_make_env_frames_pictures_and_grids_and_flattens_vectors(space, history):
+    gym.register("Sampler-v0", lambda **_: Sampler(space))
+    try:
+        env = make_env("Sampler-v0", history=T)
+    finally:
+        gym.registry.pop("Sampler-v0")
+    assert type(env) is history
+    assert env.observation_space.contains(env.reset(seed=0)[0])
+
+
+def test_minigrid_keeps_its_direction_and_places():
+    pytest.importorskip("minigrid")
+    env = make_env("MiniGrid-DoorKey-5x5-v0", render_mode="rgb_array", history=T)
+    now = make_env("MiniGrid-DoorKey-5x5-v0", render_mode="rgb_array")
+    obs, one = env.reset(seed=3)[0], now.reset(seed=3)[0]
+    np.testing.assert_array_equal(obs["view"][-1, 1:].reshape(49, 3), one["view"])
+    assert obs["direction"] == one["direction"]
+    layouts = [layout_of(specs_of(world.observation_space)) for world in (env, now)]
+    assert len(layouts[0]) == T * 49 + 1
+    framed, alone = (
+        places_of(world, layout, (160, 160, 3)).boxes
+        for world, layout in zip((env, now), layouts, strict=True)
+    )
+    assert np.isnan(framed[: (T - 1) * 49]).all()
+    np.testing.assert_array_equal(framed[(T - 1) * 49 :], alone)
+
+
+@pytest.mark.parametrize(
+    ("space", "steps", "message"),
+    [
+        (VIEW, 0, "a history needs 1 to 1024 steps, got 0"),
+        (VIEW, 1025, "a history needs 1 to 1024 steps, got 1025"),
+        (spaces.Box(-1, 1, (4,)), 3, "needs a picture or a grid in the observation, got Box"),
+        (spaces.Dict(a=WORDS), 3, "for vectors, use History"),
+    ],
+)
+def test_what_has_no_frames_is_refused(space, steps, message):
+    with pytest.raises(ValueError, match=message):
+        FrameHistory(Sampler(space), steps)

@@ -1,0 +1,136 @@
+"""How heads combine."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from policies.attention import MIXES, Mechanism, SelfAttention, Weighing
+from policies.testkit import B, K, N, check, example, listened, site, without_mask
+from tests.policies.scenes import SCENES, Asking, moved, projected, started, told
+
+H = 3
+
+
+def placed(mix: str, heads: int = H, scene: str = "features", **words):
+    askers = words.pop("askers", tuple(range(len(SCENES[scene]))))
+    return site(heads, SCENES[scene], askers=askers, mechanism=Mechanism(mix=mix, **words))
+
+
+@pytest.mark.parametrize("heads", [1, 2, 3])
+@pytest.mark.parametrize("mix", ["weighted", "talking"])
+def test_kit(mix, heads):
+    place = placed(mix, heads)
+    check(lambda: SelfAttention(place), place, compiles=place.heads == 3)
+    asking = placed(mix, heads, askers=(2,))
+    check(lambda: Asking(asking), asking, "ordered", compiles=asking.heads == 3)
+
+
+@pytest.mark.parametrize("mix", ["weighted", "talking"])
+@pytest.mark.parametrize("scene", ["frames", "mixed"])
+def test_kit_with_a_window_and_a_bias(mix, scene):
+    place = placed(mix, 2, scene, where="local", reach=1, positions="relative")
+    check(lambda: SelfAttention(place), place, "ordered", compiles=place.heads == 3)
+    check(
+        lambda: SelfAttention(place),
+        place,
+        "ordered",
+        tokens=without_mask(example(place)),
+        compiles=place.heads == 3,
+    )
+    asking = placed(mix, 2, scene, where="local", reach=1, positions="relative", askers=(2,))
+    check(lambda: Asking(asking), asking, "ordered", compiles=asking.heads == 3)
+
+
+@pytest.mark.parametrize("mix", ["weighted", "talking"])
+@pytest.mark.parametrize("heads", [1, 2, 3])
+def test_they_begin_as_heads_side_by_side(mix, heads):
+    place = placed(mix, heads)
+    out = started(place)(example(place))
+    plain = started(placed("concat", heads))(example(place))
+    torch.testing.assert_close(out, plain, atol=1e-5, rtol=1e-4)
+
+
+def test_weighted_by_hand():
+    mix = MIXES["weighted"](placed("weighted", heads=2))
+    with torch.no_grad():
+        mix.importance.copy_(torch.tensor([math.log(3.0), 0.0]))
+    torch.testing.assert_close(mix.heads(), torch.tensor([1.5, 0.5]))
+
+
+def test_weighted_multiplies_what_heads_have_read():
+    place = placed("weighted")
+    module, tokens = moved(place), example(place)
+    out, weights = told(module, tokens)
+    counts = module.weighing.mix.importance.detach().double().exp().numpy()
+    counts = H * counts / counts.sum()
+    v = projected(module, tokens)[2].detach().numpy()
+    joined = np.zeros((B, N, H * K), np.float32)
+    for b, h, i in np.ndindex(B, H, N):
+        read = sum(weights[b, h, i, n].item() * v[b, h, n] for n in range(N))
+        joined[b, i, h * K : (h + 1) * K] = counts[h] * read
+    torch.testing.assert_close(module.output(torch.tensor(joined)), out, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("query", [False, True])
+def test_weights_of_heads_are_told_beside_the_map(query):
+    place = placed("weighted", askers=(0,)) if query else placed("weighted")
+    module = Asking(place) if query else moved(place)
+    _, ((_, heard),) = listened(module, example(place))
+    assert heard.heads.shape == (H,) and not heard.heads.requires_grad
+    torch.testing.assert_close(heard.heads.mean(), torch.tensor(1.0))
+    torch.testing.assert_close(heard.weights.sum(-1), torch.ones(heard.weights.shape[:-1]))
+
+
+def test_talking_follows_the_formula():
+    """Shazeer et al. 2020, section 3: mix logits, softmax, mix weights; in plain loops."""
+    place = placed("talking")
+    module, tokens = started(place), example(place)
+    mix = module.weighing.mix
+    with torch.no_grad():
+        mix.before.normal_()
+        mix.after.normal_()
+    _, weights = told(module, tokens)
+    q, k, _ = (each.detach().double().numpy() for each in projected(module, tokens))
+    before, after = mix.before.detach().double().numpy(), mix.after.detach().double().numpy()
+    present = tokens.mask.numpy()
+    for b, i in np.ndindex(B, N):
+        logits = np.array([[q[b, h, i] @ k[b, h, n] / K**0.5 for n in range(N)] for h in range(H)])
+        raised = np.exp(before @ logits) * present[b]
+        expected = after @ (raised / raised.sum(-1, keepdims=True))
+        np.testing.assert_allclose(weights[b, :, i], expected, atol=1e-5)
+    assert weights.lt(0).any() and weights[..., 1][0].eq(0).all()  # token 1 is absent
+
+
+def test_talking_by_hand():
+    """The second head hears the first after the softmax, with 2; the first hears itself with -1."""
+    mix = MIXES["talking"](placed("talking", heads=2))
+    with torch.no_grad():
+        mix.after.copy_(torch.tensor([[-1.0, 0.0], [2.0, 1.0]]))
+        mix.before.copy_(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    maps = torch.tensor([[[[0.25, 0.75]], [[0.5, 0.5]]]])
+    assert mix.weights(maps).tolist() == [[[[-0.25, -0.75]], [[1.0, 2.0]]]]
+    assert mix.scores(maps).tolist() == [[[[0.5, 0.5]], [[0.25, 0.75]]]]
+
+
+def test_talking_heads_write_their_weights_down():
+    weighing = Weighing(placed("talking"))
+    assert weighing.normalised_over == "none" and not weighing.fused
+    assert Weighing(placed("weighted")).fused
+
+
+def test_an_absorbed_query_talks_as_projected_keys_do():
+    """QueryAttention and SelfAttention with the same projections give the same row."""
+    everyone = moved(placed("talking"))
+    asking = Asking(placed("talking", askers=(2,)))
+    D, ask = H * K, asking.attention
+    with torch.no_grad():
+        everyone.inputs.bias.zero_()
+        for part, target in enumerate((ask.query, ask.key, ask.value)):
+            target.weight.copy_(everyone.inputs.weight[part * D : (part + 1) * D])
+        ask.output.load_state_dict(everyone.output.state_dict())
+        ask.weighing.load_state_dict(everyone.weighing.state_dict())
+        ask.nothing.copy_(everyone.nothing)
+    tokens = example(placed("talking"))
+    torch.testing.assert_close(asking(tokens), everyone(tokens)[:, 2], atol=1e-5, rtol=1e-4)
