@@ -17,7 +17,7 @@ class TaskAdapter(Adapter):
     def action_names(self, env: gym.Env) -> tuple[str, ...] | None:
         task = env.unwrapped
         if isinstance(task, CueRecall):
-            return ("walk", *(f"exit {i}" for i in range(task.cues)))
+            return tuple(f"exit {i}" for i in range(task.cues))
         if isinstance(task, Collect):
             return tuple(f"pick {i}" for i in range(task.stands))
         return None

@@ -21,35 +21,36 @@ class CueRecall(gym.Env):
 
     Task:
         The agent starts at cell 0, where it sees one of `cues` colours for a single step. It walks
-        `length` cells to the junction, and must leave by the exit of that colour. Without memory
-        every exit is as good as another, so that no policy of the present observation alone has
-        an expected return above 1 / cues. A window of length + 1 steps (`history=length + 1`)
-        holds the cue until the junction is reached without detours, and lets a policy score 1.
+        one cell a step, whatever it does, and at the junction, `length` cells on, leaves by the
+        exit that it names. Without memory every exit is as good as another, so that no policy of
+        the present observation alone has an expected return above 1 / cues. A window of length + 1
+        steps (`history=length + 1`) still holds the cue at the junction, and lets a policy score 1.
 
     Observation:
         (cues + 2,) float32, each from 0 to 1: the cue one-hot, in the first observation of an
         episode only; the position along the corridor; 1 at the junction, else 0.
 
     Actions:
-        0 walks on; 1 + i leaves by exit i. Leaving is possible at the junction only, and walking
-        everywhere else; an action that is not possible changes nothing but the time.
+        i leaves by exit i at the junction, and means nothing before it.
 
     Reward:
-        1 for leaving by the exit of the cue's colour, else 0. The best policy scores 1 after
-        length + 1 steps, one that acts at random 1 / cues, to 1e-3.
+        1 for leaving by the exit of the cue's colour, else 0. The best policy scores 1, one that
+        acts at random 1 / cues.
 
     Termination:
-        The agent has left. `info["is_success"]` says whether by the right exit.
+        The agent has left, after length + 1 steps. `info["is_success"]` says whether by the right
+        exit.
 
     Truncation:
-        After 4 * (cues + 1) * (length + 1) steps: enough for one that acts at random to arrive.
+        Never.
 
     Every `info` holds `cue_step`, the step of the episode whose observation held the cue (0), and
     `step`, that of the observation it comes with: the present is `step - cue_step` steps later.
 
-    Source: Bakker 2001, Reinforcement learning with long short-term memory, section 4,
-        https://papers.nips.cc/paper/1953 (the T-maze). Differs: any number of exits; the
-        observation has no noise.
+    Source: Osband et al. 2020, Behaviour suite for reinforcement learning, memory length,
+        https://arxiv.org/abs/1908.03568, in the corridor of Bakker 2001, Reinforcement learning
+        with long short-term memory, section 4, https://papers.nips.cc/paper/1953. Differs: any
+        number of exits; walking is no choice, so that only memory is tested; no noise.
 
     Args:
         length: cells from the start to the junction.
@@ -67,34 +68,33 @@ class CueRecall(gym.Env):
         if not 2 <= cues <= len(HUES):
             raise ValueError(f"cues must be 2 to {len(HUES)}, got {cues}")
         self.length, self.cues, self.render_mode = length, cues, render_mode
-        self.limit = 4 * (cues + 1) * (length + 1)
-        """Steps after which an episode is truncated."""
         names = (*(f"cue {i}" for i in range(cues)), "position", "junction")
         self.observation_space = TokenBox(0, 1, (len(names),), tokens=Features(names))
-        self.action_space = spaces.Discrete(1 + cues)
-        self.cue = self.position = self.steps = 0
+        self.action_space = spaces.Discrete(cues)
+        self.cue = self.steps = 0
         self._left = -1
+
+    @property
+    def position(self) -> int:
+        """Cells from the start."""
+        return min(self.steps, self.length)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
         self.cue = int(self.np_random.integers(self.cues))
-        self.position = self.steps = 0
+        self.steps = 0
         self._left = -1
         return self._observe(), self._info()
 
     def step(self, action: Any):
+        leaves = self.position == self.length
         self.steps += 1
-        left, success = False, False
-        if self.position < self.length:
-            self.position += int(action == 0)
-        elif action > 0:
-            self._left = int(action) - 1
-            left, success = True, self._left == self.cue
-        truncated = not left and self.steps >= self.limit
         info = self._info()
-        if left or truncated:
-            info["is_success"] = success
-        return self._observe(), float(success), left, truncated, info
+        if not leaves:
+            return self._observe(), 0.0, False, False, info
+        self._left = int(action)
+        info["is_success"] = self._left == self.cue
+        return self._observe(), float(info["is_success"]), True, False, info
 
     def render(self):
         if self.render_mode != "rgb_array":
