@@ -13,6 +13,8 @@ examples:
   python train.py --env MinAtar/Breakout-v1 -n 200000 --layers 1 --heads 2 --hyperparams gamma:0.95
   python train.py --env my_module:MyEnv-v0 --env-kwargs size:7
   python train.py --attention additive --normaliser sparsemax --layers 2 --block gtrxl
+  python train.py --env attention/Collect-v0 --algo ppo_mask --head pointer
+  python train.py --env attention/CueRecall-v0 --algo ppo_lstm --head attention-gru
   python train.py --plugins my_scores --attention my-score
 
 Then: python evaluate.py <run folder>, python replay.py <run folder>

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -20,10 +19,13 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from torch import nn
 
 from agents.algorithms import ALGORITHMS, check_spaces
-from agents.config import DEVICES, EncoderConfig, RunConfig, known
-from agents.hyperparams import check_hyperparams, hyperparam, parameters
+from agents.config import DEVICES, RunConfig
+from agents.encoder_config import EncoderConfig
+from agents.footprint import check_networks, check_steps
+from agents.hyperparams import check_hyperparams, hyperparam
 from agents.judged_env import reason
 from agents.plugins import check_imported
+from agents.rules import known
 from agents.workers import Workers
 from envs.make import make_env
 from envs.spaces import Features, layout_of, specs_of
@@ -52,13 +54,13 @@ def check(config: RunConfig, env: gym.Env) -> None:
         ValueError: the algorithm does not fit the actions or the observation, an argument of it is
             unknown or of the wrong type, the environment does not say which actions are valid where
             that is needed, the observation cannot be cut into tokens or normalised as asked, there
-            is no such encoder for it, a plugin is not imported, the replay buffer does not fit into
-            memory, or the device is not there.
+            is no such encoder for it, a plugin is not imported, networks or stored steps do not fit
+            into memory, or the device is not there.
     """
     check_spaces(config, env)
-    check_encoder(config, env.observation_space, env.action_space)
     check_hyperparams(config)
-    check_buffer(config, env.observation_space)
+    check_encoder(config, env.observation_space, env.action_space)
+    check_steps(config, env.observation_space)
     if config.normalize_obs:
         normalised_keys(env.observation_space)
     check_device(config.device)
@@ -76,10 +78,11 @@ def check_encoder(
 
     Raises:
         ValueError: the observation cannot be cut into tokens as asked, a word is unknown, or words
-            do not go together; or torch cannot hold that many parameters.
+            do not go together; or the networks do not fit into the machine's memory.
         PluginError: a plugin is not imported.
     """
     check_imported(config.plugins)
+    check_networks(config)
     try:
         with torch.random.fork_rng(devices=()):
             _extractor(config, space, actions)
@@ -120,39 +123,6 @@ def check_device(device: str) -> None:
         ) from error
 
 
-def check_buffer(config: RunConfig, space: spaces.Space) -> None:
-    """Refuse a replay buffer that is larger than the machine's memory.
-
-    Args:
-        config: the run.
-        space: of its observations.
-
-    Raises:
-        ValueError: the buffer does not fit.
-    """
-    size = parameters(config.algo).get("buffer_size")
-    memory = machine_memory()
-    if size is None or memory is None:
-        return
-    steps = config.hyperparams.get("buffer_size", size.default)
-    parts = space.spaces.values() if isinstance(space, spaces.Dict) else (space,)
-    step = sum(int(np.prod(each.shape or 1)) * np.dtype(each.dtype).itemsize for each in parts)
-    step *= 1 if config.hyperparams.get("optimize_memory_usage") else 2  # and what comes after
-    if steps * step > memory:
-        raise ValueError(
-            f"a replay buffer of {steps:,} steps takes {steps * step / 1e9:.1f} GB, this machine "
-            f"has {memory / 1e9:.1f} GB; use --hyperparams buffer_size:{memory // 4 // step}"
-        )
-
-
-def machine_memory() -> int | None:
-    """Return the machine's memory in bytes, or None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError):
-        return None
-
-
 def make_vec_env(config: RunConfig, render_mode: str | None = None) -> VecEnv:
     """Make the environments of a run, side by side, each in a Monitor; normalised when asked."""
     make = partial(
@@ -185,10 +155,10 @@ def build_model(config: RunConfig, env: VecEnv) -> BaseAlgorithm:
     Raises:
         ValueError: SB3 or torch does not take the arguments.
     """
+    algorithm: Any = ALGORITHMS[config.algo].load()
     arguments = constructor_arguments(config, env.observation_space, env.action_space)
     if config.noise_std is not None:
         arguments["action_noise"] = _noise(config, env.action_space)
-    algorithm: Any = ALGORITHMS[config.algo].load()
     try:
         return algorithm(env=env, seed=config.seed, device=config.device, **arguments)
     except REFUSALS as error:

@@ -38,13 +38,15 @@ from agents.asking import Answer, Asked, policy_of
 from agents.build import constructor_arguments
 from agents.config import RunConfig
 from agents.episodes import Observation
+from agents.footprint import check_networks
 from agents.plugins import PluginError
 from agents.run_folder import read_json, versions, write_json
 from envs.families import MissingExtraError
 from envs.space_json import space_from_json, space_to_json
 
 FORMAT = "attention-agents checkpoint"
-SCHEMA = 1
+SCHEMA = 2
+OLDER = "train the agent again, or use the version of this program that wrote it"
 CONFIG, MANIFEST = "config.json", "manifest.json"
 POLICY, OPTIMIZER, OPTIMIZER_JSON = "policy.safetensors", "optimizer.safetensors", "optimizer.json"
 NORMALISATION = "normalisation.safetensors"
@@ -153,7 +155,7 @@ def load_checkpoint(folder: str | Path, device: str = "auto") -> LoadedPolicy:
     if not folder.exists() and _old(folder).is_dir():
         folder = _old(folder)
     _verify(folder)
-    described = read_json(folder / CONFIG, FORMAT, SCHEMA)
+    described = read_json(folder / CONFIG, FORMAT, SCHEMA, OLDER)
     try:
         config = RunConfig.from_json(described["config"])
         observation_space = space_from_json(described["observation_space"])
@@ -221,8 +223,9 @@ def _blank(
 
     It goes the way of SB3's own `load`, and leaves every random stream as it was.
     """
-    arguments = constructor_arguments(config, observation_space, action_space)
+    check_networks(config)
     algorithm: Any = ALGORITHMS[config.algo].load()
+    arguments = constructor_arguments(config, observation_space, action_space)
     model = algorithm(env=None, device=device, _init_setup_model=False, **arguments)
     model.observation_space, model.action_space, model.n_envs = observation_space, action_space, 1
     sizes = {
@@ -331,7 +334,7 @@ def _verify(folder: Path) -> None:
     """Compare every file with the manifest."""
     if not folder.is_dir():
         raise ValueError(f"there is no checkpoint folder {folder}")
-    sums = read_json(folder / MANIFEST, FORMAT, SCHEMA).get("sha256")
+    sums = read_json(folder / MANIFEST, FORMAT, SCHEMA, OLDER).get("sha256")
     if not isinstance(sums, dict) or not {CONFIG, POLICY, OPTIMIZER, OPTIMIZER_JSON} <= sums.keys():
         raise ValueError(f"{folder / MANIFEST} does not list the files of a checkpoint")
     for name in FILES:

@@ -35,7 +35,8 @@ def run_verb(
     Modules in the current folder can be imported meanwhile, after all that are installed.
 
     Args:
-        verb: does the work and prints its result; its ValueErrors are the caller's mistakes.
+        verb: does the work and prints its result; its ValueErrors are the caller's mistakes, and
+            so is more than the memory holds.
         config_type: a frozen dataclass; its docstrings are the help.
         argv: the words after the script's name; None takes those of this process.
         examples: what `--help` ends with.
@@ -45,6 +46,8 @@ def run_verb(
             verb(read_config(config_type, sys.argv[1:] if argv is None else argv, examples))
     except ValueError as error:
         refuse(str(error))
+    except MemoryError as error:
+        refuse(f"this machine has not enough memory for that: {error}")
     except KeyboardInterrupt as error:
         print(str(error) or "interrupted", file=sys.stderr)
         sys.exit(130)

@@ -9,13 +9,16 @@ from typing import Any
 from stable_baselines3.common.utils import LinearSchedule
 
 from agents.algorithms import ALGORITHMS
-from agents.config import RunConfig, known
+from agents.config import RunConfig
+from agents.rules import known
 
 OURS = ("policy", "env", "seed", "device", "verbose", "tensorboard_log", "policy_kwargs")
 OURS += ("action_noise", "_init_setup_model")
 SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
 COUNTS = ("n_steps", "batch_size", "buffer_size", "n_epochs", "policy_delay")
 COUNTS += ("cg_max_steps", "line_search_max_iter", "n_critic_updates", "sub_sampling_factor")
+SHARES = ("gamma", "gae_lambda", "tau", "exploration_fraction")
+SHARES += ("exploration_initial_eps", "exploration_final_eps")
 TQC_QUANTILES = 25
 """SB3's own."""
 
@@ -50,6 +53,8 @@ def check_hyperparams(config: RunConfig) -> None:
             )
         elif name in COUNTS and value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
+        elif name in SHARES and not 0 <= value <= 1:
+            raise ValueError(f"{name} must be 0 to 1, got {value}")
         elif name == "train_freq":
             _check_train_freq(value, config.n_envs)
     _check_batches(config)

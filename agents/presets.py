@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from agents.config import ALGOS, EncoderConfig, PolicyConfig, RunConfig, TrainConfig, known
+from agents.config import ALGOS, PolicyConfig, RunConfig, TrainConfig
+from agents.encoder_config import EncoderConfig
+from agents.rules import known
 
 ENCODER_WORDS = tuple(each.name for each in fields(EncoderConfig) if each.name != "tokens")
-POLICY_WORDS = ("head", "net_arch", "activation", "share_features_extractor", "log_std_init")
-POLICY_WORDS += ("lstm_hidden_size", "n_quantiles")
+POLICY_WORDS = tuple(each.name for each in fields(PolicyConfig))
 RUN_WORDS = (
     "n_timesteps",
     "n_envs",
@@ -90,18 +91,7 @@ def settle(asked: TrainConfig, family: str) -> RunConfig:
         ValueError: a name is unknown, a count is below its least, or width does not fit heads.
     """
     algo = default_algo(asked.env, family) if asked.algo is None else asked.algo
-    values = dict(preset(asked.env, family, known("algorithm", algo, ALGOS)).values)
-    for word in (*ENCODER_WORDS, "head", "n_timesteps", "n_envs", "history", "eval_episodes"):
-        if getattr(asked, word) is not None:
-            values[word] = getattr(asked, word)
-    if asked.learning_rate is not None:
-        values["learning_rate"] = _rate(asked.learning_rate)
-    if asked.normalize is not None:
-        values["normalize_obs"] = values["normalize_reward"] = asked.normalize
-    values |= asked.hyperparams
-    if values.get("history") and asked.normalize is None:
-        values["normalize_obs"] = asked.hyperparams.get("normalize_obs", False)
-
+    values = _values(asked, preset(asked.env, family, known("algorithm", algo, ALGOS)))
     encoder = {word: values.pop(word) for word in ENCODER_WORDS if word in values}
     policy = {word: values.pop(word) for word in POLICY_WORDS if word in values}
     policy["net_arch"] = _sizes(policy["net_arch"])
@@ -128,6 +118,24 @@ def settle(asked: TrainConfig, family: str) -> RunConfig:
         **run,
     )
     return replace(config, hyperparams=_within(config))
+
+
+def _values(asked: TrainConfig, entry: Entry) -> dict[str, Any]:
+    """Return every word of an entry, with what was asked for in its place."""
+    values = dict(entry.values)
+    for word in (*ENCODER_WORDS, "head", "n_timesteps", "n_envs", "history", "eval_episodes"):
+        if getattr(asked, word) is not None:
+            values[word] = getattr(asked, word)
+    if asked.learning_rate is not None:
+        values["learning_rate"] = _rate(asked.learning_rate)
+    if asked.normalize is not None:
+        values["normalize_obs"] = values["normalize_reward"] = asked.normalize
+    if values.get("head") == "attention-gru":
+        values.pop("lstm_hidden_size", None)  # its state is as wide as a token
+    values |= asked.hyperparams
+    if values.get("history") and asked.normalize is None:
+        values["normalize_obs"] = asked.hyperparams.get("normalize_obs", False)
+    return values
 
 
 def told(entry: Entry) -> str:

@@ -1,47 +1,27 @@
-"""Replaying: play episodes of a run while they are recorded, and draw recordings.
+"""Replaying: play episodes of a run while they are recorded, and look into recordings.
 
-Drawing needs neither torch nor the run; both are imported only to play.
+Looking at a recording needs neither torch nor the run; both are imported only to ask a policy.
 """
 
 from __future__ import annotations
 
-import sys
-import warnings
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from tqdm import tqdm
-
+from agents.draw import Drawn, check_fps, check_makes, draw_recording, whole_episodes
+from agents.makes import USUAL
 from agents.run_folder import RunFolder
-from agents.seeds import SEED, episode_seeds
-from recording import Episode, MapSpec, Recording, is_recording, open_recording
+from agents.seeds import SEED
+from recording import Episode, Recording, is_recording, open_recording
+from recording.columns import Columns
 from recording.format import HEADER_FILE
-from recording.sheet import contact_sheet
-from recording.video import HOLD, film, film_rate, write_video
+from recording.panel import action_text
+from recording.query import matching_steps
 from recording.view import choose_view
 
-if TYPE_CHECKING:
-    from agents.config import RunConfig
-    from agents.episodes import Actor, Turn
-
-
-class Drawn(NamedTuple):
-    """The pictures of one episode."""
-
-    episode: Episode
-    video: Path
-    """MP4; GIF where the extra `video` is not installed."""
-    sheet: Path
-    """PNG."""
-
-    @property
-    def summary(self) -> str:
-        """The episode in one line."""
-        seed = "" if self.episode.seed is None else f" seed {self.episode.seed},"
-        total = float(self.episode.rewards.sum())
-        return f"{self.episode.folder.name}:{seed} {len(self.episode)} steps, return {total:.4g}"
+OF_A_RUN = ("env", "seed", "stochastic", "checkpoint")
+"""Options that say how to play, which a recording has done."""
 
 
 class Replayed(NamedTuple):
@@ -49,6 +29,8 @@ class Replayed(NamedTuple):
 
     recording: Path
     drawn: list[Drawn]
+    files: list[Path]
+    """Of all episodes together: the page, the numbers."""
     notes: list[str]
     """What the caller should know: no frames, episodes cut short, no MP4."""
 
@@ -56,6 +38,72 @@ class Replayed(NamedTuple):
 def replay(
     path: str | Path,
     *,
+    make: Sequence[str] = USUAL,
+    beside: str | Path | None = None,
+    episodes: int | None = None,
+    out: str | Path | None = None,
+    layer: int | None = None,
+    head: int | None = None,
+    fps: float | None = None,
+    progress: bool = False,
+    **playing: Any,
+) -> Replayed:
+    """Draw a recording; given a run, record it first.
+
+    Args:
+        path: a run folder or a recording.
+        make: words of `agents.makes.MAKES`.
+        beside: another run or recording, shown on the page beside this one. A run is recorded with
+            the same seeds.
+        episodes, out, layer, head, fps, progress: see `draw_recording` and `record_run`.
+        playing: env, seed, stochastic, checkpoint, device of `record_run`; with a run only.
+
+    Raises:
+        ValueError: the path is neither, an argument goes only with the other, or as there.
+    """
+    notes: list[str] = []
+    check_fps(fps)
+    check_makes(make)
+    is_run = not is_recording(existing(path))
+    asked = dict(playing, layer=layer, head=head, progress=progress)
+    recording = opened(path, episodes=episodes, out=out, notes=notes, **asked)
+    other = None
+    if beside is not None:
+        asked["env"] = None
+        other = opened(beside, episodes=len(recording), notes=notes, **asked)
+    drawing = draw_recording(
+        recording,
+        make=make,
+        beside=other,
+        episodes=None if is_run else episodes,
+        out=None if is_run else out,
+        layer=layer,
+        head=head,
+        fps=fps,
+        progress=progress,
+    )
+    notes += recording.missing
+    if drawing.gifs and "video" in make:
+        notes.append('no ffmpeg, so the films are GIFs: pip install "attention-agents[video]"')
+    return Replayed(recording.folder, drawing.episodes, drawing.files, notes)
+
+
+def existing(path: str | Path) -> Path:
+    """Return the folder of a run or a recording.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise ValueError(f"there is no folder {path}; name a run or a recording")
+    return path
+
+
+def opened(
+    path: str | Path,
+    *,
+    notes: list[str],
     env: str | None = None,
     episodes: int | None = None,
     seed: int | None = None,
@@ -64,229 +112,85 @@ def replay(
     checkpoint: str | None = None,
     layer: int | None = None,
     head: int | None = None,
-    fps: float | None = None,
     device: str = "auto",
     progress: bool = False,
-) -> Replayed:
-    """Draw a recording; given a run, record it first. For the arguments see the two below.
+) -> Recording:
+    """Open a recording; given a run, record it first.
+
+    Args:
+        notes: hears what the caller should know.
 
     Raises:
-        ValueError: the path is neither, an argument goes only with the other, or as below.
+        ValueError: the path is neither, an argument goes only with a run, or as in `record_run`.
     """
-    path = Path(path)
-    if not path.is_dir():
-        raise ValueError(f"there is no folder {path}; name a run or a recording")
-    notes: list[str] = []
+    path = existing(path)
     if is_recording(path):
         if seed is not None or stochastic or checkpoint is not None or env is not None:
             raise ValueError(
                 f"{path} is a recording: env, seed, stochastic and checkpoint go with a run"
             )
-        source, count = path, episodes
-    elif RunFolder(path).config_file.is_file():
-        _check_fps(fps)
-        source = record_run(
-            path,
-            env=env,
-            episodes=1 if episodes is None else episodes,
-            seed=SEED if seed is None else seed,
-            stochastic=stochastic,
-            out=out,
-            checkpoint=checkpoint,
-            layer=layer,
-            head=head,
-            device=device,
-            progress=progress,
-            tell=notes.append,
-        )
-        out = count = None
-    else:
+        return open_recording(path)
+    if not RunFolder(path).config_file.is_file():
         raise ValueError(
             f"{path} is neither a run (no config.json) nor a recording (no {HEADER_FILE})"
         )
-    recording = open_recording(source)
-    drawn = draw_recording(
-        recording, episodes=count, out=out, layer=layer, head=head, fps=fps, progress=progress
+    from agents.record import record_run
+
+    folder = record_run(
+        path,
+        env=env,
+        episodes=1 if episodes is None else episodes,
+        seed=SEED if seed is None else seed,
+        stochastic=stochastic,
+        out=out,
+        checkpoint=checkpoint,
+        layer=layer,
+        head=head,
+        device=device,
+        progress=progress,
+        tell=notes.append,
     )
-    notes += recording.missing
-    if drawn and drawn[0].video.suffix == ".gif":
-        notes.append('no ffmpeg, so the films are GIFs: pip install "attention-agents[video]"')
-    return Replayed(source, drawn, notes)
+    return open_recording(folder)
 
 
-def record_run(
-    run: str | Path,
-    *,
-    env: str | None = None,
-    episodes: int = 1,
-    seed: int = SEED,
-    stochastic: bool = False,
-    out: str | Path | None = None,
-    checkpoint: str | None = None,
-    layer: int | None = None,
-    head: int | None = None,
-    device: str = "auto",
-    progress: bool = False,
-    tell: Callable[[str], Any] = warnings.warn,
-) -> Path:
-    """Play episodes with a checkpoint of a run, and record them.
+class Match(NamedTuple):
+    """A step that answers a question with yes."""
 
-    Episode i has the seed `seed + i` and plays bit for bit as in an evaluation with that seed.
+    episode: Episode
+    step: int
 
-    Args:
-        run: a run folder.
-        env: the run's environment, needed where the run names a module to import (`module:Id`).
-        episodes: how many, at least 1.
-        seed: of the first episode, at least 0.
-        stochastic: draw actions from the policy's distribution; else take the likeliest.
-        out: folder of the new recording, missing or empty; by default the next one in the run.
-        checkpoint: best, final or step_<n>; None takes the first of them that there is.
-        layer, head: what will be drawn; only checked, so that a wrong one is told before playing.
-        device: where the policy lives, in torch's words or "auto".
-        progress: show a bar on stderr when it is a terminal.
-        tell: hears in a line why there are no frames, when they cannot be drawn on this machine.
-
-    Returns:
-        The folder of the recording.
-
-    Raises:
-        ValueError: a number is out of range, there is no such run, checkpoint, layer or head, `env`
-            is needed or wrong, the environment cannot be made, or `out` is not empty or cannot be
-            written.
-    """
-    seeds = episode_seeds(seed, episodes)
-    folder = RunFolder.open(run)
-    _check_view(folder.config(), layer, head)
-
-    from agents.build import check_device
-    from agents.checkpoint import load_checkpoint
-    from agents.episodes import GreedyActor, play
-    from agents.evaluation import checkpoint_folder, choose_checkpoint, sampling, success_rule
-    from agents.judged_env import check_named, framed_env
-    from agents.training import torch_settings
-    from recording.recorder import RecordAttention
-
-    check_device(device)
-    name = choose_checkpoint(folder, checkpoint)
-    loaded = load_checkpoint(checkpoint_folder(folder, name), device)
-    check_named(loaded.config, env)
-    with ExitStack() as stack:
-        stack.enter_context(torch_settings(loaded.config.threads))
-        played = framed_env(loaded.config, tell)
-        stack.callback(played.close)
-        target = _next_folder(folder) if out is None else Path(out)
-        recorder = RecordAttention(
-            played,
-            loaded.model,
-            target,
-            normalise=loaded.normalize,
-            run=str(folder.path),
-            value_unit="normalised" if loaded.config.normalize_reward else "",
+    @property
+    def line(self) -> str:
+        """The step in one line."""
+        step = self.episode[self.step]
+        value = "" if step.value is None else f"  value {step.value:.4g}"
+        done = action_text(self.episode.header, step.action)
+        return (
+            f"{self.episode.folder.name} step {self.step}  {done}  reward {step.reward:.4g}{value}"
         )
-        stack.callback(recorder.close)
-        actor = sampling(loaded) if stochastic else GreedyActor(loaded.answer)
-        steps = stack.enter_context(_bar("recording", None, progress))
-        rule = success_rule(loaded.config.env)
-        play([recorder], _Ticking(actor, steps.update), seeds, rule)
-    return target
 
 
-def draw_recording(
+def find_steps(
     recording: Recording,
+    question: str,
     *,
     episodes: int | None = None,
-    out: str | Path | None = None,
     layer: int | None = None,
     head: int | None = None,
-    fps: float | None = None,
-    progress: bool = False,
-) -> list[Drawn]:
-    """Write a video and a contact sheet of each episode of a recording.
+) -> list[Match]:
+    """Return the steps of a recording that answer a question with yes, see `recording.query`.
 
     Args:
-        recording: what `open_recording` opened.
-        episodes: how many, from the first; None draws all.
-        out: folder for the pictures, made when missing; by default the recording's own.
-        layer, head: which map to show, see `recording.view.choose_view`.
-        fps: steps per second; None takes the environment's own rate, slower for short episodes.
-        progress: show a bar on stderr when it is a terminal.
+        question: such as "attention[key] > 0.5 and action == 'pickup'".
+        episodes: how many to look through, from the first; None means all.
+        layer, head: the map that `attention` means, see `recording.view.choose_view`.
 
     Raises:
-        ValueError: a number is out of range, the recording is empty or damaged, or `out` cannot be
-            written.
+        ValueError: the question cannot be read, or the recording is empty or damaged.
     """
-    choose_view(recording.header.maps, layer, head)
-    _check_fps(fps)
-    whole = [episode for episode in recording.episodes if len(episode)]
-    if not whole:
-        raise ValueError(f"{recording.folder} holds no step: its recording was cut short")
-    if episodes is not None and not 1 <= episodes <= len(whole):
-        raise ValueError(f"episodes must be 1 to {len(whole)} in this recording, got {episodes}")
-    folder = recording.folder if out is None else _made(out)
-    drawn = []
-    for episode in whole[:episodes]:
-        name, rate = episode.folder.name, fps or film_rate(episode)
-        hold = round(HOLD * rate)
-        with _bar(f"drawing {name}", len(episode), progress) as steps:
-            pictures = (_told(picture, steps) for picture in film(episode, layer, head, hold))
-            video = write_video(folder / f"{name}.mp4", pictures, rate)
-        sheet = contact_sheet(folder / f"{name}.png", episode, layer, head)
-        drawn.append(Drawn(episode, video, sheet))
-    return drawn
-
-
-class _Ticking:
-    """An actor that counts its calls aloud."""
-
-    def __init__(self, actor: Actor, tick: Callable[[], Any]):
-        self._actor, self._tick = actor, tick
-
-    def act(self, turns: Sequence[Turn]) -> Sequence[Any]:
-        self._tick()
-        return self._actor.act(turns)
-
-
-def _check_view(config: RunConfig, layer: int | None, head: int | None) -> None:
-    encoder = config.encoder
-    layers = range(encoder.layers)
-    choose_view([MapSpec("", "", i, encoder.heads, "tokens") for i in layers], layer, head)
-
-
-def _check_fps(fps: float | None) -> None:
-    if fps is not None and not 0 < fps <= 240:
-        raise ValueError(f"fps must be above 0 and at most 240, got {fps}")
-
-
-def _next_folder(folder: RunFolder) -> Path:
-    """Make the next free folder for a recording of a run."""
-    number = 1
-    while True:
-        try:
-            path = folder.recordings / f"recording_{number}"
-            path.mkdir(parents=True)
-            return path
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            raise ValueError(
-                f"cannot write into {folder.path}: {error.strerror}; name another folder with --out"
-            ) from error
-
-
-def _made(out: str | Path) -> Path:
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"cannot make the folder {out}: {error.strerror}") from error
-    return folder
-
-
-def _bar(title: str, total: int | None, wanted: bool) -> tqdm:
-    quiet = not (wanted and sys.stderr.isatty())
-    return tqdm(desc=title, total=total, unit=" steps", leave=False, disable=quiet)
-
-
-def _told(picture: Any, steps: tqdm) -> Any:
-    steps.update()
-    return picture
+    view = choose_view(recording.header.maps, layer, head)
+    return [
+        Match(episode, int(step))
+        for episode in whole_episodes(recording, episodes)
+        for step in matching_steps(question, Columns(episode, view))
+    ]

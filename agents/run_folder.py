@@ -138,8 +138,14 @@ class RunFolder:
         return self.checkpoints / f"step_{n}"
 
 
-def read_json(path: Path, form: str, schema: int) -> dict[str, Any]:
+def read_json(path: Path, form: str, schema: int, advice: str = "") -> dict[str, Any]:
     """Read a JSON file that says `{"format": form, "schema": schema, ...}`.
+
+    Args:
+        path: of the file.
+        form: what it belongs to.
+        schema: the only one that is read.
+        advice: what to do about a file of another schema.
 
     Raises:
         ValueError: the file is missing, is no JSON, or says something else.
@@ -153,7 +159,8 @@ def read_json(path: Path, form: str, schema: int) -> dict[str, Any]:
     if not isinstance(values, dict) or values.get("format") != form:
         raise ValueError(f"{path} is not of an {form}")
     if values.get("schema") != schema:
-        raise ValueError(f"{path} has schema {values.get('schema')}, this program reads {schema}")
+        said = f"{path} has schema {values.get('schema')}, this program reads {schema}"
+        raise ValueError(f"{said}; {advice}" if advice else said)
     return values
 
 

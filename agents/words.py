@@ -1,4 +1,4 @@
-"""The words of the encoder options, with a line of help each.
+"""The words of the encoder options, and of the head that follows it, with a line of help each.
 
 Free of torch, so that `--help` is quick; a test holds that they are those of the registries in
 `policies`.
@@ -71,13 +71,20 @@ WORDS: dict[str, dict[str, str]] = {
     },
 }
 """Option, word, help; the first word of each is the default."""
+HEAD = {
+    "mlp": "fully connected layers, `net_arch`",
+    "pointer": "actions point at entities, one action each (ppo, a2c, trpo, ppo_mask)",
+    "attention-gru": "a recurrent state asks at every step, and is carried (ppo_lstm)",
+}
+"""What follows the encoder, with help."""
 
 
 def glossary() -> str:
     """Return a table of all words, for the end of `--help`."""
-    width = max(len(word) for words in WORDS.values() for word in words)
+    options = WORDS | {"head": HEAD}
+    width = max(len(word) for words in options.values() for word in words)
     lines = ["", "words, the default first:"]
-    for option, words in WORDS.items():
+    for option, words in options.items():
         heads = [f"--{option}", *[""] * (len(words) - 1)]
         lines += [
             f"  {head:<14} {word:<{width}}  {text}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,6 +23,7 @@ class Workers(SubprocVecEnv):
     """
 
     def __init__(self, makes: Sequence[Callable[[], gym.Env]]):
+        multiprocessing.set_forkserver_preload([__name__])  # torch is loaded once, not per worker
         super().__init__([partial(_undisturbed, make) for make in makes])
         self.get_attr("spec")  # all of them are up: from here on Ctrl-C passes them over
 

@@ -46,6 +46,9 @@ class TokenGroup:
     frame: tuple[int, ...] | None = None
     """Shape of the frame that the tokens were cut from, where the observation holds several, each
     as a row of (presence, its numbers); None elsewhere."""
+    words: tuple[tuple[str, ...], ...] | None = None
+    """What each category of each channel of a token is called; the first channel says what is
+    there. None where nobody said, or where tokens are no categories."""
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):

@@ -78,6 +78,9 @@ class Cells:
     """C, for planes of plain numbers; 0 with `categories`."""
     channels_first: bool = False
     """Planes are (C, rows, cols), not (rows, cols, C)."""
+    words: tuple[tuple[str, ...], ...] = ()
+    """What each category of each channel is called; the first channel says what is there, such as
+    "key", the others how it is, such as "yellow". Empty where nobody said."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -98,6 +101,7 @@ class Cells:
             grid=(self.rows, self.cols),
             boxes=tuple((float(c), float(r), float(c + 1), float(r + 1)) for r, c in cells),
             picture=(self.rows, self.cols),
+            words=self.words or None,
         )
         return (group,)
 

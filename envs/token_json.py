@@ -11,7 +11,7 @@ from envs.specs import Categories, Cells, Entities, Features, Frames, History, P
 
 Reader = Callable[[Any, str], Any]
 
-OPTIONAL = {"cells": ("channels_first",), "entities": ("position",)}
+OPTIONAL = {"cells": ("channels_first", "words"), "entities": ("position",)}
 """Fields that files of version 0.1.0 lack."""
 
 
@@ -61,6 +61,10 @@ def _columns(value: Any, name: str) -> tuple[int, int] | None:
     return columns[0], columns[1]
 
 
+def _words(value: Any, name: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(read.strings(words, name) for words in read.items(value, name))
+
+
 def _part(value: Any, name: str) -> Patches | Cells:
     kind = value.get("kind") if isinstance(value, dict) else value
     if kind not in ("patches", "cells"):
@@ -92,6 +96,7 @@ _KINDS: dict[str, tuple[type, dict[str, Reader]]] = {
             "categories": read.counts,
             "channels": read.index,
             "channels_first": read.boolean,
+            "words": _words,
         },
     ),
     "patches": (

@@ -16,6 +16,9 @@ from policies.blocks import BLOCKS
 from policies.readouts import READOUTS
 from policies.tokens import Tokens
 
+MOST_LAYERS = 1000
+"""More are a slip of the hand: they would take minutes to make."""
+
 
 class Placed(NamedTuple):
     """An attention module, and the layer that it stands in."""
@@ -87,13 +90,16 @@ def check_sizes(site: Site, layers: int) -> None:
     """Refuse sizes that no encoder can have.
 
     Raises:
-        ValueError: a count below 1, or a width that is not a multiple of heads.
+        ValueError: a count below 1, more than `MOST_LAYERS`, or a width that is not a multiple of
+            heads.
     """
     width, heads = site.width, site.heads
     sizes = {"width": width, "heads": heads, "layers": layers, "points": site.points}
     for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
+    if layers > MOST_LAYERS:
+        raise ValueError(f"layers must be at most {MOST_LAYERS}, got {layers}")
     if width % heads:
         raise ValueError(
             f"width must be a multiple of heads, got width={width}, heads={heads}; "

@@ -31,6 +31,8 @@ HEADER_FILE = "recording.json"
 EPISODE_FILE = "episode.json"
 FINAL_FILE = "final.npz"
 CHUNK_STEPS = 64
+EARLY_STEPS = 32
+"""A chunk that is still growing is on the disk when it has so many steps: a kill loses no more."""
 
 ActionKind = Literal["discrete", "multi_discrete", "multi_binary", "continuous"]
 Distribution = Literal["probabilities", "q_values", "gaussian"]

@@ -66,7 +66,7 @@ def observation_picture(group: TokenGroup, observation: np.ndarray) -> np.ndarra
     if group.picture is None:
         return None
     rows, cols = group.picture
-    values = _frame_of(group, np.asarray(observation))
+    values = frame_of(group, np.asarray(observation))
     if values.ndim == 2 and values.shape[0] == rows * cols:  # (cells, channels) of categories
         return _categories(values.reshape(rows, cols, -1)[..., 0])
     if values.ndim == 2:
@@ -86,7 +86,7 @@ def observation_picture(group: TokenGroup, observation: np.ndarray) -> np.ndarra
     return np.clip(np.rint(values * (255.0 / brightest)), 0, 255).astype(np.uint8)
 
 
-def _frame_of(group: TokenGroup, values: np.ndarray) -> np.ndarray:
+def frame_of(group: TokenGroup, values: np.ndarray) -> np.ndarray:
     """Return the frame of a group among several; the observation itself where it is the only one.
 
     Raises:

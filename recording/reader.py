@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from recording.format import (
     Step,
 )
 from recording.plain_json import read_json
+from recording.scores import SCORES_FILE, Scores, read_scores, read_summary
 from recording.writer import file_digest
 
 CHUNKS_HELD = 2
@@ -93,6 +95,21 @@ class Episode(Sequence[Step]):
         except (KeyError, ValueError) as error:
             raise ValueError(f"{path} is damaged ({error})") from error
 
+    @cached_property
+    def scores(self) -> Scores | None:
+        """What removing tokens does in it; None where that was not computed.
+
+        Raises:
+            ValueError: it is damaged, or of another recording.
+        """
+        scores = read_scores(self.folder)
+        try:
+            if scores is not None:
+                scores.check(self.header, len(self))
+        except ValueError as error:
+            raise ValueError(f"{self.folder / SCORES_FILE} cannot be used: {error}") from error
+        return scores
+
     def frame(self, t: int) -> np.ndarray | None:
         """Return the frame of step t alone, or None where nothing was rendered."""
         index, within = self._find(t)
@@ -145,6 +162,16 @@ class Recording:
     def missing(self) -> tuple[str, ...]:
         """What is lost, one sentence for each torn episode."""
         return tuple(episode.missing for episode in self.episodes if not episode.complete)
+
+    @cached_property
+    def summary(self) -> dict[str, Any] | None:
+        """What the scores of its episodes come to, with a "verdict" in a sentence; None where they
+        were not computed.
+
+        Raises:
+            ValueError: it is damaged.
+        """
+        return read_summary(self.folder)
 
     def __len__(self) -> int:
         return len(self.episodes)

@@ -28,6 +28,8 @@ from recording.maps import stored_rows
 from recording.outputs import Heads, Judgement, action_kind, action_sizes, heads_of
 from recording.writer import RecordingWriter
 
+OF_THE_WORLD = ("env_id", "action_names", "picture", "fps")
+"""What a header says of the environment, and not of the policy."""
 PACKAGES = ("gymnasium", "stable-baselines3", "torch", "numpy")
 
 
@@ -65,6 +67,8 @@ class RecordAttention(gym.Wrapper):
         index: which row of the policy's batch belongs to this environment.
         run: name of the run that the policy comes from.
         value_unit: of the critic, such as "normalised"; empty for the rewards' own unit.
+        world: the header of another recording, for an environment that plays that one again and
+            cannot itself say what it is called, nor its actions.
 
     Raises:
         ValueError: the policy has no `AttentionExtractor`, or the folder is not empty or cannot be
@@ -83,6 +87,7 @@ class RecordAttention(gym.Wrapper):
         index: int = 0,
         run: str = "",
         value_unit: str = "",
+        world: Header | None = None,
     ):
         super().__init__(env)
         extractors = extractors_of(model.policy)
@@ -94,7 +99,10 @@ class RecordAttention(gym.Wrapper):
         expected = [one for one in rehearse(model.policy).maps if one.role == self._role]
         self._maps = tuple(map_spec(one, full) for one in expected)
         header = _header(env, self._layout, self._maps, self._heads, map_dtype)
-        named = {"algo": type(model).__name__.lower(), "run": run, "value_unit": value_unit}
+        named: dict[str, Any] = {"algo": type(model).__name__.lower(), "run": run}
+        named |= {"value_unit": value_unit}
+        if world is not None:
+            named |= {fact: getattr(world, fact) for fact in OF_THE_WORLD}
         self._writer = RecordingWriter(folder, replace(header, **named))
         self._seen: Seen | None = None
         self._seed: int | None = None

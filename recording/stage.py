@@ -111,9 +111,19 @@ class Stage:
             image = image.resize((self.width, self.height))
         return image
 
+    def bare_picture(self, step: Step) -> Image.Image:
+        """Return the picture of a step without attention."""
+        seen = step.frame if self._observed is None else self._observed.observed(step)
+        return self.bare(seen)
+
+    def boxes(self, step: Step) -> np.ndarray:
+        """Return the token boxes (N, 4) in pixels of the picture; NaN for those without a place."""
+        own = step.boxes if self._observed is None else self._observed.own_boxes(step)
+        return own * np.float32(self.factor)
+
     def _drawn(self, step: Step, weights: np.ndarray) -> tuple[Image.Image, Heat | None, float]:
         """Return the picture, its heat if it has some, and the share of the weight on it."""
-        image, boxes = self._bare(step)
+        image, boxes = self.bare_picture(step), self.boxes(step)
         heat, spread = None, [p.where for p in self.parts if p.group.kind != "entities"]
         if spread:
             rows = np.concatenate([np.arange(len(weights))[where] for where in spread])
@@ -125,14 +135,6 @@ class Stage:
                 image = self._with_entities(image, part, step, weights, boxes)
         total = max(float(weights.sum()), 1e-9)
         return image, heat, float(weights[np.isfinite(boxes).all(1)].sum()) / total
-
-    def _bare(self, step: Step) -> tuple[Image.Image, np.ndarray]:
-        """Return the picture without attention, and the token boxes (N, 4) in its pixels."""
-        if self._observed is not None:
-            picture, boxes = self._observed.observed(step), self._observed.own_boxes(step)
-        else:
-            picture, boxes = step.frame, step.boxes
-        return self.bare(picture), boxes * np.float32(self.factor)
 
     def _with_entities(
         self, image: Image.Image, part: Part, step: Step, weights: np.ndarray, boxes: np.ndarray

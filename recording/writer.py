@@ -1,4 +1,4 @@
-"""Writing a recording so that a kill at any moment loses at most the open chunk.
+"""Writing a recording so that a kill at any moment loses at most half of the open chunk.
 
 A file is written under a temporary name, flushed to the disk, and renamed: it is there as a whole
 or not at all. Memory holds one chunk, however long the episode.
@@ -19,6 +19,7 @@ import numpy as np
 from recording.chunk import encode_frame, pack, write_arrays
 from recording.format import (
     CHUNK_STEPS,
+    EARLY_STEPS,
     EPISODE_FILE,
     FINAL_FILE,
     HEADER_FILE,
@@ -109,6 +110,8 @@ class _OpenEpisode:
         self.total_reward += step.reward
         if len(self._pending) == CHUNK_STEPS:
             self._write_chunk()
+        elif len(self._pending) == EARLY_STEPS:
+            self._write_pending()
 
     def end(self, observation: Mapping[str, np.ndarray] | None, frame: np.ndarray | None) -> None:
         last = self._pending[-1] if self._pending else None
@@ -144,10 +147,15 @@ class _OpenEpisode:
                     f"head weights of shape {heads.shape}"
                 )
 
-    def _write_chunk(self) -> None:
+    def _write_pending(self) -> Path:
+        """Write the open chunk as far as it goes; what it grows to takes its place."""
         path = self.folder / f"chunk_{len(self.chunks):05d}.npz"
         with whole_file(path) as file:
             write_arrays(file, pack(self._pending, self._frames, self.header))
+        return path
+
+    def _write_chunk(self) -> None:
+        path = self._write_pending()
         self.chunks.append(
             {"file": path.name, "steps": len(self._pending), "sha256": file_digest(path)}
         )

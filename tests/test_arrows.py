@@ -65,6 +65,9 @@ ROOMS = {
             ),
             # the recorder's view of SB3's heads
             "recording/outputs.py": ("torch", "gymnasium.spaces"),
+            "recording/terminal.py": ("rich",),
+            # with the extra minari
+            "recording/export.py": ("gymnasium.spaces", "minari", "h5py"),
         },
         closed=("pickle",),
     ),

@@ -26,6 +26,7 @@ IDS = (
     *("LunarLander-v3", "LunarLanderContinuous-v3", "CarRacing-v3"),
     *("MiniGrid-DoorKey-5x5-v0", "MinAtar/Breakout-v1", "ALE/Pong-v5", "highway-fast-v0"),
     *("HalfCheetah-v5", "FrozenLake-v1", "CliffWalking-v1", "Blackjack-v1"),
+    *("attention/CueRecall-v0", "attention/Collect-v0"),
     "world_of_mine:Mine-v0",
 )
 ALGOS = {"Acrobot-v1": "dqn", "Pendulum-v1": "sac"}
@@ -114,7 +115,8 @@ def test_it_trains_and_is_evaluated_and_replayed(env_id: str, tmp_path: Path) ->
         for weights in step.maps.values():
             np.testing.assert_allclose(weights.sum(-1), 1, atol=0.05)
     (drawn,) = replayed.drawn
-    assert drawn.video.stat().st_size > 0 and drawn.sheet.stat().st_size > 0
+    for file in (*drawn.files, *replayed.files):
+        assert file.stat().st_size > 0
 
 
 def test_a_module_is_imported_only_when_the_caller_names_it(tmp_path: Path) -> None:

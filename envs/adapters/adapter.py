@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
+
+from envs.layout import TokenLayout
 
 
 class Adapter:
@@ -27,4 +30,9 @@ class Adapter:
 
     def action_names(self, env: gym.Env) -> tuple[str, ...] | None:
         """Return one name per discrete action, or per number of a continuous one."""
+        return None
+
+    def important(self, env: gym.Env, layout: TokenLayout) -> Sequence[int] | None:
+        """Return the tokens that the best next action depends on most, none where they are not in
+        sight; None where nobody knows. See `envs.importance`."""
         return None

@@ -6,6 +6,7 @@ Source: Leurent 2018, An environment for autonomous driving decision-making,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -19,6 +20,7 @@ from highway_env.vehicle.kinematics import Vehicle
 from highway_env.vehicle.objects import RoadObject
 
 from envs.adapters.adapter import Adapter
+from envs.importance import present_groups
 from envs.layout import TokenGroup, TokenLayout, TokenPlaces
 from envs.places import places_by_group
 from envs.spaces import TokenBox
@@ -179,6 +181,33 @@ class HighwayAdapter(Adapter):
             both = (("acceleration", kind.longitudinal), ("steering", kind.lateral))
             return tuple(name for name, used in both if used)
         return None
+
+    def important(self, env: gym.Env, layout: TokenLayout) -> Sequence[int] | None:
+        """Return the vehicle that the agent would hit first if both went on in its lane, if any.
+
+        It needs the observed vehicles, which are noted where something is rendered.
+        """
+        starts = [start for start, group in present_groups(layout) if group.kind == "entities"]
+        if len(starts) != 1 or env.render_mode is None:
+            return None
+        row = first_hit(env.get_wrapper_attr("observed"))
+        return () if row is None else (starts[0] + row,)
+
+
+def first_hit(vehicles: Sequence[RoadObject]) -> int | None:
+    """Return which vehicle in front, in the lane of the first one, has the smallest time to
+    collision, `gap / closing speed`; None where the first closes in on none."""
+    own: Any = vehicles[0]
+    start = own.lane.local_coordinates(own.position)[0]
+    times = {}
+    for row, other in enumerate(vehicles[1:], start=1):
+        along = own.lane.local_coordinates(other.position)[0]
+        ahead = along - start - (own.LENGTH + other.LENGTH) / 2
+        heading = own.lane.heading_at(along)
+        closing = own.speed - other.speed * np.cos(other.heading - heading)
+        if along > start and own.lane.on_lane(other.position) and closing > 0:
+            times[row] = max(ahead, 0.0) / closing
+    return min(times, key=lambda row: times[row]) if times else None
 
 
 ADAPTER = HighwayAdapter()

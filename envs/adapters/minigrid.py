@@ -5,6 +5,7 @@ Source: Chevalier-Boisvert et al. 2023, Minigrid and Miniworld, https://arxiv.or
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -12,16 +13,22 @@ import minigrid  # noqa: F401  (importing it registers its environments)
 import numpy as np
 from gymnasium import spaces
 from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX, STATE_TO_IDX
+from minigrid.core.world_object import WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 
 from envs.adapters.adapter import Adapter
 from envs.adapters.missions import MissionWords
+from envs.importance import present_groups
 from envs.layout import TokenGroup, TokenLayout, TokenPlaces
 from envs.places import places_by_group, without_ids
 from envs.spaces import TokenBox
 from envs.specs import Cells
 
-CATEGORIES = (len(OBJECT_TO_IDX), len(COLOR_TO_IDX), len(STATE_TO_IDX))
+WORDS = tuple(
+    tuple(sorted(indices, key=indices.__getitem__))
+    for indices in (OBJECT_TO_IDX, COLOR_TO_IDX, STATE_TO_IDX)
+)
+CATEGORIES = tuple(len(words) for words in WORDS)
 
 
 class ViewTokens(gym.Wrapper):
@@ -42,9 +49,8 @@ class ViewTokens(gym.Wrapper):
         side, channels = self._grid.agent_view_size, len(CATEGORIES)
         self._shape = (side * side, channels)
         high = np.broadcast_to(np.array(CATEGORIES, np.uint8) - 1, self._shape)
-        view = TokenBox(
-            np.zeros_like(high), high, self._shape, np.uint8, tokens=Cells(side, side, CATEGORIES)
-        )
+        tokens = Cells(side, side, CATEGORIES, words=WORDS)
+        view = TokenBox(np.zeros_like(high), high, self._shape, np.uint8, tokens=tokens)
         self._words = MissionWords.of(self._grid)
         self._mission, self._mission_words = "", np.empty(0)
         members = [("view", view), ("direction", spaces.Discrete(4))]
@@ -111,6 +117,48 @@ class MiniGridAdapter(Adapter):
 
     def action_names(self, env: gym.Env) -> tuple[str, ...]:
         return tuple(action.name for action in env.get_wrapper_attr("actions"))
+
+    def important(self, env: gym.Env, layout: TokenLayout) -> Sequence[int] | None:
+        """Return the cell of what comes next: the key until it is carried, the door until it is
+        open, then the goal. None where there is no goal, or more than one of a kind."""
+        world: Any = env.unwrapped
+        starts = [start for start, group in present_groups(layout) if group.key == "view"]
+        goal_known, spot = next_thing(world)
+        if not goal_known or len(starts) != 1:
+            return None
+        cell = None if spot is None else seen_cell(world, spot)
+        return () if cell is None else (starts[0] + cell,)
+
+
+def next_thing(world: MiniGridEnv) -> tuple[bool, tuple[int, int] | None]:
+    """Return whether it is known what comes next on the way to the goal, and where it lies."""
+    things: dict[str, list[tuple[WorldObj, tuple[int, int]]]] = {"key": [], "door": [], "goal": []}
+    for index, thing in enumerate(world.grid.grid):
+        if thing is not None and thing.type in things:
+            row, col = divmod(index, world.grid.width)
+            things[thing.type].append((thing, (col, row)))
+    keys, doors, goals = things.values()
+    if len(goals) != 1 or len(doors) > 1 or len(keys) > 1:
+        return False, None
+    door: Any = doors[0][0] if doors else None
+    if door is None or door.is_open:
+        return True, goals[0][1]
+    carried = world.carrying is not None and world.carrying.type == "key"
+    if door.is_locked and not carried:
+        return (True, keys[0][1]) if keys else (False, None)
+    return True, doors[0][1]
+
+
+def seen_cell(world: MiniGridEnv, spot: tuple[int, int]) -> int | None:
+    """Return the cell of the view that shows a spot of the grid; None where it is not seen."""
+    thing: Any = world.grid.get(*spot)
+    across, down = world.get_view_coords(*spot)
+    side = world.agent_view_size
+    if not (0 <= across < side and 0 <= down < side):
+        return None
+    image = world.gen_obs()["image"]  # (x, y, channel)
+    seen = image[across, down, 0] == OBJECT_TO_IDX[thing.type]
+    return int(down * side + across) if seen else None
 
 
 ADAPTER = MiniGridAdapter()

@@ -60,7 +60,8 @@ class MissionWords:
     @property
     def space(self) -> TokenBox:
         size = len(self.vocabulary) + 2
-        tokens = Cells(1, self.length, (size,))
+        words = ("", "unknown", *self.vocabulary)
+        tokens = Cells(1, self.length, (size,), words=(words,))
         return TokenBox(0, size - 1, (self.length, 1), np.int16, tokens=tokens)
 
     def indices(self, mission: str) -> np.ndarray:

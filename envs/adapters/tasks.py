@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import gymnasium as gym
 
 from envs.adapters.adapter import Adapter
+from envs.importance import present_groups
+from envs.layout import TokenLayout
 from envs.tasks import Collect, CueRecall, register
 
 
@@ -21,6 +25,29 @@ class TaskAdapter(Adapter):
         if isinstance(task, Collect):
             return tuple(f"pick {i}" for i in range(task.stands))
         return None
+
+    def important(self, env: gym.Env, layout: TokenLayout) -> Sequence[int] | None:
+        """Return the step in which the cue was seen, or the stand of the ripest fruit."""
+        task = env.unwrapped
+        if isinstance(task, CueRecall):
+            return cue_tokens(task, layout)
+        if isinstance(task, Collect):
+            start = next((s for s, g in present_groups(layout) if g.kind == "entities"), None)
+            return None if start is None else () if task.target < 0 else (start + task.target,)
+        return None
+
+
+def cue_tokens(task: CueRecall, layout: TokenLayout) -> Sequence[int]:
+    """Return the token of a history that is of the step with the cue, at the junction; before it,
+    actions mean nothing. Without a history the cue is not in sight there."""
+    if task.position < task.length:
+        return ()
+    for where, group in zip(layout.slices, layout.groups, strict=True):
+        if group.kind == "history" and group.offsets is not None:
+            ages = {offset: where.start + i for i, offset in enumerate(group.offsets)}
+            age = -(task.steps - task.cue_step)
+            return (ages[age],) if age in ages else ()
+    return ()
 
 
 ADAPTER = TaskAdapter()

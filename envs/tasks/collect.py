@@ -123,6 +123,11 @@ class Collect(gym.Env):
             info["is_success"] = terminated and self._clean
         return self.table.copy(), reward, terminated, truncated, info
 
+    @property
+    def target(self) -> int:
+        """The stand of the ripest fruit that is left, -1 when there is none."""
+        return self._queue[-1] if self._queue else -1
+
     def action_masks(self) -> np.ndarray:
         """Return (stands,) bool, True where there is something to pick."""
         return self.table[:, 0] > 0
@@ -162,4 +167,4 @@ class Collect(gym.Env):
         return SIDE / 2 + self._spots * (SIDE / 2 - RADIUS - 8)
 
     def _info(self) -> dict[str, Any]:
-        return {"target": self._queue[-1] if self._queue else -1}
+        return {"target": self.target}

@@ -61,6 +61,8 @@ class CueRecall(gym.Env):
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 5}
+    cue_step = 0
+    """The step of the episode whose observation holds the cue."""
 
     def __init__(self, length: int = 7, cues: int = 2, render_mode: str | None = None):
         if length < 1:
@@ -127,4 +129,4 @@ class CueRecall(gym.Env):
         return seen
 
     def _info(self) -> dict[str, Any]:
-        return {"cue_step": 0, "step": self.steps}
+        return {"cue_step": self.cue_step, "step": self.steps}

@@ -18,7 +18,8 @@ from agents import checkpoint as module
 from agents.algorithms import ALGORITHMS
 from agents.build import build_model, make_vec_env
 from agents.checkpoint import FILES, export_sb3_zip, load_checkpoint, save_checkpoint, standing
-from agents.config import EncoderConfig, PolicyConfig, RunConfig
+from agents.config import PolicyConfig, RunConfig
+from agents.encoder_config import EncoderConfig
 
 ENCODER = EncoderConfig(layers=2, heads=3, width=12)
 POLICY = PolicyConfig(net_arch=(7,))
@@ -265,6 +266,28 @@ def signed(folder: Path) -> Path:
 class Bomb:
     def __reduce__(self):
         return (pytest.fail, ("a pickle was opened",))
+
+
+def test_an_older_checkpoint_is_refused_in_a_sentence_that_says_what_to_do(copy):
+    """In schema 1 the parts of the encoder had other names."""
+    for name in ("config.json", "manifest.json"):
+        values = json.loads((copy / name).read_text())
+        assert values["schema"] == 2
+        (copy / name).write_text(json.dumps(values | {"schema": 1}))
+    with pytest.raises(ValueError, match=r"manifest\.json has schema 1") as told:
+        load_checkpoint(signed(copy))
+    assert str(told.value) == (
+        f"{copy / 'manifest.json'} has schema 1, this program reads 2; train the agent again, or "
+        "use the version of this program that wrote it"
+    )
+
+
+def test_networks_that_no_machine_holds_are_not_even_tried(copy):
+    config = json.loads((copy / "config.json").read_text())
+    config["config"]["encoder"]["width"] = 3_000_000_000
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"config\.json describes no policy: networks of at least"):
+        load_checkpoint(signed(copy))
 
 
 @pytest.mark.parametrize("name", ["policy.safetensors", "optimizer.safetensors"])

@@ -11,17 +11,11 @@ from typing import get_args
 import pytest
 
 from agents.build import encoder_arguments
-from agents.config import (
-    MECHANISMS,
-    TOKENS,
-    EncoderConfig,
-    PolicyConfig,
-    RunConfig,
-    TrainConfig,
-    known,
-    read_pairs,
-)
+from agents.config import PolicyConfig, RunConfig, TrainConfig
+from agents.encoder_config import MECHANISMS, TOKENS, EncoderConfig
+from agents.options import read_pairs
 from agents.presets import Entry, preset, settle, told
+from agents.rules import known
 from agents.words import WORDS
 from envs.padding import MAX_ENTITIES
 from envs.spaces import TokenChoice

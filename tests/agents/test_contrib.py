@@ -18,7 +18,7 @@ from agents.asking import Asked
 from agents.config import ALGOS
 from agents.evaluation import evaluate
 from agents.periodic_evaluation import read_rows
-from agents.replay import record_run
+from agents.record import record_run
 from agents.run_folder import RunFolder
 from envs.families import MissingExtraError
 from envs.make import make_env
@@ -27,7 +27,8 @@ from recording import open_recording
 
 LANES = "tests.agents.worlds:Lanes-v0"
 ROLLOUTS = {"n_steps": 16, "batch_size": 16}
-BUFFER = {"learning_starts": 16, "batch_size": 8, "buffer_size": 64, "train_freq": 4}
+BUFFER = {"learning_starts": 16, "batch_size": 8, "buffer_size": 64}
+BUFFER |= {"train_freq": 4, "gradient_steps": 2}
 RUNS: dict[str, dict[str, Any]] = {
     "qrdqn": {"env": "CartPole-v1", "hyperparams": BUFFER | {"n_quantiles": 11}},
     "trpo": {"env": "CartPole-v1", "hyperparams": ROLLOUTS | {"n_critic_updates": 2}},

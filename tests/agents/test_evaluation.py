@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import evaluate as script
+from agents.cli import run_verb
 from agents.config import TrainConfig
 from agents.evaluation import (
     ROWS,
@@ -74,6 +76,20 @@ def call(*words: str | Path) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=120,
     )
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run evaluate.py in this process: words to exit code, stdout and stderr."""
+
+    def run_script(*words: str | Path) -> tuple[object, str, str]:
+        monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            run_verb(script.main, script.EvaluateConfig)
+        return stopped.value.code, *capsys.readouterr()
+
+    return run_script
 
 
 @pytest.mark.parametrize("stochastic", [False, True])
@@ -192,39 +208,45 @@ def test_json_prints_the_file_and_nothing_else(run: Path) -> None:
         (["--env", "Acrobot-v1"], "is of the environment 'CartPole-v1', got --env 'Acrobot-v1'"),
         (["--checkpoint", "bset"], "unknown checkpoint 'bset'; did you mean 'best'?"),
         (["--device", "cpuu"], "unknown device 'cpuu'; did you mean 'cpu'?"),
+        (["--plugins", "no_such"], "cannot import the plugin 'no_such': there is no module"),
         (["--episods", "3"], "unknown option --episods; did you mean --episodes?"),
         (["--episodes", "many"], "many"),
     ],
 )
-def test_mistakes_end_with_2_and_a_line(run: Path, words: list[str], text: str) -> None:
-    result = call(run, *words)
+def test_mistakes_end_with_2_and_a_line(run: Path, called, words: list[str], text: str) -> None:
+    code, out, err = called(run, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith("evaluate.py: ") and text in err
+    assert 1 <= len(err.splitlines()) <= 3
+
+
+def test_a_process_refuses_like_that_too(run: Path) -> None:
+    result = call(run, "--episodes", 0)
     assert (result.returncode, result.stdout) == (2, "")
-    assert text in result.stderr
-    assert 1 <= len(result.stderr.splitlines()) <= 3
+    assert result.stderr == "evaluate.py: episodes must be at least 1, got 0\n"
 
 
-def test_a_folder_that_is_no_run_is_refused(run: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_run_is_refused(run: Path, called, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"format": "something else"}')
     for folder, text in (
         (tmp_path / "none", "there is no run folder"),
         (tmp_path, "is not of an attention-agents run"),
         (run.parent, "config.json is missing"),
     ):
-        result = call(folder)
-        assert (result.returncode, result.stdout) == (2, "")
-        assert text in result.stderr
-        assert "Traceback" not in result.stderr
+        code, out, err = called(folder)
+        assert (code, out) == (2, "")
+        assert text in err and len(err.splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json"]
 
 
 @pytest.mark.parametrize("words", [[], ["--json"]])
 def test_the_numbers_are_shown_even_where_they_cannot_be_saved(
-    run: Path, tmp_path: Path, words: list[str]
+    run: Path, called, tmp_path: Path, words: list[str]
 ) -> None:
     copy = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("evaluations"))
     (copy / "evaluations").write_text("a file where a folder should be made")
-    result = call(copy, "--episodes", 2, "--no-random-policy", *words)
-    assert result.returncode == 2
-    assert ("mean return" in result.stdout) or (json.loads(result.stdout)["episodes"] == 2)
-    assert result.stderr.startswith(f"evaluate.py: cannot write into {copy / 'evaluations'}: ")
-    assert len(result.stderr.splitlines()) == 1
+    code, out, err = called(copy, "--episodes", "2", "--no-random-policy", *words)
+    assert code == 2
+    assert ("mean return" in out) or (json.loads(out)["episodes"] == 2)
+    assert err.startswith(f"evaluate.py: cannot write into {copy / 'evaluations'}: ")
+    assert len(err.splitlines()) == 1

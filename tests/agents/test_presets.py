@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agents import presets as module
-from agents.config import ALGOS, EncoderConfig, TrainConfig
+from agents.config import ALGOS, TrainConfig
+from agents.encoder_config import EncoderConfig
 from agents.hyperparams import check_hyperparams
 from agents.presets import ENCODER_WORDS, default_algo, entries, preset, presets, settle
 from envs.families import family_of

@@ -13,7 +13,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from agents import AttentionRecorderCallback
 from agents.build import build_model, make_vec_env
-from agents.config import EncoderConfig, PolicyConfig, RunConfig
+from agents.config import PolicyConfig, RunConfig
+from agents.encoder_config import EncoderConfig
 from envs.make import make_env
 from policies import AttentionTap, extractors_of
 from recording import open_recording
@@ -33,7 +34,9 @@ OFF_POLICY = {"learning_starts": 20, "batch_size": 8, "buffer_size": 100, "train
 RUNS = {
     "ppo": RUN,
     "ppo, normalised": replace(RUN, normalize_obs=True, normalize_reward=True),
-    "ppo, two encoders": replace(RUN, policy=PolicyConfig((7,), share_features_extractor=False)),
+    "ppo, two encoders": replace(
+        RUN, policy=PolicyConfig(net_arch=(7,), share_features_extractor=False)
+    ),
     "dqn": replace(RUN, algo="dqn", hyperparams=OFF_POLICY, n_timesteps=100),
     "sac": replace(
         RUN, algo="sac", env="Pendulum-v1", hyperparams=OFF_POLICY, n_timesteps=60, n_envs=1

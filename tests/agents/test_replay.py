@@ -12,8 +12,10 @@ import pytest
 from PIL import Image
 
 from agents.config import TrainConfig
+from agents.draw import draw_recording
 from agents.evaluation import evaluate
-from agents.replay import draw_recording, record_run, replay
+from agents.record import record_run
+from agents.replay import replay
 from agents.seeds import SEED
 from agents.training import train
 from recording import open_recording
@@ -62,7 +64,8 @@ def test_a_person_replays_a_run(run: Path) -> None:
     result = call(run, "--episodes", "2", "--seed", "3")
     assert result.returncode == 0, result.stderr
     folder = run / "recordings" / "recording_1"
-    *summaries, recording, first, first_sheet, second, second_sheet = result.stdout.splitlines()
+    lines = result.stdout.splitlines()
+    *summaries, recording, first, first_sheet, second, second_sheet, page = lines
     assert [line.split(",")[0].split(":")[1].split()[:2] for line in summaries] == [
         ["seed", "3"],
         ["seed", "4"],
@@ -75,6 +78,7 @@ def test_a_person_replays_a_run(run: Path) -> None:
         "episode_0001.png",
     ]
     assert Path(first).stat().st_size > 1000
+    assert Path(page) == folder / "replay.html" and "<script>" in Path(page).read_text("utf-8")
     with Image.open(first_sheet) as sheet:
         assert sheet.width == 1402
     read = open_recording(folder)
@@ -118,6 +122,8 @@ sys.argv = ["replay.py", *sys.argv[1:]]
 import replay
 from agents.cli import read_config
 replay.main(read_config(replay.ReplayConfig, sys.argv[1:]))
+for question in (["--find", "reward > 0"], ["--terminal"]):
+    replay.main(read_config(replay.ReplayConfig, [sys.argv[1], *question]))
 heavy = {"torch", "stable_baselines3", "policies"} & set(sys.modules)
 assert not heavy, heavy
 """
@@ -131,6 +137,7 @@ assert not heavy, heavy
         "episode_0000.png",
         "episode_0001.mp4",
         "episode_0001.png",
+        "replay.html",
     ]
 
 
@@ -150,7 +157,10 @@ def test_a_torn_recording_is_drawn_and_says_so(seen: Path, tmp_path: Path) -> No
 def test_without_ffmpeg_there_are_gifs_and_a_note(seen: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     replayed = replay(seen, episodes=1, out=tmp_path)
-    assert [each.video.name for each in replayed.drawn] == ["episode_0000.gif"]
+    assert [file.name for file in replayed.drawn[0].files] == [
+        "episode_0000.gif",
+        "episode_0000.png",
+    ]
     assert replayed.notes == [
         'no ffmpeg, so the films are GIFs: pip install "attention-agents[video]"'
     ]
@@ -162,7 +172,7 @@ def test_without_pygame_the_observations_are_drawn_and_the_reason_told(
     monkeypatch.setitem(sys.modules, "pygame", None)
     replayed = replay(run, out=tmp_path / "seen")
     assert open_recording(replayed.recording).header.picture == "observation"
-    assert [each.sheet.is_file() for each in replayed.drawn] == [True]
+    assert [file.is_file() for file in replayed.drawn[0].files] == [True, True]
     (note,) = replayed.notes
     assert note.startswith("no frames of CartPole-v1, its observations are drawn instead: ")
     assert note.endswith('pip install "attention-agents[classic]"')
@@ -176,8 +186,12 @@ def test_a_history_is_recorded_and_drawn(tmp_path: Path) -> None:
     episode = open_recording(folder).episodes[0]
     assert episode.seed == SEED
     assert not episode[0].mask[0] and episode[3].mask.all()
-    (drawn,) = draw_recording(open_recording(folder))
-    assert drawn.video.exists() and drawn.sheet.exists()
+    drawing = draw_recording(open_recording(folder))
+    assert [file.name for file in drawing.episodes[0].files] == [
+        "episode_0000.mp4",
+        "episode_0000.png",
+    ]
+    assert [file.name for file in drawing.files] == ["replay.html"]
 
 
 @pytest.mark.parametrize(
@@ -199,6 +213,19 @@ def test_a_history_is_recorded_and_drawn(tmp_path: Path) -> None:
         (["{seen}", "--episodes", "-1"], "episodes must be 1 to 2 in this recording, got -1"),
         (["{seen}", "--stochastic"], "env, seed, stochastic and checkpoint go with a run"),
         (["{seen}", "--out", "{seen}/recording.json"], "cannot make the folder"),
+        (["{run}", "--make", "video", "paeg"], "'paeg'; did you mean 'page'?"),
+        (["{run}", "--find", "reward >"], "cannot read the question 'reward >'"),
+        (["{run}", "--hide", "key"], "say what to hide as TOKEN@STEP"),
+        (["{run}", "--find", "reward > 0", "--diff", "x"], "got --find and --diff"),
+        (["{seen}", "--find", "rewrad > 0"], "did you mean 'reward'?"),
+        (["{seen}", "--hide", "x0@900"], "step must be 0 to"),
+        (["{seen}", "--hide", "x0@7:1"], "episode must be 0 to 1, got 7"),
+        (["{seen}", "--hide", "x9@1"], "no token is called 'x9'"),
+        (["{seen}", "--diff", "{run}/nowhere"], "nowhere"),
+        (["{seen}", "--diff", "{run}", "--checkpoint", "bset"], "unknown checkpoint 'bset'"),
+        (["{seen}", "--beside", "{run}/nowhere"], "there is no folder"),
+        (["{seen}", "--minari", "no id"], "Minari"),
+        (["{seen}", "--terminal", "--layer", "9"], "layer must be 0 to 1, got 9"),
         (["{run}/nowhere"], "there is no folder"),
         (["{run}/logs"], "neither a run (no config.json) nor a recording (no recording.json)"),
     ],

@@ -59,7 +59,26 @@ MISTAKES = {
     "--env CartPole-v1 --temperature 0": "temperature must be a number above 0, got 0.0",
     "--env CartPole-v1 --temperature hot": "--temperature: expected FLOAT, got ['hot']",
     "--env CartPole-v1 --budget 0": "budget must be a whole number of at least 1, got 0",
-    "--env CartPole-v1 --width 4000000000": "torch cannot build this encoder: ",
+    "--env CartPole-v1 --width 4000000000": "train.py: networks of at least 6.4e+19 weights take ",
+    "--env CartPole-v1 --readout queries --points 4000000000": "networks of at least 2.6e+11 weigh",
+    "--env CartPole-v1 --layers 1000000 --width 8": "layers must be at most 1000, got 1000000",
+    "--env CartPole-v1 --hyperparams net_arch:[4000000000]": "networks of at least 2.6e+11 weights",
+    "--env CartPole-v1 --n-envs 4000000000000": "a rollout of 8,000,000,000,000 steps takes 1280",
+    "--env CartPole-v1 --hyperparams gamma:nan": "gamma of hyperparams must be finite numbers or",
+    "--env CartPole-v1 --hyperparams gamma:7": "gamma must be 0 to 1, got 7",
+    "--env CartPole-v1 --hyperparams normalize_obs:maybe": "normalize_obs must be true or false, ",
+    "--env CartPole-v1 --learning-rate inf": "learning_rate of hyperparams must be finite ",
+    "--env CartPole-v1 --env-kwargs x:2020-01-01": "x of env_kwargs must be finite numbers or wo",
+    "--env CartPole-v1 --env-kwargs render_mode:human": "env_kwargs cannot have a render_mode",
+    "--env CartPole-v1 --threads 1000000": "threads must be at most 1024, got 1000000",
+    "--env CartPole-v1 --seed 4294967296": "seed must be at most 4294967295, got 4294967296",
+    "--env CartPole-v1 --head pointr": "unknown head 'pointr'; did you mean 'pointer'?",
+    "--env CartPole-v1 --head pointer": "a pointer needs one action per entity, got 2 actions",
+    "--env CartPole-v1 --head attention-gru": "head='attention-gru' is for ppo_lstm, got algo=ppo",
+    "--env CartPole-v1 --where sideways": "unknown where 'sideways'; known: global, predicted, ",
+    "--env CartPole-v1 --readout cross": "readout 'cross' needs a Dict observation with two keys",
+    "--env CartPole-v1 --normaliser sigmoid --hard gumbel": "hard='gumbel' draws from softmax(",
+    "--env CartPole-v1 --budget 100 --hard perturbed-top-k": "lower the budget, or use hard=",
     "--normaliser": "Missing value for argument",
     "--plugins no_such_module": "cannot import the plugin 'no_such_module': there is no module",
     "--plugins my_scores.py": "a plugin is named like a module, such as my_scores, got 'my_scores.",
@@ -113,6 +132,16 @@ def test_a_process_refuses_like_that_too(words, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_more_than_the_memory_holds_is_a_mistake_too(capsys):
+    def verb(config):
+        raise MemoryError("Unable to allocate 59.6 GiB")
+
+    with pytest.raises(SystemExit) as stopped:
+        run_verb(verb, TrainConfig, [])
+    assert stopped.value.code == 2
+    assert "has not enough memory for that: Unable to allocate 59.6 GiB" in capsys.readouterr().err
+
+
 def test_help_is_quick_and_complete(tmp_path):
     start = time.perf_counter()
     ended = train_py("--help", tmp_path)
@@ -129,6 +158,7 @@ def test_help_is_quick_and_complete(tmp_path):
         "--normaliser",
         "--max-entities",
         "encoder options",
+        "  --head         mlp  ",
         "  --attention    scaled-dot-product  q.k / sqrt(K)",
         "python train.py --env CartPole-v1",
     ):

@@ -116,6 +116,7 @@ def test_evaluating_and_saving_do_not_change_the_training(run, tmp_path):
 )
 def test_other_algorithms_and_environments_train_too(changes, tmp_path):
     asked = {**SMALL, "n_timesteps": 40, "eval_freq": 20, "eval_episodes": 1, **changes}
+    asked["max_episode_steps"] = 30
     run = RunFolder.open(train(TrainConfig(log_folder=str(tmp_path), **asked)))
     policy = load_checkpoint(run.final)
     assert (policy.normalisation is not None) == bool(changes.get("normalize"))

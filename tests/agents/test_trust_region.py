@@ -8,7 +8,8 @@ from sb3_contrib import TRPO as Plain
 from stable_baselines3.common.logger import Logger
 
 from agents.build import build_model, constructor_arguments, make_vec_env
-from agents.config import EncoderConfig, PolicyConfig, RunConfig
+from agents.config import PolicyConfig, RunConfig
+from agents.encoder_config import EncoderConfig
 from agents.trust_region import TRPO
 
 RUN = RunConfig(

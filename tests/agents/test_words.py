@@ -10,8 +10,9 @@ import torch
 from gymnasium import spaces
 
 from agents.build import check_encoder
-from agents.config import MECHANISMS, EncoderConfig, RunConfig
-from agents.words import WORDS, glossary
+from agents.config import HEADS, PolicyConfig, RunConfig
+from agents.encoder_config import MECHANISMS, EncoderConfig
+from agents.words import HEAD, WORDS, glossary
 from envs.make import make_env
 from policies.attention import MIXES, NORMALISERS, POSITIONS, SCORES, SELECTIONS, WHERES
 from policies.blocks import BLOCKS
@@ -81,8 +82,10 @@ def _is_ours(piece: type) -> bool:
 
 def test_the_glossary_holds_every_word_and_starts_with_the_default():
     lines = glossary().splitlines()
-    for option, words in WORDS.items():
-        assert next(iter(words)) == getattr(EncoderConfig(), option)
+    defaults = vars(EncoderConfig()) | {"head": PolicyConfig().head}
+    assert HEAD.keys() == HEADS.keys()
+    for option, words in (WORDS | {"head": HEAD}).items():
+        assert next(iter(words)) == defaults[option]
         for word, text in words.items():
             assert any(re.fullmatch(rf"  (--{option})? +{re.escape(word)}  +.+", x) for x in lines)
             assert any(line.endswith(f"  {text}") for line in lines)

@@ -1,8 +1,10 @@
-"""Small environments for algorithms that heed which actions are valid. Importing registers them."""
+"""Small environments, most of which say which actions are valid. Importing registers them."""
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+
+from envs.spaces import Entities, TokenBox
 
 
 class Lanes(gym.Env):
@@ -62,5 +64,19 @@ class Short(Lanes):
         return np.ones(4, bool)
 
 
-for world in (Lanes, Shut, Short):
+class Herd(gym.Env):
+    """Five entities, and fewer actions than entities."""
+
+    observation_space = TokenBox(-1, 1, (5, 2), tokens=Entities(5, ("presence", "x"), presence=0))
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.ones((5, 2), np.float32), {}
+
+    def step(self, action):
+        return np.ones((5, 2), np.float32), 0.0, True, False, {}
+
+
+for world in (Lanes, Shut, Short, Herd):
     gym.register(f"{world.__name__}-v0", world)

@@ -1,0 +1,169 @@
+"""Drawing a recording: films, sheets, galleries, the page, and the formats of others.
+
+Needs neither torch nor the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+from agents.bars import bar
+from agents.makes import MAKES, USUAL
+from agents.rules import known
+from recording import Episode, Recording
+from recording.export import export_npz
+from recording.gallery import gallery
+from recording.page import write_page
+from recording.sheet import contact_sheet
+from recording.video import HOLD, film, film_rate, write_video
+from recording.view import choose_view
+
+PAGE = "replay.html"
+
+
+class Drawn(NamedTuple):
+    """What was made of one episode."""
+
+    episode: Episode
+    files: tuple[Path, ...]
+
+    @property
+    def summary(self) -> str:
+        """The episode in one line."""
+        seed = "" if self.episode.seed is None else f" seed {self.episode.seed},"
+        total = float(self.episode.rewards.sum())
+        return f"{self.episode.folder.name}:{seed} {len(self.episode)} steps, return {total:.4g}"
+
+
+class Drawing(NamedTuple):
+    """What was made of a recording."""
+
+    episodes: list[Drawn]
+    files: list[Path]
+    """Of all episodes together: the page, the numbers."""
+
+    @property
+    def gifs(self) -> bool:
+        """Whether there are GIFs among the films."""
+        return any(file.suffix == ".gif" for drawn in self.episodes for file in drawn.files)
+
+
+def draw_recording(
+    recording: Recording,
+    *,
+    make: Sequence[str] = USUAL,
+    beside: Recording | None = None,
+    episodes: int | None = None,
+    out: str | Path | None = None,
+    layer: int | None = None,
+    head: int | None = None,
+    fps: float | None = None,
+    progress: bool = False,
+) -> Drawing:
+    """Make pictures of a recording.
+
+    Args:
+        recording: what `open_recording` opened.
+        make: words of `agents.makes.MAKES`.
+        beside: a second recording, shown on the page beside this one.
+        episodes: how many, from the first; None draws all.
+        out: folder for the pictures, made when missing; by default the recording's own.
+        layer, head: which map to show, see `recording.view.choose_view`; the page has them all.
+        fps: steps per second; None takes the environment's own rate, slower for short episodes.
+        progress: show a bar on stderr when it is a terminal.
+
+    Raises:
+        ValueError: a number is out of range, a word unknown, the recording is empty or damaged, or
+            `out` cannot be written.
+    """
+    wanted = check_makes(make)
+    choose_view(recording.header.maps, layer, head)
+    check_fps(fps)
+    whole = whole_episodes(recording, episodes)
+    folder = recording.folder if out is None else made(out)
+    drawn = []
+    for episode in whole:
+        files = tuple(_pictures(episode, wanted, folder, layer, head, fps, progress))
+        drawn.append(Drawn(episode, files))
+    files = []
+    if "npz" in wanted:
+        files.append(export_npz(folder / f"{recording.folder.name}.npz", recording))
+    if "page" in wanted:
+        shown = [recording] if beside is None else [recording, beside]
+        files.append(write_page(folder / PAGE, shown, episodes=len(whole)))
+    return Drawing(drawn, files)
+
+
+def whole_episodes(recording: Recording, count: int | None = None) -> list[Episode]:
+    """Return the first episodes of a recording that hold a step; None returns all.
+
+    Raises:
+        ValueError: there is none, or there are not so many.
+    """
+    whole = [episode for episode in recording.episodes if len(episode)]
+    if not whole:
+        raise ValueError(f"{recording.folder} holds no step: its recording was cut short")
+    if count is not None and not 1 <= count <= len(whole):
+        raise ValueError(f"episodes must be 1 to {len(whole)} in this recording, got {count}")
+    return whole[:count]
+
+
+def check_makes(make: Sequence[str]) -> list[str]:
+    """Return each word once.
+
+    Raises:
+        ValueError: one is no word of `MAKES`, or there is none.
+    """
+    if not make:
+        raise ValueError(f"say what to make: {', '.join(MAKES)}")
+    return [known("word for --make", word, MAKES) for word in dict.fromkeys(make)]
+
+
+def check_fps(fps: float | None) -> None:
+    if fps is not None and not 0 < fps <= 240:
+        raise ValueError(f"fps must be above 0 and at most 240, got {fps}")
+
+
+def made(out: str | Path) -> Path:
+    """Make a folder where it is missing, and return it.
+
+    Raises:
+        ValueError: it cannot be made.
+    """
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"cannot make the folder {out}: {error.strerror}") from error
+    return folder
+
+
+def _pictures(
+    episode: Episode,
+    wanted: Sequence[str],
+    folder: Path,
+    layer: int | None,
+    head: int | None,
+    fps: float | None,
+    progress: bool,
+) -> Iterator[Path]:
+    name, rate = episode.folder.name, fps or film_rate(episode)
+    for kind, suffix in (("video", ".mp4"), ("gif", ".gif")):
+        if kind in wanted:
+            with bar(f"drawing {name}", len(episode), progress) as steps:
+                pictures = film(episode, layer, head, round(HOLD * rate))
+                told = (_told(picture, steps) for picture in pictures)
+                yield write_video(folder / f"{name}{suffix}", told, rate)
+    if "sheet" in wanted:
+        yield contact_sheet(folder / f"{name}.png", episode, layer, head)
+    if "gallery" in wanted:
+        yield gallery(folder / f"{name}_gallery.png", episode, layer, head)
+
+
+def _told(picture: Any, steps: tqdm) -> Any:
+    steps.update()
+    return picture

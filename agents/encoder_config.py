@@ -1,0 +1,101 @@
+"""The attention encoder of a run: as asked for, and with nothing open. Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from agents.options import Count, Word, left_open
+from agents.rules import check_count, check_number, check_word, known
+
+if TYPE_CHECKING:
+    from envs.spaces import TokenChoice
+
+TOKENS = ("auto", "patches", "linear-patches", "cells", "entities", "features", "history")
+MECHANISMS = ("block", "readout", "attention", "normaliser", "hard", "where", "positions", "mix")
+"""Options that take a registered name."""
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """The attention encoder; its words are explained below."""
+
+    tokens: str = "auto"
+    """auto, patches, linear-patches, cells, entities, features, history; or image:cells,x:auto."""
+    layers: Count = None
+    """Attention layers."""
+    heads: Count = None
+    """Attention heads per layer."""
+    width: Count = None
+    """Numbers per token, a multiple of heads."""
+    block: Word = None
+    """What the layers before the readout are."""
+    readout: Word = None
+    """From tokens to one vector; most readouts are the last attention layer."""
+    points: Annotated[int | None, left_open("INT", "preset, else 4")] = None
+    """Learned queries, slots or inducing points, for readouts and blocks that have some."""
+    asker: Word = None
+    """Key of a Dict observation whose tokens ask, for the readout cross."""
+    attention: Word = None
+    """How well a token answers a query: the score."""
+    normaliser: Annotated[str | None, left_open("STR", aliases=("--normalizer",))] = None
+    """From scores to weights."""
+    temperature: Annotated[float | None, left_open("FLOAT", "preset, else 1")] = None
+    """Divides the scores: below 1 sharpens, above 1 evens out."""
+    hard: Word = None
+    """Hard attention: which tokens are read at all."""
+    budget: Annotated[int | None, left_open("INT", "preset, else 4")] = None
+    """Tokens that a query reads, for hard attention by top-k."""
+    where: Word = None
+    """Which tokens a query sees."""
+    reach: Annotated[int | None, left_open("INT", "preset, else 2")] = None
+    """Of a local window: cells, patches or steps to each side."""
+    positions: Word = None
+    """What the distance between asker and token adds to the score."""
+    mix: Word = None
+    """How heads combine."""
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The attention encoder, as `AttentionExtractor` takes it.
+
+    The words of mechanisms are looked up when an encoder is built: plugins may add some.
+    """
+
+    tokens: TokenChoice | Mapping[str, TokenChoice] = "auto"
+    """A kind of token, or a kind per key of a Dict observation."""
+    layers: int = 2
+    heads: int = 4
+    width: int = 64
+    """Width of a token; a multiple of `heads`."""
+    block: str = "residual"
+    readout: str = "auto"
+    points: int = 4
+    """Learned queries, slots or inducing points."""
+    asker: str = ""
+    """Key of a Dict observation whose tokens ask, for the readout "cross"."""
+    attention: str = "scaled-dot-product"
+    """The score. Words from here on are those of a `Mechanism`."""
+    normaliser: str = "softmax"
+    temperature: float = 1.0
+    hard: str = "none"
+    budget: int = 4
+    where: str = "global"
+    reach: int = 2
+    positions: str = "none"
+    mix: str = "concat"
+
+    def __post_init__(self) -> None:
+        for kind in self.tokens.values() if isinstance(self.tokens, Mapping) else (self.tokens,):
+            known("kind of token", kind, TOKENS)
+        for name in ("layers", "heads", "width", "points", "budget", "reach"):
+            check_count(name, getattr(self, name))
+        for name in (*MECHANISMS, "asker"):
+            check_word(name, getattr(self, name))
+        check_number("temperature", self.temperature)
+        if self.width % self.heads:
+            raise ValueError(
+                f"width must be a multiple of heads, got width={self.width}, heads={self.heads}"
+            )

@@ -1,0 +1,198 @@
+"""The maps that claim to show what a policy goes by: attention in all its readings, and others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from agents.faithfulness.gradients import Gradients, gradients_at
+from agents.faithfulness.outputs import Choices, QValues
+from agents.faithfulness.saliency import relevance, rollout, sarfa, sarfa_of_parts
+from agents.faithfulness.subject import FLOATS_AT_ONCE, Subject
+from policies.seats import Seat, seats_of
+from policies.tap import AttentionMap, AttentionTap, Pass
+from recording import MapSpec, Step
+from recording.recorder import map_spec
+from recording.view import View
+
+Family = Literal["attention", "gradient", "removal"]
+ROLLOUT, GRADIENT_WEIGHTED = "rollout", "gradient rollout"
+GRADIENT, SARFA, CAUSAL = "gradient x input", "SARFA", "causal"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One map at S steps of an episode."""
+
+    name: str
+    family: Family
+    """What it is made of: attention, gradients alone, or removing tokens."""
+    words: str
+    """How it is made."""
+    rows: Float[np.ndarray, "S N"]
+
+
+def attention_candidates(subject: Subject, steps: Int[np.ndarray, "S"]) -> list[Candidate]:
+    """Return every reading of attention, and gradient x input, at some steps.
+
+    A module's own weights are read as they are drawn (`recording.view.View`): mean over heads and
+    over queries, or the readout's own row.
+    """
+    seats = [seat for seat in seats_of(subject.policy) if seat.role == subject.role]
+    found: dict[str, tuple[Family, str, list[np.ndarray]]] = {}
+    for part in _runs(subject, steps):
+        for name, (family, words, rows) in _at(subject, part, seats).items():
+            found.setdefault(name, (family, words, []))[2].extend(rows)
+    places = np.argsort(np.argsort(steps))
+    return [
+        Candidate(name, family, words, np.stack(rows)[places])
+        for name, (family, words, rows) in found.items()
+    ]
+
+
+def sarfa_candidate(
+    subject: Subject, steps: Int[np.ndarray, "S"], distribution: Float[np.ndarray, "S N ..."]
+) -> Candidate | None:
+    """Return the map by SARFA; None where actions are continuous, for which it is not defined.
+
+    Args:
+        distribution: without each token, see `Scores.distribution`.
+    """
+    kind = subject.reader.kind
+    if not isinstance(kind, (Choices, QValues)):
+        return None
+    index = torch.as_tensor(steps, device=subject.policy.device)
+    before = kind.distribution(subject.said.rows(index)).astype(np.float64)  # (S, A)
+    chosen = subject.states.chosen[index].cpu().numpy().reshape(len(steps), -1).astype(int)
+    rows = []
+    for s in range(len(steps)):
+        own, without = before[s], distribution[s].astype(np.float64)
+        if isinstance(kind, QValues):
+            rows.append(sarfa(own, without, int(chosen[s, 0])))
+            continue
+        if own.size < sum(kind.sizes):  # bits: chances of a 1
+            own = np.stack([1 - own, own], -1).ravel()
+            without = np.stack([1 - without, without], -1).reshape(len(without), -1)
+        own, without = np.log(own + 1e-8), np.log(without + 1e-8)
+        rows.append(sarfa_of_parts(own, without, chosen[s], kind.sizes))
+    words = "specific and relevant feature attribution, by removing one token at a time"
+    return Candidate(SARFA, "removal", words, np.stack(rows))
+
+
+def _at(
+    subject: Subject, part: slice, seats: list[Seat]
+) -> dict[str, tuple[Family, str, list[np.ndarray]]]:
+    """Return the maps of neighbouring steps by name, with what each is made of."""
+    states = subject.states[part]
+    index = torch.arange(len(states), device=subject.policy.device)
+    with torch.no_grad(), AttentionTap(subject.policy) as tap:
+        subject.reader.ask(states, index)
+        heard = tap.take()
+    assert heard is not None, "an extractor ran and its tap heard nothing"
+    maps = [one for one in heard.maps if one.role == subject.role and one.keys == "tokens"]
+    present = subject.present[part]
+    found: dict[str, tuple[Family, str, list[np.ndarray]]] = {}
+    for one in maps:
+        spec = map_spec(one, full=True)
+        view = View(spec, None)
+        rows = [view.weights(_step(one, spec, t, present[t])) for t in range(len(present))]
+        found[one.name] = ("attention", "; ".join(view.lines), rows)
+    gradients = gradients_at(subject, part, seats)
+    layers, readout = chain(heard, subject.role, present.shape[1])
+    if layers:
+        rows = _rolled(layers, readout, found, present)
+        found[ROLLOUT] = ("attention", "attention followed through all layers", rows)
+    needed = {one.name for one in (*layers, readout) if one is not None}
+    if needed and needed <= gradients.weights.keys():
+        rows = _relevant(layers, readout, gradients, present)
+        found[GRADIENT_WEIGHTED] = ("attention", "attention times its gradient, all layers", rows)
+    words = "gradient of what was said of the action, times the embedding"
+    found[GRADIENT] = ("gradient", words, list(gradients.tokens))
+    return found
+
+
+def chain(heard: Pass, role: str, count: int) -> tuple[list[AttentionMap], AttentionMap | None]:
+    """Return the maps that attention can be followed through, and the readout's.
+
+    None of either where a layer is not from tokens to tokens, with rows that sum to 1.
+    """
+    own = [one for one in heard.maps if one.role == role]
+    layers = [one for one in own if one.queries != "readout"]
+    readouts = [one for one in own if one.queries == "readout" and one.keys == "tokens"]
+    square = all(
+        one.queries == one.keys == "tokens"
+        and one.weights.shape[-2:] == (count, count)
+        and one.normalised_over == "keys"
+        for one in layers
+    )
+    distinct = len({one.layer for one in layers}) == len(layers)
+    if not (square and distinct) or len(readouts) > 1 or len(layers) + len(readouts) < len(own):
+        return [], None
+    return sorted(layers, key=lambda one: one.layer), next(iter(readouts), None)
+
+
+def _rolled(
+    layers: list[AttentionMap],
+    readout: AttentionMap | None,
+    found: dict[str, tuple[Family, str, list[np.ndarray]]],
+    present: np.ndarray,
+) -> list[np.ndarray]:
+    means = [one.weights.mean(1).cpu().numpy() for one in layers]  # (S, N, N) each
+    rows = []
+    for t, there in enumerate(present):
+        row = there / max(there.sum(), 1) if readout is None else found[readout.name][2][t]
+        rows.append(rollout([mean[t] for mean in means], row, there))
+    return rows
+
+
+def _relevant(
+    layers: list[AttentionMap],
+    readout: AttentionMap | None,
+    gradients: Gradients,
+    present: np.ndarray,
+) -> list[np.ndarray]:
+    N = present.shape[1]
+    rows = []
+    for t, there in enumerate(present):
+        if readout is None:
+            row = there / max(there.sum(), 1)
+        else:
+            row = gradients.weights[readout.name][t].mean(0)[:N]
+        own = [gradients.weights[one.name][t] for one in layers]
+        rows.append(relevance(own, row, there))
+    return rows
+
+
+def _step(one: AttentionMap, spec: MapSpec, t: int, present: np.ndarray) -> Step:
+    """Return a step that holds this map alone."""
+    heads = None if one.heads is None else one.heads.float().cpu().numpy()
+    weights = one.weights[t].float().cpu().numpy()
+    return Step(
+        observation={},
+        action=np.zeros(()),
+        maps={spec.name: weights},
+        mask=present,
+        heads={spec.name: heads},
+    )
+
+
+def _runs(subject: Subject, steps: np.ndarray) -> list[slice]:
+    """Cut steps into runs of neighbours that are small enough to be asked about at once."""
+    site = subject.removal.extractors[subject.role].site
+    most = max(1, FLOATS_AT_ONCE // (site.heads * site.keys**2))
+    runs: list[slice] = []
+    for step in np.sort(steps).tolist():
+        if runs and runs[-1].stop == step and step - runs[-1].start < most:
+            runs[-1] = slice(runs[-1].start, step + 1)
+        else:
+            runs.append(slice(step, step + 1))
+    return runs
+
+
+def of_rows(candidate: Candidate, index: np.ndarray) -> Candidate:
+    """Return a map at some of its steps."""
+    return replace(candidate, rows=candidate.rows[index])

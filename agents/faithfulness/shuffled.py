@@ -1,0 +1,38 @@
+"""A policy whose weights were shuffled: the control that an honest map must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+@contextmanager
+def shuffled(policy: nn.Module, seed: int) -> Iterator[None]:
+    """Shuffle the numbers within each parameter of a policy, and put all back at the end.
+
+    Parameters keep their mean and their spread; what they had learned is gone.
+
+    Args:
+        seed: of the generator that shuffles.
+
+    Source: Adebayo et al. 2018, Sanity checks for saliency maps, section 3,
+        https://arxiv.org/abs/1810.03292. Differs: parameters are shuffled, not drawn anew, so that
+        nothing must be known of how each was initialised.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    parameters = list(policy.parameters())
+    kept = [parameter.detach().clone() for parameter in parameters]
+    try:
+        with torch.no_grad():
+            for parameter in parameters:
+                order = torch.randperm(parameter.numel(), generator=generator)
+                flat = parameter.flatten()[order.to(parameter.device)]
+                parameter.copy_(flat.view_as(parameter))
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter, before in zip(parameters, kept, strict=True):
+                parameter.copy_(before)

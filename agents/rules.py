@@ -1,0 +1,80 @@
+"""Rules that several configs hold their values to."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+
+def known(kind: str, name: str, names: Iterable[str]) -> str:
+    """Return `name` when it is one of `names`.
+
+    Raises:
+        ValueError: it is not; the text names the nearest one, or all of them.
+    """
+    names = tuple(names)
+    if name in names:
+        return name
+    near = difflib.get_close_matches(str(name), names, n=1)
+    advice = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+    raise ValueError(f"unknown {kind} {name!r}; {advice}")
+
+
+def check_word(name: str, value: Any) -> None:
+    """Refuse what is no text.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a word, got {value!r}")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Refuse what is neither True nor False.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, got {value!r}")
+
+
+def check_count(name: str, value: Any, least: int = 1, most: int | None = None) -> None:
+    """Refuse what is no whole number of at least `least`, and at most `most`.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    if most is not None and value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value}")
+
+
+def check_number(name: str, value: Any, least: float = -math.inf) -> None:
+    """Refuse what is no finite number of at least `least`.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+def check_plain(name: str, value: Any) -> None:
+    """Refuse what JSON cannot hold and give back.
+
+    Raises:
+        ValueError: it is or contains something else than finite numbers, words, True, False, null,
+            lists and dicts.
+    """
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be finite numbers or words, got {value!r}") from None

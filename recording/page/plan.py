@@ -1,0 +1,80 @@
+"""Which tokens stand on the picture of an episode, and where the others are shown.
+
+It is the same choice as that of `recording.overlay.Scene`, as JSON: numbers of token groups.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from recording.format import Header, Step
+from recording.observed import Part, parts_of
+from recording.past import past_frames
+from recording.stage import Stage
+from recording.view import choose_view
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where each token group of an episode is shown."""
+
+    parts: tuple[Part, ...]
+    stage: tuple[Part, ...]
+    """Parts that stand on the stage's picture."""
+    size: tuple[int, int] | None
+    """(height, width) of the stage's picture, in its own pixels; None where there is none."""
+    observed: Part | None
+    """Whose observation the stage shows; None where it shows the frame, or nothing."""
+    past: tuple[tuple[Part, ...], ...]
+    """Past frames that were observed, oldest first."""
+    strip: Part | None
+    """A history that is shown as the frames of its steps."""
+    grids: tuple[Part, ...]
+    bars: tuple[Part, ...]
+
+    @property
+    def pictured(self) -> tuple[Part, ...]:
+        """Parts whose observation is shown as a picture."""
+        shown = [part for strip in self.past for part in strip]
+        return (*([self.observed] if self.observed else []), *shown, *self.grids)
+
+    def number(self, part: Part) -> int:
+        """Return which of the token groups a part is."""
+        return self.parts.index(part)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it with parts as their numbers."""
+        return {
+            "size": self.size,
+            "stage": [self.number(part) for part in self.stage],
+            "observed": None if self.observed is None else self.number(self.observed),
+            "past": [[self.number(part) for part in strip] for strip in self.past],
+            "strip": None if self.strip is None else self.number(self.strip),
+            "grids": [self.number(part) for part in self.grids],
+            "bars": [self.number(part) for part in self.bars],
+        }
+
+
+def plan_of(header: Header, first: Step) -> Plan:
+    """Choose from a step of an episode, as a video of it does."""
+    parts = parts_of(header.layout)
+    stage = Stage.plan(parts, first, choose_view(header.maps).asker)
+    observed = stage.parts[0] if stage is not None and first.frame is None else None
+    picture = first.frame if observed is None else observed.observed(first)
+    size = None if stage is None or picture is None else (picture.shape[0], picture.shape[1])
+    past = past_frames(parts, first, stage.width) if stage is not None else []
+    placed = tuple(stage.parts) if stage is not None else ()
+    shown = [*placed, *(part for frames in past for part in frames.parts)]
+    strip, grids, bars = None, [], []
+    for part in parts:
+        if part in shown:
+            continue
+        if part.observed(first) is not None:
+            grids.append(part)
+        elif part.group.kind == "history" and first.frame is not None:
+            strip = part
+        else:
+            bars.append(part)
+    strips = tuple(tuple(frames.parts) for frames in past)
+    return Plan(tuple(parts), placed, size, observed, strips, strip, tuple(grids), tuple(bars))

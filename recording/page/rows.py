@@ -1,0 +1,163 @@
+"""The attention of an episode as a page holds it: as recorded, or reduced where it has no room.
+
+Recorded rows go onto the page byte for byte, with their scales. Reduced ones are computed from them
+as an overlay does (`recording.view.View`), stored in one byte again, and named by what they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from recording.chunk import read_arrays
+from recording.format import Header, MapSpec, Step
+from recording.maps import mean_over_queries
+from recording.quantised import packed_rows
+from recording.reader import Episode
+from recording.view import View
+
+Reduction = Literal["none", "queries", "heads"]
+"""Nothing is left out; queries are averaged; heads are averaged as well."""
+REDUCTIONS: tuple[Reduction, ...] = ("none", "queries", "heads")
+WORDS: dict[Reduction, str] = {
+    "none": "Attention weights are those of the recording, byte for byte.",
+    "queries": "To save room, maps with several queries are kept as their mean over queries.",
+    "heads": "To save room, maps are kept as their mean over queries and over heads.",
+}
+_KEPT = ("map_", "soft_", "heads_")
+_ENDS = ("", "_scale", "_faint")
+
+
+def rows_size(header: Header, steps: int) -> int:
+    """Return how many bytes the maps of some steps take, as recorded."""
+    sizes = {"uint8": 1, "float32": 4}
+    one = sum(
+        int(np.prod(header.shape(spec))) * sizes[header.stored_as(spec)] * (1 + spec.soft)
+        for spec in header.maps
+    )
+    return steps * one
+
+
+def row_arrays(episode: Episode, reduction: Reduction) -> dict[str, np.ndarray]:
+    """Return the maps of an episode as arrays (T, H, Q, K), with what belongs to them.
+
+    They have the names that they have in a chunk: `map_0`, `map_0_scale`, `map_0_faint`, `soft_0`,
+    ..., `heads_0`, by the place of the map in the header.
+
+    Raises:
+        ValueError: a file is missing or damaged.
+    """
+    header, arrays = episode.header, {}
+    less = [i for i, spec in enumerate(header.maps) if _shrinks(header, spec, reduction)]
+    dropped = tuple(f"{kind}_{i}{end}" for i in less for kind in ("map", "soft") for end in _ENDS)
+    parts = [read_arrays(file.path) for file in episode.chunks]
+    for name in parts[0]:
+        if name.startswith(_KEPT) and name not in dropped:
+            arrays[name] = np.concatenate([part[name] for part in parts])
+    for i in less:
+        spec = header.maps[i]
+        rows = [_reduced(step, spec, reduction) for step in episode]
+        arrays |= packed_rows(f"map_{i}", rows, header.stored_as(spec))
+        if spec.soft:
+            softly = (replace(step, maps=step.soft) for step in episode)
+            rows = [_reduced(step, spec, reduction) for step in softly]
+            arrays |= packed_rows(f"soft_{i}", rows, header.stored_as(spec))
+    return arrays
+
+
+def map_facts(header: Header, reduction: Reduction) -> list[dict[str, Any]]:
+    """Return for each map what its numbers mean, as JSON: `MapSpec`, its shape, and its words."""
+    facts = []
+    for spec in header.maps:
+        view = View(spec, None)
+        H, Q, K = header.shape(spec)
+        lost = _shrinks(header, spec, reduction) and Q > 1
+        sums = "keys" if lost and spec.normalised_over == "queries" else spec.normalised_over
+        facts.append(
+            {
+                **asdict(spec),
+                "normalised_over": sums,
+                "stored_heads": 1 if reduction == "heads" else H,
+                "Q": 1 if lost else Q,
+                "K": K,
+                "reduced": lost,
+                "drawable": view.drawable,
+                "who": view.asker,
+                "asks": view.lines[1],
+            }
+        )
+    return facts
+
+
+def rollout_facts(facts: Sequence[dict[str, Any]], tokens: int) -> dict[str, dict[str, Any]]:
+    """Return for each role the maps that attention rollout goes through, or why there is none.
+
+    Rollout needs every matrix from tokens to tokens of every layer. On the page it is
+
+        v = v @ normalised(A_l + I) for l from the last layer to the first
+
+    with A_l the mean over heads, the rows of A_l + I made to sum to 1, and v at first the
+    readout's own row, else the mean over tokens.
+
+    Source: Abnar and Zuidema 2020, Quantifying Attention Flow in Transformers, section 3,
+        https://arxiv.org/abs/2005.00928.
+    Differs: it ends at the readout, whose row is taken without the residual connection it has not.
+    """
+    roles: dict[str, dict[str, Any]] = {}
+    for role in dict.fromkeys(fact["role"] for fact in facts):
+        own = [(i, fact) for i, fact in enumerate(facts) if fact["role"] == role]
+        layers = [(i, fact) for i, fact in own if fact["queries"] != "readout"]
+        layers.sort(key=lambda pair: pair[1]["layer"])
+        readouts = [i for i, fact in own if fact["queries"] == "readout" and fact["drawable"]]
+        reason = _not_rolled([fact for _, fact in layers], tokens, len(own) - len(layers))
+        roles[role] = {
+            "layers": [] if reason else [i for i, _ in layers],
+            "readout": readouts[0] if readouts and not reason else None,
+            "reason": reason,
+        }
+    return roles
+
+
+def _not_rolled(layers: list[dict[str, Any]], tokens: int, readouts: int) -> str:
+    """Say why rollout cannot be computed; empty where it can."""
+    if not layers:
+        return "attention has one layer, whose own row says it all"
+    if any(fact["reduced"] for fact in layers):
+        return "the full matrices were left out to save room"
+    if any(fact["derived"] for fact in layers):
+        return "the full matrices were not recorded (RecordAttention(full=True) does)"
+    square = all(
+        fact["queries"] == fact["keys"] == "tokens"
+        and (fact["Q"], fact["K"]) == (tokens, tokens)
+        and fact["normalised_over"] == "keys"
+        for fact in layers
+    )
+    each = len({fact["layer"] for fact in layers}) == len(layers) and readouts <= 1
+    if not (square and each):
+        return "not every layer goes from tokens to tokens with weights that sum to 1"
+    return ""
+
+
+def _shrinks(header: Header, spec: MapSpec, reduction: Reduction) -> bool:
+    """Say whether a reduction leaves something of a map out."""
+    H, Q, _ = header.shape(spec)
+    return reduction != "none" and (Q > 1 or (reduction == "heads" and H > 1))
+
+
+def _reduced(step: Step, spec: MapSpec, reduction: Reduction) -> np.ndarray:
+    """Return a map averaged over queries, (H, 1, K) float32, or over heads as well, (1, 1, K)."""
+    heads = [None] if reduction == "heads" else list(range(spec.heads))
+    if spec.keys != "tokens":
+        weights = np.abs(step.maps[spec.name])
+        rows = mean_over_queries(weights, spec.asking(step.present, weights.shape[1]))
+        return rows.mean(0, keepdims=True) if reduction == "heads" else rows
+    rows = [_row(View(spec, head), step) for head in heads]
+    return np.stack(rows)[:, None].astype(np.float32)
+
+
+def _row(view: View, step: Step) -> np.ndarray:
+    """Return the weights of the tokens and of the keys beside them, (K,)."""
+    return np.concatenate([view.weights(step), [weight for _, weight in view.extras(step)]])

@@ -1,0 +1,157 @@
+// Which map is shown: role, layer, head, whose query, and which token is chosen.
+
+const ROLLOUT = "rollout";
+
+/** Return what is shown at first: the readout's own row, else the last layer; all heads. */
+function firstShown(episode) {
+  const { maps } = episode.recording,
+    indices = maps.map((_, i) => i);
+  const better = (pool, fits) => (pool.some(fits) ? pool.filter(fits) : pool);
+  let pool = better(indices, (i) => maps[i].role !== "critic");
+  pool = better(pool, (i) => maps[i].drawable);
+  const rank = (i) => [maps[i].queries === "readout" ? 1 : 0, maps[i].layer];
+  const best = pool.reduce((a, b) => {
+    const [x, y] = [rank(a), rank(b)];
+    return y[0] > x[0] || (y[0] === x[0] && y[1] > x[1]) ? b : a;
+  });
+  return {
+    role: maps[best].role,
+    map: best,
+    head: "mean",
+    query: null,
+    own: true,
+    soft: false,
+    hide: false,
+  };
+}
+
+/** Return what is shown, made possible for an episode: there may be no such head or query. */
+function possible(episode, shown) {
+  const { maps, rollout } = episode.recording,
+    base = firstShown(episode);
+  const role = maps.some((facts) => facts.role === shown.role) ? shown.role : base.role;
+  const rolled =
+    (shown.map === ROLLOUT && !rollout[role].reason) ||
+    (shown.map === CAUSAL && scoredFor(episode, role));
+  const known = Number.isInteger(shown.map) && maps[shown.map] && maps[shown.map].role === role;
+  const map = rolled ? shown.map : known ? shown.map : bestOf(episode, role);
+  const facts = rolled ? null : maps[map];
+  const heads = facts ? facts.stored_heads : 1;
+  const head = shown.head === "max" || shown.head < heads ? shown.head : "mean";
+  const asked = facts && facts.queries !== "tokens" && facts.Q > 1 && shown.query < facts.Q;
+  return {
+    role,
+    map,
+    head: heads > 1 ? head : "mean",
+    query: asked ? shown.query : null,
+    own: shown.own,
+    soft: Boolean(facts && facts.soft && shown.soft),
+    hide: Boolean(shown.hide && episode.scored),
+  };
+}
+
+/** Say whether there is a causal map beside those of a role: it is one of the policy. */
+function scoredFor(episode, role) {
+  return episode.scored !== null && role === firstShown(episode).role;
+}
+
+/** Return the map of a role that is shown at first. */
+function bestOf(episode, role) {
+  const base = firstShown(episode),
+    { maps } = episode.recording;
+  if (base.role === role) return base.map;
+  const own = maps.map((_, i) => i).filter((i) => maps[i].role === role);
+  return own.find((i) => maps[i].queries === "readout" && maps[i].drawable) ?? own[own.length - 1];
+}
+
+/** The choices above a picture. */
+class ViewControls {
+  constructor(side) {
+    this.side = side;
+    const change = (name, read) => (value) => side.show({ [name]: read(value) });
+    const asNumber = (value) => (value === "" ? null : /^\d+$/.test(value) ? Number(value) : value);
+    this.role = choice("Role", "who attends", change("role", String));
+    this.layer = choice("Map", "which layer's map (l, Shift+L)", change("map", asNumber));
+    this.head = choice("Head", "which head (h, Shift+H)", change("head", asNumber));
+    this.query = choice("Query", "whose row", (value) => this.ask(value));
+    this.token = choice("Token", "choose a token", (value) =>
+      side.select(value === "" ? null : Number(value)),
+    );
+    this.soft = choice(
+      "Weights",
+      "what was read, or the weights before the hard choice",
+      change("soft", (v) => v === "soft"),
+    );
+    this.all = [this.role, this.layer, this.head, this.query, this.soft, this.token];
+    this.element = make("div", { class: "views" }, ...this.all.map((one) => one.element));
+  }
+
+  ask(value) {
+    if (this.side.asksTokens()) this.side.show({ own: value === "own" });
+    else this.side.show({ query: value === "" ? null : Number(value) });
+  }
+
+  draw() {
+    const { side } = this,
+      { shown, episode } = side,
+      { maps, rollout } = episode.recording;
+    const roles = [...new Set(maps.map((facts) => facts.role))];
+    fill(
+      this.role.select,
+      roles.map((role) => [role, role]),
+      shown.role,
+    );
+    const layers = maps
+      .map((facts, i) => [facts, i])
+      .filter(([facts]) => facts.role === shown.role);
+    const listed = layers.map(([facts, i]) => [String(i), mapName(facts)]);
+    if (!rollout[shown.role].reason) listed.push([ROLLOUT, "rollout (derived)"]);
+    if (scoredFor(episode, shown.role)) listed.push([CAUSAL, "causal (derived)"]);
+    fill(this.layer.select, listed, String(shown.map));
+    this.drawMap(maps[shown.map] ?? null);
+    const tokens = episode.names.map((name, i) => [String(i), name]);
+    fill(
+      this.token.select,
+      [["", "none"], ...tokens],
+      String(side.selected === null ? "" : Math.max(side.chosen(), 0)),
+    );
+  }
+
+  /** Offer what the map has: heads, queries, weights before a choice. */
+  drawMap(facts) {
+    const { side } = this,
+      { shown } = side,
+      heads = facts ? facts.stored_heads : 1;
+    const listed = Array.from({ length: heads }, (_, h) => [String(h), `head ${h}`]);
+    const mean = facts ? `mean${facts.heads > 1 ? ` of ${facts.heads}` : ""}` : "mean (by rollout)";
+    const derived =
+      heads > 1
+        ? [["mean", mean], ["max", `max of ${heads}`], ...listed]
+        : [["mean", heads === 1 && facts && facts.heads === 1 ? "the only head" : mean]];
+    fill(this.head.select, derived, String(shown.head));
+    const many = facts && facts.queries !== "tokens" && facts.Q > 1;
+    fill(this.query.select, ...this.askers(facts, many));
+    const kinds = [
+      ["read", "as read"],
+      ["soft", "before the choice"],
+    ];
+    fill(this.soft.select, facts && facts.soft ? kinds : [], shown.soft ? "soft" : "read");
+  }
+
+  /** Return whose row can be asked for, and whose is shown. */
+  askers(facts, many) {
+    const { side } = this,
+      { shown } = side;
+    if (side.asksTokens()) {
+      const all = facts || !side.look(shown, null).asking ? "mean over tokens" : "the readout";
+      const askers = [
+        ["all", all],
+        ["own", "the chosen token"],
+      ];
+      return [askers, shown.own ? "own" : "all"];
+    }
+    if (!many) return [[], ""];
+    const each = Array.from({ length: facts.Q }, (_, q) => [String(q), `${facts.queries} ${q}`]);
+    return [[["", "mean"], ...each], String(shown.query ?? "")];
+  }
+}

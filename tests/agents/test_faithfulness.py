@@ -1,0 +1,430 @@
+"""The whole report: on planted policies whose truth is known, and on runs as a person calls it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3 import PPO
+from torch import nn
+
+from agents.checkpoint import LoadedPolicy, load_checkpoint
+from agents.config import TrainConfig
+from agents.faithfulness.hiding import hidden
+from agents.faithfulness.remaking import NotTheSame, remade, replayed, true_tokens
+from agents.faithfulness.study import faithfulness, report_on, run_of
+from agents.faithfulness.subject import Subject
+from agents.record import record_run
+from agents.run_folder import RunFolder
+from agents.training import train
+from benchmarks.faithfulness import document, scored
+from envs.spaces import TokenBox
+from envs.specs import Entities
+from policies.attention import Attentive, Heard
+from policies.encoder import Placed
+from policies.extractor import AttentionExtractor
+from recording import open_recording
+from recording.recorder import RecordAttention
+from recording.scores import SUMMARY_FILE
+
+ROOT = Path(__file__).parents[2]
+N, F, A = 7, 3, 4
+PLANTED = 2
+
+
+class Crowd(gym.Env):
+    """Seven entities at random, all present."""
+
+    observation_space = TokenBox(-9, 9, (N, F), tokens=Entities(N, ("here", "x", "y"), presence=0))
+    action_space = spaces.Discrete(A)
+    metadata = {"render_modes": []}
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return self._seen(), {}
+
+    def step(self, action):
+        self.steps += 1
+        return self._seen(), 0.0, self.steps == 53, False, {}
+
+    def _seen(self):
+        rows = self.np_random.normal(size=(N, F)).astype("f")
+        rows[:, 0] = 1
+        return rows
+
+
+class Planted(Attentive):
+    """Read one token, and claim to have read as the parameter says."""
+
+    queries, asker, heads = "readout", "planted", 1
+
+    def __init__(self, claim):
+        super().__init__()
+        self.claim = nn.Parameter(torch.tensor(claim))
+
+    def forward(self, tokens):
+        values, mask, _ = tokens
+        if self.listeners:
+            weights = torch.where(mask, self.claim.exp(), 0.0)
+            weights = weights / weights.sum(1, keepdim=True).clamp(min=1e-9)
+            self.tell(Heard(weights[:, None, None], mask))
+        return torch.where(mask[:, PLANTED, None], values[:, PLANTED], 0.0)
+
+
+class PlantedEncoder(nn.Module):
+    def __init__(self, claim):
+        super().__init__()
+        self.readout = Planted(claim)
+
+    def attentions(self):
+        return [Placed(0, self.readout)]
+
+    def forward(self, tokens):
+        return self.readout(tokens)
+
+
+CLAIMS = {
+    "true": [4.0 if n == PLANTED else 0.1 * n for n in range(N)],
+    "even": [1.0] * N,
+    "contrary": [-4.0 if n == PLANTED else 0.1 * n for n in range(N)],
+}
+
+
+class Plain:
+    """What a report asks of a run's configuration."""
+
+    env, algo, threads = "Crowd", "ppo", 1
+
+    def to_json(self) -> dict[str, Any]:
+        return {"encoder": {}}
+
+
+def planted(folder, claim, gain=3.0):
+    """Return the recording of a policy that depends on one token alone."""
+    torch.manual_seed(4)
+    kwargs = dict(
+        features_extractor_class=AttentionExtractor,
+        features_extractor_kwargs=dict(width=12, heads=1),
+        net_arch=[],
+    )
+    model = PPO("MlpPolicy", Crowd(), policy_kwargs=kwargs, n_steps=8, batch_size=8, device="cpu")
+    model.policy.features_extractor.encoder = PlantedEncoder(CLAIMS[claim])
+    with torch.no_grad():
+        model.policy.action_net.weight.normal_(0, gain / 12**0.5)
+    return recorded(model, folder)
+
+
+def recorded(model, folder):
+    model.policy.set_training_mode(False)
+    env = RecordAttention(Crowd(), model, folder)
+    obs, _ = env.reset(seed=3)
+    over = False
+    while not over:
+        action, _ = model.predict(obs, deterministic=True)
+        obs, _, over, _, _ = env.step(action)
+    env.close()
+    return open_recording(folder), LoadedPolicy(model, Plain(), None)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def unknown(monkeypatch):
+    """A world that cannot be made again: planted policies have no run."""
+    nothing = lambda recording, loaded: ([None] * len(recording), "not known")  # noqa: E731
+    monkeypatch.setattr("agents.faithfulness.study._true", nothing)
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_planted_policy_is_found_out(claim, tmp_path, unknown):
+    recording, loaded = planted(tmp_path / "seen", claim)
+    report = report_on(recording, loaded, {"checkpoint": "planted"}, score_steps=41)
+    scores = recording.episodes[0].scores
+    assert scores is not None
+    others = np.delete(scores.causal, PLANTED, axis=1)
+    assert (others < 1e-6).all() and (scores.causal[:, PLANTED] > 0.01).all()
+    found = {each.name: each for each in report.findings}
+    own, causal, chance = found["actor/0"], found["causal"], found["random"]
+    assert causal.both is not None and chance.both is not None and own.both is not None
+    assert causal.both.mean > chance.both.mean + 0.1
+    assert found["SARFA"].correlation is not None and found["SARFA"].correlation.mean > 0.2
+    gradient = found["gradient x input"]
+    assert gradient.both == causal.both  # only one token has a gradient at all
+    words = {"true": "explains", "even": "does not explain", "contrary": "does not explain"}
+    assert own.word == words[claim]
+    assert f"This map (actor/0) {words[claim]} the policy: its order" in report.verdict
+    assert own.correlation is not None and own.gain is not None
+    if claim == "true":
+        assert own.both == causal.both
+        assert own.correlation.mean == pytest.approx(0.6124, abs=1e-3)  # one against six ties
+        assert own.closed == pytest.approx(1)
+    if claim == "even":
+        assert own.correlation.mean == 0
+        assert own.gain.low < 0 < own.gain.high
+    if claim == "contrary":
+        assert own.correlation.mean == pytest.approx(-0.6124, abs=1e-3)
+        assert own.gain.high < 0 and own.both.mean < chance.both.mean - 0.1
+        assert own.flips is not None and own.flips.mean == 0
+    assert report.best.name == "actor/0"
+
+
+def test_where_nothing_changes_a_policy_there_is_nothing_to_explain(tmp_path, unknown):
+    recording, loaded = planted(tmp_path / "seen", "true", gain=0.0)
+    report = report_on(recording, loaded, {"checkpoint": "planted"}, score_steps=5)
+    assert "there is nothing to explain" in report.verdict
+    assert recording.summary is not None
+    assert recording.summary["verdict"] == report.verdict
+
+
+@pytest.mark.parametrize(
+    ("block", "readout", "drawn", "maps"),
+    [
+        ("channel", "mean", "", set()),
+        ("isab", "mean", "actor/1/in", {"actor/0/in", "actor/1/in"}),
+        ("residual", "slots", "actor/1", {"actor/0", "actor/1"}),
+        ("residual", "cls", "actor/1", {"actor/0", "actor/1", "rollout", "gradient rollout"}),
+    ],
+)
+def test_what_is_no_chain_of_tokens_is_judged_by_what_it_has(
+    block, readout, drawn, maps, tmp_path, unknown
+):
+    extractor = dict(width=12, heads=3, layers=2, block=block, readout=readout)
+    kwargs = dict(features_extractor_class=AttentionExtractor, features_extractor_kwargs=extractor)
+    model = PPO("MlpPolicy", Crowd(), policy_kwargs=kwargs, n_steps=8, batch_size=8, device="cpu")
+    recording, loaded = recorded(model, tmp_path / "seen")
+    report = report_on(recording, loaded, {"checkpoint": "made"}, score_steps=3)
+    own = {each.name for each in report.findings if each.evidence.family == "attention"}
+    assert (report.drawn, own) == (drawn, maps)
+    assert recording.summary is not None and recording.episodes[0].scores is not None
+    if not maps:
+        assert report.verdict.startswith("There is no map to believe: the policy's attention")
+        assert recording.summary["best"] is None
+
+
+def small(folder: Path, **options: Any) -> Path:
+    values: dict[str, Any] = dict(
+        n_timesteps=64,
+        layers=2,
+        width=12,
+        heads=3,
+        n_envs=1,
+        device="cpu",
+        eval_freq=0,
+        save_freq=0,
+        progress=False,
+        log_folder=str(folder),
+    )
+    return train(TrainConfig(**(values | options)))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    return small(
+        folder,
+        env="attention/Collect-v0",
+        hyperparams={"n_steps": 32, "batch_size": 32},
+    )
+
+
+@pytest.fixture(scope="module")
+def lstm(tmp_path_factory):
+    pytest.importorskip("sb3_contrib")
+    folder = tmp_path_factory.mktemp("runs")
+    return small(
+        folder,
+        env="attention/CueRecall-v0",
+        algo="ppo_lstm",
+        hyperparams={"n_steps": 32, "batch_size": 32, "lstm_hidden_size": 5},
+    )
+
+
+@pytest.fixture(scope="module")
+def cued(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    return small(
+        folder,
+        env="attention/CueRecall-v0",
+        history=8,
+        hyperparams={"n_steps": 32, "batch_size": 32},
+    )
+
+
+def call(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "evaluate.py", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_a_person_asks_whether_the_maps_can_be_believed(run):
+    result = call(run, "--faithfulness", "--episodes", "3", "--score-steps", "6")
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    path = Path(lines[-1])
+    assert path == run / "recordings" / "recording_1" / SUMMARY_FILE
+    assert any(line.startswith("This map (actor/1) ") for line in lines)
+    assert "removed entities: masked" in lines
+    recording = open_recording(path.parent)
+    assert recording.summary is not None
+    assert recording.summary["seeds"] == [10_000, 10_001, 10_002]
+    assert recording.summary["checkpoint"] == "final"
+    names = {each["name"] for each in recording.summary["maps"]}
+    assert {"actor/0", "actor/1", "rollout", "gradient rollout", "SARFA", "random"} <= names
+    for episode in recording.episodes:
+        assert episode.scores is not None and episode.scores.true is not None
+        for row, t in enumerate(episode.scores.steps):
+            fruit = episode[t].observation[""]
+            ripest = int(np.argmax(fruit[:, 3]))  # the stand's own number is its token's
+            assert episode.scores.true[row].nonzero()[0].tolist() == [ripest]
+    again = call(path.parent, "--faithfulness", "--score-steps", "6", "--json")
+    assert again.returncode == 0, again.stderr
+    said = json.loads(again.stdout)
+    before = {k: v for k, v in recording.summary.items() if k not in ("format", "schema")}
+    assert said | {"created": ""} == before | {"created": ""}  # the same numbers once more
+    page = document([scored(run), scored(path.parent)])
+    assert page.count("## attention/Collect-v0, ppo") == 2
+    assert recording.summary["verdict"] in page
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--score-steps", "9"), "--score-steps goes with --faithfulness"),
+        (("--faithfulness", "--score-steps", "1"), "score_steps must be at least 2, got 1"),
+        (("--faithfulness", "--episodes", "0"), "episodes must be at least 1, got 0"),
+        (("--faithfulness", "--checkpoint", "bets"), "did you mean best|unknown checkpoint"),
+    ],
+)
+def test_mistakes_are_told(run, words, text):
+    import re
+
+    result = call(run, *words)
+    assert result.returncode == 2
+    assert re.search(text, result.stderr), result.stderr
+    assert len(result.stderr.splitlines()) <= 3
+
+
+def test_a_recording_has_its_episodes_already(run, tmp_path):
+    folder = record_run(run, out=tmp_path / "seen")
+    with pytest.raises(ValueError, match="is a recording: episodes, seed and stochastic go with"):
+        faithfulness(folder, episodes=2)
+    with pytest.raises(ValueError, match="there is no run folder"):
+        faithfulness(tmp_path / "nothing")
+
+
+def test_a_recording_is_scored_with_its_own_run_alone(run, cued, tmp_path):
+    mine = run_of(open_recording(record_run(run, out=tmp_path / "mine")))
+    assert mine.path == run  # named by the recording, which lies elsewhere
+    stranger = Path(shutil.copytree(tmp_path / "mine", cued / "recordings" / "stranger"))
+    with pytest.raises(ValueError, match=r"is of another run: it has 8 tokens \(8 entities\), the"):
+        faithfulness(stranger, device="cpu")
+    shutil.rmtree(stranger)
+    header = json.loads((tmp_path / "mine" / "recording.json").read_text())
+    (tmp_path / "mine" / "recording.json").write_text(json.dumps(header | {"run": "gone"}))
+    with pytest.raises(ValueError, match=r"the run of the recording .* is not found.*'gone'"):
+        faithfulness(tmp_path / "mine")
+
+
+def test_a_recording_without_a_step_is_refused(run, tmp_path):
+    folder = record_run(run, out=tmp_path / "seen")
+    shutil.rmtree(folder / "episode_0000")
+    with pytest.raises(ValueError, match="holds no step: its recording was cut short"):
+        faithfulness(folder, device="cpu")
+
+
+def test_the_cue_is_known_at_the_junction_and_its_removal_is_what_it_says(cued):
+    report = faithfulness(cued, episodes=2, score_steps=5, device="cpu")
+    recording = open_recording(report.recording)
+    for episode in recording.episodes:
+        scores = episode.scores
+        assert scores is not None and scores.true is not None
+        assert len(episode) == 8
+        assert scores.true.sum(1).tolist() == [0] * 7 + [1]
+        assert scores.true[-1].argmax() == 0  # seven steps back of a window of eight
+    assert report.truth == ""
+    assert next(iter(report.removal)) == "history: masked"
+    assert any(each.hit is not None for each in report.findings)
+
+
+def test_a_policy_with_a_memory_is_asked_with_it(lstm):
+    report = faithfulness(lstm, episodes=2, score_steps=5, device="cpu")
+    recording = open_recording(report.recording)
+    scores = recording.episodes[0].scores
+    assert scores is not None and scores.true is not None
+    assert not scores.true.any()  # at the junction the cue is not in sight
+    assert report.findings[-1].name == "random"
+
+
+def loaded_final(run):
+    return load_checkpoint(RunFolder.open(run).final, "cpu")
+
+
+def test_a_token_can_be_hidden_in_one_step(run, tmp_path):
+    episode = open_recording(record_run(run, out=tmp_path / "seen")).episodes[0]
+    loaded = loaded_final(run)
+    subject = Subject.of(loaded.model.policy, loaded.normalize, episode)
+    present = np.flatnonzero(subject.present[0])
+    token = int(present[-1])
+    found = hidden(loaded, episode, 0, [token])
+    seen = episode[0].observation[""].copy()
+    seen[token] = 0
+    obs = loaded.model.policy.obs_to_tensor(loaded.normalize(seen))[0]
+    with torch.no_grad():
+        without = loaded.model.policy.get_distribution(obs).distribution
+    np.testing.assert_allclose(found.distribution.astype(float), without.probs[0], atol=1e-3)
+    assert found.action == int(without.probs.argmax())
+    np.testing.assert_allclose(found.before.astype(float), episode[0].distribution, atol=1e-3)
+    assert found.change > 0 and found.unit == "KL, nats"
+    nothing = hidden(loaded, episode, 0, np.flatnonzero(~subject.present[0])[:1].tolist() or [0])
+    if not subject.present[0].all():
+        assert nothing.change == pytest.approx(0, abs=1e-9)
+
+
+def test_a_policy_with_a_memory_is_asked_with_what_it_had_seen(lstm, tmp_path):
+    episode = open_recording(record_run(lstm, out=tmp_path / "seen")).episodes[0]
+    loaded = loaded_final(lstm)
+    found = hidden(loaded, episode, 6, [2])
+    np.testing.assert_allclose(found.before.astype(float), episode[6].distribution, atol=1e-3)
+    assert found.change > 0
+
+
+@pytest.mark.parametrize(
+    ("step", "tokens", "text"),
+    [
+        (99, [0], "step must be 0 to .* in this episode, got 99"),
+        (-1, [0], "step must be 0 to"),
+        (0, [], r"tokens must be some of 0 to 7, got \[\]"),
+        (0, [8], "tokens must be some of 0 to 7"),
+    ],
+)
+def test_what_cannot_be_hidden_is_refused(run, tmp_path, step, tokens, text):
+    episode = open_recording(record_run(run, out=tmp_path / "seen")).episodes[0]
+    with pytest.raises(ValueError, match=text):
+        hidden(loaded_final(run), episode, step, tokens)
+
+
+def test_a_world_is_made_again_or_says_that_it_is_not_the_same(run, tmp_path):
+    folder = record_run(run, out=tmp_path / "seen", seed=4)
+    episode = open_recording(folder).episodes[0]
+    config = RunFolder.open(run).config()
+    with remade(config) as env:
+        assert list(replayed(env, episode)) == list(range(len(episode)))
+        true = true_tokens(env, episode)
+        assert true is not None and true.shape == (len(episode), 8)
+        episode.seed = 5
+        with pytest.raises(NotTheSame, match="step 0 is observed otherwise"):
+            list(replayed(env, episode))
+        episode.seed = None
+        with pytest.raises(NotTheSame, match="has no seed"):
+            list(replayed(env, episode))

@@ -1,0 +1,128 @@
+"""Questions to a replay: what if it had not seen it, and where do two agents differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents.config import TrainConfig
+from agents.counterfactual import Asked, counterfactual
+from agents.difference import difference
+from agents.questions import ask
+from agents.record import record_run
+from agents.training import train
+from recording import open_recording
+from recording.view import choose_view
+
+CUES = "attention/CueRecall-v0"
+LENGTH = 8
+"""Steps of every episode."""
+
+
+def trained(folder: Path, **options: object) -> Path:
+    small = dict(
+        env=CUES, history=5, width=12, heads=3, layers=2, n_envs=1, device="cpu", eval_freq=0,
+        save_freq=0, progress=False, hyperparams={"n_steps": 32, "batch_size": 32},
+    )  # fmt: skip
+    return train(TrainConfig(n_timesteps=64, log_folder=str(folder), **(small | options)))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(tmp_path_factory.mktemp("runs"), seed=1)
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(tmp_path_factory.mktemp("runs"), seed=2)
+
+
+@pytest.fixture(scope="module")
+def recording(run: Path):
+    return open_recording(record_run(run, episodes=2, seed=7, device="cpu"))
+
+
+@pytest.mark.parametrize("text", ["", "key", "@3", "key@", "key@x", "key@-1", "key@1:", "key@a:1"])
+def test_what_to_hide_is_said_as_token_at_step(text):
+    with pytest.raises(ValueError, match=r"say what to hide as TOKEN@STEP, such as 'key@12', got"):
+        Asked.read(text)
+
+
+@pytest.mark.parametrize("word", ["-2 steps", "2", "-2 STEPS"])
+def test_the_other_future_is_the_same_up_to_the_step_and_blind_in_it(recording, tmp_path, word):
+    seen = counterfactual(recording, f"{word}@1:5", out=tmp_path / "blind", device="cpu")
+    assert seen.tokens == ("-2 steps",)
+    assert seen.recording is not None and seen.page is not None and seen.notes == []
+    was, goes_on = recording.episodes[1], seen.recording.episodes[0]
+    assert (goes_on.seed, len(goes_on)) == (was.seed, LENGTH)
+    name = choose_view(was.header.maps).spec.name
+    for t in range(6):
+        for key, part in was[t].observation.items():
+            np.testing.assert_array_equal(goes_on[t].observation[key], part)
+    for t in range(5):
+        assert goes_on[t].action == was[t].action
+        np.testing.assert_array_equal(goes_on[t].maps[name], was[t].maps[name])
+    assert was[5].maps[name][..., 2].min() > 0
+    assert (goes_on[5].maps[name][..., 2] == 0).all()
+    assert goes_on[6].maps[name][..., 2].min() > 0, "it sees again"
+    assert "without -2 steps" in " ".join(
+        ask(recording.folder, "hide", f"{word}@1:5", out=tmp_path / "again", device="cpu").lines
+    )
+
+
+def test_hiding_what_is_not_there_is_refused(recording):
+    with pytest.raises(ValueError, match="there is no '-4 steps' at step 1"):
+        counterfactual(recording, "-4 steps@1", device="cpu")
+
+
+def test_a_policy_differs_from_itself_in_nothing(recording, run, tmp_path):
+    seen = difference(recording, run, out=tmp_path / "itself", device="cpu")
+    assert len(seen.states) == 2 * LENGTH
+    assert seen.summary.startswith("in 16 states they take the same action in 100%")
+    assert max(each.distance for each in seen.states) < 1e-6
+    assert {one for each in seen.states for one in each.actions} <= {"exit 0", "exit 1"}
+    for one, another in zip(recording.episodes, seen.other.episodes, strict=True):
+        assert (one.seed, len(one)) == (another.seed, len(another))
+        np.testing.assert_array_equal(one.rewards, another.rewards)
+        np.testing.assert_array_equal(one[3].frame, another[3].frame)
+        np.testing.assert_array_equal(one[3].distribution, another[3].distribution)
+    assert seen.other.header.env_id == CUES and seen.other.header.fps == recording.header.fps
+
+
+def test_another_policy_is_asked_in_the_same_states(recording, other, tmp_path):
+    seen = difference(recording, other, episodes=1, out=tmp_path / "other", device="cpu")
+    (one,), (another,) = recording.episodes[:1], seen.other.episodes
+    assert len(seen.states) == LENGTH
+    distances = [each.distance for each in seen.states]
+    assert max(distances) > 0.01
+    assert seen.widest(3)[0].actions[0] != seen.widest(3)[0].actions[1] or (
+        seen.widest(3)[0].distance == max(distances)
+    )
+    for t in range(LENGTH):
+        np.testing.assert_array_equal(one[t].observation[""], another[t].observation[""])
+        assert another[t].action == another[t].distribution.argmax()
+    page = (tmp_path / "other" / "replay.html").read_text("utf-8")
+    assert f"{other.name} in the same states" in page
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"history": 3}, "the 3 tokens of the run .* are not the 5 of"),
+        ({"env_kwargs": {"cues": 3}}, "has other actions than"),
+    ],
+)
+def test_policies_of_another_world_are_refused(recording, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        difference(recording, trained(tmp_path, **options), device="cpu")
+
+
+def test_steps_are_found_by_a_question(recording):
+    answer = ask(recording.folder, "find", "step == 7 and attention['-4 steps'] > 0")
+    assert [line.split("  ")[0] for line in answer.lines] == [
+        "episode_0000 step 7",
+        "episode_0001 step 7",
+    ]
+    assert answer.notes == ["2 of 16 steps"]

@@ -1,0 +1,184 @@
+"""Tokens removed inside a policy: what comes out is what it would say if they were not there."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3 import PPO
+
+from envs.spaces import TokenBox
+from envs.specs import Entities, Features
+from policies.extractor import AttentionExtractor
+from policies.removal import TokenRemoval, Variants, removal_words
+from policies.tokens import Tokens
+
+B, N, F = 3, 5, 4
+KEYS = ("dash", "herd")
+ENTITIES = TokenBox(
+    -9, 9, (N, F), tokens=Entities(N, ("presence", "x", "y", "speed"), presence=0, ego=0)
+)
+FEATURES = TokenBox(-9, 9, (2,), tokens=Features(("fuel", "oil")))
+
+
+class Still(gym.Env):
+    """A world that is only there to have spaces."""
+
+    action_space = spaces.Discrete(3)
+
+    def __init__(self, observation_space):
+        self.observation_space = observation_space
+
+
+def policy_for(space, **options):
+    torch.manual_seed(1)
+    kind = "MultiInputPolicy" if isinstance(space, spaces.Dict) else "MlpPolicy"
+    extractor = dict(width=12, heads=3, layers=2)
+    kwargs = dict(features_extractor_class=AttentionExtractor, features_extractor_kwargs=extractor)
+    return PPO(
+        kind, Still(space), policy_kwargs=kwargs | options, n_steps=8, batch_size=8, device="cpu"
+    ).policy
+
+
+def herds(seed=0, absent=()):
+    rows = np.random.default_rng(seed).normal(size=(B, N, F)).astype("f")
+    rows[:, :, 0] = 1
+    rows[:, list(absent)] = 0
+    return torch.as_tensor(rows)
+
+
+def looked(policy, obs):
+    removal = TokenRemoval(policy)
+    with removal.looking():
+        policy.extract_features(obs)
+    return removal
+
+
+def removed(*tokens, count=N):
+    row = torch.zeros(len(tokens), count, dtype=torch.bool)
+    for v, each in enumerate(tokens):
+        row[v, list(each)] = True
+    return row
+
+
+def test_with_nothing_removed_the_features_are_those_of_each_row():
+    policy, obs = policy_for(ENTITIES), herds()
+    before = policy.extract_features(obs)
+    removal = looked(policy, obs)
+    rows = torch.tensor([2, 0, 0, 1, 2])
+    with removal.removing(Variants(rows, removed((), (), (), (), ()))):
+        after = policy.extract_features(obs)
+    torch.testing.assert_close(after, before[rows])
+    torch.testing.assert_close(policy.extract_features(obs), before, rtol=0, atol=0)
+
+
+def test_a_maskable_token_is_gone_as_if_the_environment_had_left_it_out():
+    policy, obs = policy_for(ENTITIES), herds(absent=(4,))
+    removal = looked(policy, obs)
+    assert removal.maskable.tolist() == [True] * N
+    without = obs.clone()
+    without[:, 2] = 0
+    with removal.removing(Variants(torch.arange(B), removed((2,), (2,), (2,)))):
+        after = policy.extract_features(obs)
+    torch.testing.assert_close(after, policy.extract_features(without))
+    with removal.removing(Variants(torch.arange(B), removed((4,), (4,), (4,)))):
+        nothing = policy.extract_features(obs)  # it was absent anyhow
+    torch.testing.assert_close(nothing, policy.extract_features(obs))
+
+
+def test_all_tokens_can_be_removed():
+    policy, obs = policy_for(ENTITIES), herds()
+    removal = looked(policy, obs)
+    with removal.removing(Variants(torch.tensor([0, 1]), removed(range(N), range(N)))):
+        first, second = policy.extract_features(obs)
+    assert torch.isfinite(first).all()
+    torch.testing.assert_close(first, second)
+
+
+def test_a_token_that_is_always_there_is_replaced_by_its_mean():
+    policy = policy_for(FEATURES)
+    obs = torch.as_tensor(np.random.default_rng(0).normal(size=(7, 2)).astype("f"))
+    removal = looked(policy, obs)
+    assert removal.maskable.tolist() == [False, False]
+    extractor = policy.features_extractor
+    values = extractor.tokenizer(obs).values
+    values[:, 1] = values[:, 1].mean(0)
+    with removal.removing(Variants(torch.arange(7), removed(*[(1,)] * 7, count=2))):
+        after = policy.extract_features(obs)
+    torch.testing.assert_close(after, extractor.encoder(Tokens(values, None)))
+
+
+def test_the_mean_is_over_what_was_looked_at_and_present():
+    policy = policy_for(spaces.Dict(dash=FEATURES, herd=ENTITIES))
+    herd = herds()
+    herd[1, 3] = 0
+    obs = {"dash": torch.randn(B, 2), "herd": herd}
+    removal = TokenRemoval(policy)
+    with removal.looking():  # in two parts
+        policy.extract_features({key: part[:2] for key, part in obs.items()})
+        policy.extract_features({key: part[2:] for key, part in obs.items()})
+    values = policy.features_extractor.tokenizer(obs).values
+    (looked_at,) = removal.looked.values()
+    torch.testing.assert_close(looked_at.mean[:2], values[:, :2].mean(0))
+    torch.testing.assert_close(looked_at.mean[2 + 3], values[[0, 2], 2 + 3].mean(0))
+    assert looked_at.count[:, 0].tolist() == [3, 3, 3, 3, 3, 2, 3]
+    assert removal.maskable.tolist() == [False, False, *[True] * N]
+
+
+def test_every_extractor_of_a_policy_goes_without():
+    policy, obs = policy_for(ENTITIES, share_features_extractor=False), herds()
+    removal = looked(policy, obs)
+    assert set(removal.extractors) == {"actor", "critic"}
+    without = obs.clone()
+    without[:, 1] = 0
+    with removal.removing(Variants(torch.arange(B), removed((1,), (1,), (1,)))):
+        after = policy.extract_features(obs)
+    for own, expected in zip(after, policy.extract_features(without), strict=True):
+        torch.testing.assert_close(own, expected)
+
+
+def test_embeddings_can_be_kept_and_replaced():
+    policy, obs = policy_for(ENTITIES), herds(absent=(4,))
+    removal = TokenRemoval(policy)
+    with removal.tokens() as kept:
+        before = policy.extract_features(obs)
+    leaf = kept["actor"].values.detach().clone().requires_grad_()
+    with removal.replacing({"actor": leaf}):
+        after = policy.extract_features(obs)
+    torch.testing.assert_close(after, before)
+    (gradient,) = torch.autograd.grad(after.square().sum(), leaf)
+    assert (gradient[:, :4].abs().sum(-1) > 0).all()
+    assert (gradient[:, 4] == 0).all()  # absent: masks stay
+
+
+def test_hooks_are_gone_after_a_fault():
+    policy, obs = policy_for(ENTITIES), herds()
+    removal = looked(policy, obs)
+    with (
+        pytest.raises(ZeroDivisionError),
+        removal.removing(Variants(torch.arange(B), removed((1,), (1,), (1,)))),
+    ):
+        raise ZeroDivisionError
+    assert not policy.features_extractor.tokenizer._forward_hooks
+    assert not any(part._forward_hooks for part in policy.features_extractor.tokenizer.parts)
+
+
+def test_removing_before_looking_is_refused():
+    removal = TokenRemoval(policy_for(ENTITIES))
+    with (
+        pytest.raises(ValueError, match="nothing was looked at yet; pass observations within"),
+        removal.removing(Variants(torch.arange(B), removed((1,), (1,), (1,)))),
+    ):
+        pass
+    plain = PPO("MlpPolicy", "CartPole-v1", device="cpu").policy
+    with pytest.raises(ValueError, match="has no AttentionExtractor"):
+        TokenRemoval(plain)
+
+
+def test_how_tokens_are_removed_is_said():
+    (group,) = ENTITIES.tokens.groups("herd")
+    assert removal_words(group, True) == "herd: masked"
+    (group,) = FEATURES.tokens.groups("")
+    assert removal_words(group, False) == "features: replaced by their mean over the episode"

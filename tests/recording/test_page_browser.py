@@ -1,0 +1,825 @@
+"""The page of a recording in a real browser: every control does what it says, and nothing leaves.
+
+It needs Chromium (`apt-get install chromium`, or a path in $CHROMIUM) and `pip install playwright`.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recording import open_recording
+from recording.heat import MOST_OPAQUE, even_weight, heat_of
+from recording.maps import mean_over_queries
+from recording.page import write_page
+from recording.page.page import assemble
+from recording.palette import heat_table
+from recording.reader import Episode
+from recording.view import View
+from tests.recording.page_scene import (
+    CELLS,
+    HOSTILE,
+    LAGS,
+    SCORED,
+    VERDICT,
+    A,
+    H,
+    N,
+    hostile_recording,
+    record,
+    record_memory,
+    scene_header,
+    score,
+)
+
+api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+if CHROMIUM is None:
+    pytest.skip("no chromium on this machine", allow_module_level=True)
+
+LISTEN = """
+window.written = [];
+const write = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...more) {
+  window.written.push(text);
+  return write.call(this, text, ...more);
+};
+"""
+"""Notes what is written on canvases, where no test could read it."""
+
+
+def until(page: Any, truth: str) -> None:
+    for _ in range(400):
+        if page.evaluate(truth):
+            return
+        page.wait_for_timeout(25)
+    raise AssertionError(f"not in time: {truth}")
+
+
+class Shown:
+    """A page in a browser, with what a test asks of it."""
+
+    def __init__(self, page: Any, path: Path):
+        self.page, self.url = page, path.as_uri()
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        page.on("console", lambda message: self.errors.append(message.text))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("dialog", lambda dialog: self.errors.append("a dialog opened"))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.add_init_script(LISTEN)
+        page.set_default_timeout(5000)
+
+    def open(self, link: str = "") -> Shown:
+        self.page.goto("about:blank")
+        self.page.goto(f"{self.url}#{link}" if link else self.url)
+        self.wait("window.replay !== undefined")
+        return self.settle()
+
+    def wait(self, truth: str) -> None:
+        """Wait until something is true; the page's policy stops Playwright's own way to wait."""
+        until(self.page, truth)
+
+    def settle(self) -> Shown:
+        self.page.evaluate("replay.settled()")
+        return self
+
+    def press(self, *keys: str) -> Shown:
+        for key in keys:
+            self.page.keyboard.press(key)
+        return self.settle()
+
+    def click(self, label: str) -> Shown:
+        self.page.get_by_role("button", name=label, exact=True).click()
+        return self.settle()
+
+    def choose(self, label: str, option: str, side: int = 0) -> Shown:
+        self.page.get_by_label(label, exact=True).nth(side).select_option(label=option)
+        return self.settle()
+
+    def read(self, what: str, side: int = 0) -> Any:
+        return self.page.evaluate(f"replay.{what}({side})")
+
+    @property
+    def t(self) -> int:
+        return self.page.evaluate("replay.step()")
+
+    def state(self, side: int = 0) -> dict[str, Any]:
+        return self.read("state", side)
+
+    def text(self, selector: str) -> str:
+        return self.page.locator(selector).first.text_content()
+
+    def pixels(self, selector: str = "canvas.picture") -> np.ndarray:
+        """Return what a canvas shows, (height, width, 3) uint8."""
+        url = self.page.locator(selector).first.evaluate("(canvas) => canvas.toDataURL()")
+        image = Image.open(io.BytesIO(base64.b64decode(url.split(",")[1])))
+        return np.asarray(image.convert("RGB"))
+
+    def click_picture(self, x: float, y: float) -> Shown:
+        """Click the picture at a place in pixels of the frame."""
+        box = self.page.locator("canvas.picture").first.bounding_box()
+        factor = box["width"] / 60
+        self.page.mouse.click(box["x"] + x * factor, box["y"] + y * factor)
+        return self.settle()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with api.sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(browser) -> Iterator[Callable[..., Shown]]:
+    """Open pages; at the end each must have had no error, and have asked for nothing."""
+    opened: list[Shown] = []
+
+    def show(path: Path, link: str = "", **options: Any) -> Shown:
+        size = {"width": 1280, "height": 900}
+        page = browser.new_page(**({"viewport": size, "color_scheme": "light"} | options))
+        opened.append(Shown(page, path))
+        return opened[-1].open(link)
+
+    yield show
+    for shown in opened:
+        shown.page.close()
+        assert shown.errors == []
+        assert {url.split("#")[0] for url in shown.requests} == {shown.url}, "a request"
+
+
+@pytest.fixture(scope="module")
+def road(tmp_path_factory) -> Path:
+    """A recording of two episodes, and one of twelve scored steps."""
+    folder = tmp_path_factory.mktemp("road")
+    record(folder / "before", scene_header(odd=True), 70, episodes=2)
+    score(record(folder / "after", scene_header(), 12))
+    recordings = [open_recording(folder / name) for name in ("before", "after")]
+    return write_page(folder / "page.html", recordings)
+
+
+@pytest.fixture(scope="module")
+def seen(road) -> Episode:
+    return open_recording(road.parent / "before").episodes[0]
+
+
+@pytest.fixture(scope="module")
+def memory(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("memory")
+    record_memory(folder / "seen", 9)
+    return write_page(folder / "page.html", open_recording(folder / "seen"))
+
+
+# Time
+
+
+def test_a_page_opens_and_says_what_it_shows(show, road):
+    page = show(road)
+    assert page.page.title() == "Road-v0: attention replay"
+    assert page.text("h1") == "Road-v0" and page.text(".algo") == "PPO"
+    assert "before, episode_0000, seed 3, return 10: step 0 of 0 to 69" in page.text(".subtitle")
+
+
+def test_time_runs_and_stops(show, road):
+    page = show(road)
+    page.page.get_by_label("Speed").select_option(value="8")
+    page.click("play")
+    page.wait("replay.step() > 2")
+    assert page.read("playing")
+    page.click("pause")
+    stopped = page.t
+    page.page.wait_for_timeout(300)
+    assert page.t == stopped and not page.read("playing")
+    page.press("Space")
+    page.wait(f"replay.step() > {stopped}")
+    page.wait("!replay.playing()")
+    assert page.t == 70  # the picture that the last action led to
+    assert "after the last step" in page.text(".subtitle")
+    page.press("k")
+    assert page.read("playing") and page.t < 70  # from the beginning
+
+
+def test_steps_by_button_and_by_key(show, road):
+    page = show(road)
+    assert page.click("one step on").click("one step on").t == 2
+    assert page.click("one step back").t == 1
+    assert page.click("last step").t == 70
+    assert page.click("first step").t == 0
+    page.page.evaluate("document.activeElement.blur()")
+    assert page.press("ArrowRight", "ArrowRight", ".").t == 3
+    assert page.press("ArrowLeft", ",").t == 1
+    assert page.press("Shift+ArrowRight", "PageDown").t == 21
+    assert page.press("Shift+ArrowLeft").t == 11
+    assert page.press("End").t == 70
+    assert page.press("ArrowRight").t == 70
+    assert page.press("Home", "ArrowLeft").t == 0
+
+
+def test_scrubbing_by_mouse_and_by_key(show, road):
+    page = show(road)
+    scrub = page.page.get_by_label("step", exact=True)
+    box = scrub.bounding_box()
+    page.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert abs(page.settle().t - 35) <= 1
+    scrub.focus()
+    assert page.press("End").t == 70
+    assert page.press("ArrowLeft").t == 69
+    assert scrub.get_attribute("aria-valuetext") == "step 69 of 70"
+    assert page.text(".where") == "69 / 70"
+
+
+def test_speed_by_choice_and_by_key(show, road):
+    page = show(road)
+    speed = page.page.get_by_label("Speed")
+    assert speed.input_value() == "1"
+    page.press("]", "]")
+    assert speed.input_value() == "4"
+    page.press("[", "[", "[", "[", "[", "[", "[", "[")
+    assert speed.input_value() == "0.1"
+
+
+# Maps
+
+
+def weights_of(episode: Episode, index: int, head: int | str, t: int) -> np.ndarray:
+    """Return what a page should show of a map: weights of tokens, (N,)."""
+    spec, step = episode.header.maps[index], episode[t]
+    if isinstance(head, int) or head == "mean":
+        return View(spec, None if head == "mean" else int(head)).weights(step)
+    return np.max([View(spec, h).weights(step) for h in range(spec.heads)], 0)
+
+
+def test_every_layer_and_head_is_the_stored_one(show, road, seen):
+    page = show(road)
+    for t in (4, 64):  # a token is absent; the second chunk
+        for index, name in enumerate(("layer 0", "layer 1", "layer 2, readout")):
+            page.open(f"t={t}").choose("Map", name)
+            for option in ("mean of 3", "max of 3", "head 0", "head 1", "head 2"):
+                page.choose("Head", option)
+                head = int(option[-1]) if option.startswith("head") else option[: option.find(" ")]
+                expected = weights_of(seen, index, head, t)
+                np.testing.assert_allclose(page.read("weights"), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_layers_and_heads_by_key(show, road):
+    page = show(road)
+    assert (page.state()["map"], page.state()["head"]) == (2, "mean")
+    assert page.press("h").state()["head"] == "max"
+    assert page.press("h", "h").state()["head"] == 1
+    assert page.press("Shift+H").state()["head"] == 0
+    assert page.press("x").state()["head"] == "max"
+    assert page.press("m").state()["head"] == "mean"
+    assert page.press("Shift+L").state()["map"] == 1
+    assert page.press("l", "l").state()["map"] == 3
+
+
+def test_other_roles_and_odd_maps(show, road, seen):
+    page = show(road, "t=5")
+    page.choose("Role", "critic")
+    np.testing.assert_allclose(page.read("weights"), weights_of(seen, 5, "mean", 5), rtol=1e-6)
+    assert "unnormalised" in page.text(".attention")
+    page.choose("Role", "actor").choose("Map", "layer 3, slots")
+    np.testing.assert_allclose(page.read("weights"), weights_of(seen, 3, "mean", 5), rtol=1e-5)
+    page.choose("Query", "slots 1")
+    rows = seen[5].maps["actor/3/slots"][:, 1].astype(float)
+    shares = rows / rows.sum(-1, keepdims=True)
+    np.testing.assert_allclose(page.read("weights"), shares.mean(0), rtol=1e-5)
+    page.choose("Map", "layer 4 (channels)")
+    assert "weighs channels, which stand nowhere" in page.text(".legend .words")
+    rows = seen[5].maps["actor/4"][0, 0]
+    np.testing.assert_allclose(page.read("row"), np.abs(rows), rtol=1e-6)
+
+
+def test_weights_before_a_hard_choice(show, road, seen):
+    page = show(road, "t=5&layer=1")
+    page.choose("Weights", "before the choice")
+    spec = seen.header.maps[1]
+    asking = spec.asking(seen[5].present, N)
+    expected = mean_over_queries(seen[5].soft[spec.name], asking).mean(0)[0]
+    np.testing.assert_allclose(page.read("weights"), expected, rtol=1e-6)
+
+
+def test_rollout_is_the_product_of_all_layers(show, tmp_path):
+    path = write_page(
+        tmp_path / "page.html", open_recording(record(tmp_path / "seen", scene_header(), 6))
+    )
+    step = open_recording(tmp_path / "seen").episodes[0][4]
+    page = show(path, "t=4&layer=rollout")
+    assert page.state()["map"] == "rollout"
+    reached = View(scene_header().maps[2], None).weights(step).astype(float)
+    for name in ("actor/1", "actor/0"):
+        A_l = step.maps[name].mean(0).astype(float) + np.eye(N)
+        reached = reached @ (A_l / A_l.sum(-1, keepdims=True))
+    np.testing.assert_allclose(page.read("weights"), reached, rtol=1e-6)
+    assert "rollout over 3 layers (derived)" in page.text(".attention")
+
+
+# The picture
+
+
+def test_the_drawn_cell_is_the_stored_weight(show, road, seen):
+    """Canvas to disk: the colour of each cell's middle is that of its weight on its frame."""
+    page = show(road, "t=5&layer=2&head=1")
+    heat, drawn = page.read("heat"), page.pixels()
+    weights, factor = View(seen.header.maps[2], 1).weights(seen[5]), drawn.shape[1] / 60
+    boxes = np.where(np.arange(N)[:, None] < CELLS, seen[5].boxes, np.nan) * np.float32(factor)
+    even = even_weight(weights, seen[5].present)
+    expected = heat_of(weights, boxes, even, drawn.shape[:2])
+    spots = [(x, y) for x in range(3, heat["width"], 37) for y in range(3, heat["height"], 37)]
+    lift = page.page.evaluate("(spots) => spots.map(([x, y]) => replay.lift(x, y))", spots)
+    assert (heat["height"], heat["width"]) == drawn.shape[:2] and len(spots) > 100
+    np.testing.assert_allclose(lift, [expected.lift[y, x] for x, y in spots], rtol=1e-5)
+    assert heat["top"] == pytest.approx(expected.top, rel=1e-6)
+    bare = show(road, "t=5&layer=2&head=1&opacity=0").pixels()
+    for i in range(CELLS):
+        x, y = int(np.mean(boxes[i, ::2])), int(boxes[i, 1] + 0.9 * (boxes[i, 3] - boxes[i, 1]))
+        level = round(255 * expected.lift[y, x] / expected.top)
+        opacity = MOST_OPAQUE * (level / 255) ** 0.75
+        mixed = opacity * heat_table()[level] + (1 - opacity) * bare[y, x]
+        np.testing.assert_allclose(drawn[y, x], mixed, atol=3)
+
+
+def test_opacity_by_slider_and_key(show, road, seen):
+    page = show(road, "t=5&layer=0")
+    slider = page.page.get_by_label("Opacity")
+    assert slider.input_value() == "68"
+    covered = page.pixels()
+    page.press("Shift+O", "Shift+O")
+    assert slider.input_value() == "48"
+    assert page.press("o").page.get_by_label("Opacity").input_value() == "58"
+    slider.fill("0")
+    frame, bare = seen[5].frame, page.settle().pixels()
+    assert frame is not None and (covered != bare).any()
+    factor = bare.shape[1] / 60
+    for x, y in ((2, 37), (58, 38), (15, 30)):
+        place = int((y + 0.5) * factor), int((x + 0.5) * factor)
+        np.testing.assert_allclose(bare[place], frame[y, x], atol=6)
+
+
+def test_the_scale_of_colours(show, road):
+    page = show(road, "t=5&layer=2")
+    automatic = page.read("heat")["top"]
+    page.choose("Scale", "to 20 x even")
+    assert page.read("heat")["top"] == 20 != automatic
+    assert page.text(".scale .top") == "20.0 x an even spread"
+    page.choose("Scale", "to the largest")
+    assert page.read("heat")["top"] == automatic
+
+
+def test_entities_have_names_and_lines(show, road, seen):
+    page = show(road, "t=5&layer=2")
+    weights = View(seen.header.maps[2], None).weights(seen[5])
+    named = [text for text in page.page.evaluate("window.written") if "car" in text]
+    best = int(np.argmax(weights[CELLS : CELLS + 3]))
+    name = ("ego car", "car 12", "car 11")[best]  # at odd steps the two have changed places
+    assert f"{name}  {weights[CELLS + best]:.2f}" in named
+    with_lines, boxes = page.pixels(), seen[5].boxes
+    without = show(road, "t=5&layer=0").pixels()  # every token asks: there is no line
+    other = CELLS + 1 if weights[CELLS + 1] > weights[CELLS + 2] else CELLS + 2
+    factor = with_lines.shape[1] / 60
+    middles = [np.array([boxes[i, [0, 2]].mean(), boxes[i, [1, 3]].mean()]) for i in (CELLS, other)]
+    x, y = (np.mean(middles, 0) * factor).astype(int)
+    along = with_lines[y - 6 : y + 7, x].astype(int) - without[y - 6 : y + 7, x]
+    away = with_lines[y + 14 : y + 20, x].astype(int) - without[y + 14 : y + 20, x]
+    assert np.abs(along).max() > np.abs(away).max() + 30
+
+
+def test_a_name_is_under_the_pointer(show, road, seen):
+    page = show(road, "t=5&layer=2")
+    box = page.page.locator("canvas.picture").bounding_box()
+    page.page.mouse.move(box["x"] + 8, box["y"] + 0.9 * box["height"])
+    weight = View(seen.header.maps[2], None).weights(seen[5])[3]
+    assert page.text(".tip") == f"row 1 col 0  {weight:.3f}"
+    page.page.mouse.move(5, 5)
+    assert not page.page.locator(".tip").is_visible()
+
+
+# Tokens
+
+
+def test_a_click_on_a_token_shows_its_row_and_its_history(show, road, seen):
+    page = show(road, "t=5&layer=0")
+    page.click_picture(50, 38)
+    assert page.state()["token"] == 5 and page.text(".chosen-token .taken") == "row 1 col 2"
+    np.testing.assert_allclose(
+        page.read("weights"), seen[5].maps["actor/0"][:, 5].mean(0), rtol=1e-6
+    )
+    assert "its row: what it reads" in page.text(".chosen-token")
+    cells = page.page.locator(".chosen-token tbody tr").first.locator("td").all_text_contents()
+    reads = [weights_of(seen, 0, head, 5)[5] for head in ("mean", 0, 1, 2)]
+    assert cells == [f"{weight:.3f}" for weight in reads]
+    curve = page.page.locator(".curve", has_text="weight of row 1 col 2")
+    assert curve.is_visible()
+    page.press("ArrowRight")
+    assert float(curve.locator(".value").text_content()) == pytest.approx(
+        weights_of(seen, 0, "mean", 6)[5], abs=6e-4
+    )
+    page.choose("Query", "mean over tokens")
+    np.testing.assert_allclose(page.read("weights"), weights_of(seen, 0, "mean", 6), rtol=1e-6)
+    page.click_picture(50, 38)
+    assert page.state()["token"] == -1 and not curve.is_visible()
+
+
+def test_a_chosen_object_is_followed(show, road):
+    page = show(road, "t=0")
+    page.page.get_by_role("button", name=re.compile("^car 11")).click()
+    assert page.settle().state()["token"] == CELLS + 1
+    assert page.press("ArrowRight").state()["token"] == CELLS + 2  # the two have changed places
+    assert page.text(".chosen-token .taken") == "car 11"
+    page.press("t")
+    assert page.state()["token"] == CELLS + 3
+    page.press("Shift+T")
+    assert page.state()["token"] == CELLS + 2
+    page.press("Escape")
+    assert page.state()["token"] == -1
+    assert not page.page.locator(".chosen-token").is_visible()
+
+
+def test_the_memory_strip(show, memory):
+    page = show(memory, "t=2")
+    episode = open_recording(memory.parent / "seen").episodes[0]
+    weights = View(episode.header.maps[0], None).weights(episode[2])
+    slots = page.page.locator(".slot")
+    assert slots.count() == LAGS
+    labels = [slot.get_attribute("aria-label") for slot in slots.all()]
+    assert labels[:2] == [f"step {n}, before the episode began" for n in (-4, -3)]
+    words = [f"step {w}, weight {weights[i]:.3f}" for i, w in ((2, "-2"), (3, "-1"), (4, "now"))]
+    assert labels[2:] == words
+    for place, step in ((2, 0), (3, 1), (4, 2)):  # each slot shows the frame of its step
+        assert (page.pixels(f".slot:nth-child({place + 1}) canvas")[3, 3] == 10 * step).all()
+    slots.nth(3).click()
+    assert page.settle().state()["token"] == 3
+    assert page.page.locator(".curve", has_text="weight of -1 steps").is_visible()
+
+
+# Curves
+
+
+def test_one_cursor_goes_through_all_curves(show, road, seen):
+    page = show(road, "t=20")
+    titles = page.page.locator(".curve:visible > .title").all_text_contents()
+    assert titles[:3] == ["reward", "value", "entropy of the policy"]
+    assert titles[4:] == ["effective tokens", "attention shift", "step"]
+    cursors = page.page.locator(".curve:visible .cursor").evaluate_all(
+        "all => all.map((one) => one.getBoundingClientRect().left)"
+    )
+    assert len(cursors) == 7 and len(set(cursors)) == 1
+    said = seen[20].distribution
+    assert said is not None
+    entropy = float(-(said * np.log(said)).sum())
+    values = page.page.locator(".curve:visible > .value").all_text_contents()
+    assert values[:2] == ["1", "10"] and float(values[2]) == pytest.approx(entropy, abs=1e-3)
+    assert values[3] == "idle"
+    box = page.page.locator(".curve .chart").first.bounding_box()
+    assert cursors[0] + 1 == pytest.approx(box["x"] + box["width"] * 20.5 / 71, abs=1)
+    page.page.mouse.move(box["x"] + box["width"] * 10.5 / 71, box["y"] + 10)
+    page.page.mouse.down()
+    assert page.settle().t == 10
+    page.page.mouse.move(box["x"] + box["width"] * 40.5 / 71, box["y"] + 10)
+    page.page.mouse.up()
+    assert page.settle().t == 40
+    moved = page.page.locator(".curve:visible .cursor").first.bounding_box()
+    assert moved["x"] > cursors[0]
+
+
+def test_q_values_have_a_curve_of_their_own(show, memory):
+    page = show(memory, "t=3")
+    assert "Q values" in page.page.locator(".raster").get_attribute("title")
+    assert "entropy of the policy" not in page.page.locator(".curves").inner_text()
+    rows = page.page.locator(".action .row .weight").all_text_contents()
+    assert rows == ["-3", "-2", "-1", "0", "1"]
+    assert "Q value" in page.text(".action .note")
+
+
+def test_jumps(show, road, seen):
+    page = show(road)
+    assert page.click("next reward").t == 6
+    assert page.press("r").t == 13
+    assert page.press("Shift+R").t == 6
+    assert page.page.get_by_role("button", name="previous reward").is_disabled()
+    page.press("Home")
+    assert page.click("next action change").t == 3
+    assert page.press("a").t == 6
+    assert page.click("previous action change").t == 3
+    shift = [0.0]
+    for t in range(1, len(seen)):
+        rows = [shares_by_object(seen, at) for at in (t - 1, t)]
+        keys = rows[0].keys() | rows[1].keys()
+        shift.append(sum(abs(rows[0].get(k, 0) - rows[1].get(k, 0)) for k in keys) / 2)
+    least = max(0.1, np.sort(shift)[int(0.95 * len(shift))])
+    moments = [t for t, moved in enumerate(shift) if moved >= least - 1e-6]
+    page.press("Home")
+    visited = [page.press("s").t for _ in moments]
+    assert visited == moments and len(moments) >= 2
+    assert page.press("s").t == moments[-1]
+    assert page.press("Shift+S").t == moments[-2]
+
+
+def shares_by_object(episode: Episode, t: int) -> dict[str, float]:
+    step = episode[t]
+    weights = View(episode.header.maps[2], None).weights(step).astype(float)
+    assert step.places is not None
+    names = [f"slot {i}" if id < 0 else f"object {id}" for i, id in enumerate(step.places.ids)]
+    return {names[i]: w / weights.sum() for i, w in enumerate(weights) if w > 0}
+
+
+# Links, two recordings, files
+
+
+def test_a_link_opens_what_it_says(show, road):
+    page = show(road, "t=12&layer=1&head=2&token=5&opacity=0.30&scale=10")
+    state = page.state()
+    assert (page.t, state["map"], state["head"], state["token"]) == (12, 1, 2, 5)
+    assert page.page.get_by_label("Opacity").input_value() == "30"
+    page.page.evaluate("location.hash = '#t=3&layer=0&head=max'")
+    page.wait("replay.step() === 3")
+    assert (page.settle().state()["map"], page.state()["head"]) == (0, "max")
+
+
+def test_what_is_shown_is_in_the_address(show, road):
+    page = show(road)
+    page.choose("Map", "layer 1").choose("Head", "head 2").press("ArrowRight")
+    page.wait("location.hash.includes('t=1&')")
+    link = page.page.evaluate("location.hash")[1:]
+    assert {"t=1", "layer=1", "head=2"} <= set(link.split("&"))
+    again = show(road, link)
+    assert (again.t, again.state()) == (page.t, page.state())
+
+
+@pytest.mark.parametrize("link", ["t=-5&layer=99&head=77", "t=1e9&token=4000&role=x", "%%%&=&t"])
+def test_a_link_that_makes_no_sense_is_left(show, road, link):
+    page = show(road, link)
+    assert page.t in (0, 70) and (page.state()["map"], page.state()["token"]) == (2, -1)
+
+
+def test_two_recordings_on_one_clock(show, road):
+    page = show(road, "t=4")
+    page.page.get_by_label("Beside").select_option(label="after 0: 12 steps, return 1")
+    assert page.settle().read("sides") == 2
+    assert [page.state(n)["step"] for n in (0, 1)] == [4, 4]
+    page.choose("Head", "head 1", side=1)
+    assert [page.state(n)["head"] for n in (0, 1)] == ["mean", 1]
+    first, second = page.page.locator(".side").all()
+    assert second.bounding_box()["x"] > first.bounding_box()["x"]
+    page.press("End")
+    assert [page.state(n)["step"] for n in (0, 1)] == [70, 12]  # the shorter one waits at its end
+    page.wait("location.hash.includes('recording2=1')")
+    again = show(road, page.page.evaluate("location.hash")[1:])
+    assert again.read("sides") == 2 and again.state(1)["head"] == 1
+    page.page.get_by_label("Beside").select_option(label="compare with ...")
+    assert page.settle().read("sides") == 1
+
+
+def test_the_picture_is_saved_by_button_and_by_key(show, road):
+    page = show(road, "t=5&layer=2")
+    for save in (lambda: page.click("save the picture as PNG"), lambda: page.press("p")):
+        with page.page.expect_download() as waiting:
+            save()
+        assert waiting.value.suggested_filename == "Road-v0_step_5.png"
+        image = Image.open(waiting.value.path())
+        assert image.format == "PNG" and image.width >= 960
+        assert image.convert("RGB").getcolors(1000) is None  # noise has more colours than that
+
+
+# What removing tokens does
+
+
+@pytest.fixture
+def scored(show, road) -> Shown:
+    return show(road, "t=5&recording=1")
+
+
+def test_the_causal_map_is_one_more_map(scored, road):
+    scores = open_recording(road.parent / "after").episodes[0].scores
+    assert scores is not None
+    scored.choose("Map", "causal (derived)")
+    row = SCORED.index(5)
+    np.testing.assert_allclose(scored.read("weights"), scores.causal[row], rtol=1e-6)
+    assert "KL, nats" in scored.text(".legend .words")
+    assert "causal map, leave one out (derived)" in scored.text(".attention")
+    scored.press("ArrowLeft")
+    assert scored.text(".legend .words") == "this step was not scored"
+    assert sum(scored.read("weights")) == 0
+    scored.wait("location.hash.includes('layer=causal')")
+
+
+def test_hiding_a_token_shows_what_the_policy_does_without_it(scored, road):
+    scores = open_recording(road.parent / "after").episodes[0].scores
+    assert scores is not None and scores.value is not None
+    scored.click_picture(50, 38)
+    assert not scored.page.locator(".without").is_visible()
+    bare = scored.pixels()
+    scored.click("hide this token")
+    row, names = SCORED.index(5), ("left", "idle", "right", "faster", "slower")
+    words = scored.text(".without")
+    assert words.startswith(f"without row 1 col 2: {names[(row + 5) % A]}, value 3.050;")
+    assert f"changes by {scores.causal[row, 5]:.3f} KL, nats" in words
+    shown = scored.page.locator(".action .row .changed").all_text_contents()
+    assert shown == [f"{p:.3f}" for p in scores.distribution[row, 5].astype(float)]
+    assert (scored.pixels() != bare).any()
+    scored.press("ArrowLeft")
+    assert scored.text(".without") == "with the token hidden: not computed at this step"
+    scored.press("d")
+    assert not scored.page.locator(".without").is_visible()
+
+
+def test_the_verdict_stands_in_the_head(scored, show, road):
+    assert scored.text(".head .verdict") == VERDICT
+    page = show(road)
+    assert page.page.locator(".verdict").count() == 0
+    page.click_picture(50, 38)
+    assert not page.page.get_by_role("button", name="hide this token").is_visible()
+
+
+# Nothing gets in
+
+
+@pytest.mark.parametrize("number", range(len(HOSTILE)))
+def test_a_hostile_name_is_shown_as_text(show, tmp_path, number):
+    text = HOSTILE[number]
+    recording = hostile_recording(tmp_path, text)
+    path = write_page(tmp_path / "page.html", recording, names=(text,))
+    page = show(path, f"token={CELLS}&t=1")
+    units = [int.from_bytes(b, "little") for b in pairs(text.encode("utf-16-le", "surrogatepass"))]
+    codes = "(e) => [...Array(e.textContent.length).keys()].map((i) => e.textContent.charCodeAt(i))"
+    assert page.page.locator("h1").evaluate(codes) == units
+    entity = page.page.get_by_label("Token").locator(f"option[value='{CELLS}']").evaluate(codes)
+    assert entity == [*units, ord(" "), ord("1")]
+    for place in (".subtitle", ".about li:last-child", ".action .row .name"):
+        shown = page.page.locator(place).first.evaluate(codes)
+        assert contains(shown, units), place
+    page.click("list of keys")
+    assert page.page.evaluate("window.hurt") is None
+    assert page.page.evaluate("document.querySelectorAll('img, iframe, object, b').length") == 0
+    assert page.page.evaluate("document.scripts.length") == 2
+
+
+def pairs(data: bytes) -> list[bytes]:
+    return [data[i : i + 2] for i in range(0, len(data), 2)]
+
+
+def contains(whole: list[int], part: list[int]) -> bool:
+    return any(whole[i : i + len(part)] == part for i in range(len(whole) - len(part) + 1))
+
+
+def test_no_other_code_runs_and_nothing_is_fetched(browser, road):
+    page = browser.new_page()
+    answered: list[str] = []
+    page.on("response", lambda response: answered.append(response.url))
+    page.goto(road.as_uri())
+    until(page, "window.replay !== undefined")
+    page.evaluate(
+        """async () => {
+          const script = document.createElement("script");
+          script.textContent = "window.hurt = 1";
+          document.body.append(script);
+          const image = document.createElement("img");
+          image.src = "https://example.com/x.png";
+          document.body.append(image);
+          document.body.setAttribute("onclick", "window.hurt = 2");
+          document.body.click();
+          await fetch("https://example.com/").catch(() => 0);
+        }"""
+    )
+    assert page.evaluate("window.hurt") is None
+    assert answered == [road.as_uri()]
+    page.close()
+
+
+# Every screen, every hand
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(360, "light"), (400, "dark"), (820, "light"), (1280, "dark")]
+)
+def test_it_fits_the_window(show, road, memory, width, scheme):
+    for path, link in (
+        (road, "t=5&token=7&episode2=0&recording2=1&t=5"),
+        (road, "t=5&recording=1&token=5&hide=1&layer=causal"),
+        (memory, "t=8&token=4"),
+    ):
+        page = show(path, link, viewport={"width": width, "height": 800}, color_scheme=scheme)
+        assert page.page.evaluate("document.documentElement.scrollWidth") <= width
+        beyond = page.page.evaluate(
+            """(width) => [...document.querySelectorAll("main *")].filter((one) => {
+              if (one.closest(".wide, svg")) return false;
+              const box = one.getBoundingClientRect();
+              return box.width && box.right > width + 0.5;
+            }).map((one) => one.className)""",
+            width,
+        )
+        assert beyond == []
+        page.page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out(show, memory, scheme):
+    page = show(memory, color_scheme=scheme)
+    names = ("page", "card", "text", "dim", "faint", "accent", "good", "bad", "other")
+    inks = page.page.evaluate(
+        """(names) => names.map((name) =>
+          getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim())""",
+        names,
+    )
+    lights = {name: luminance(ink) for name, ink in zip(names, inks, strict=True)}
+    for ground in ("page", "card"):
+        for name in names[2:]:
+            high, low = sorted((lights[name], lights[ground]), reverse=True)
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (name, ground)
+
+
+def luminance(ink: str) -> float:
+    """Return the relative luminance of a colour such as #0b7a72, WCAG 2.1."""
+    parts = np.array(list(bytes.fromhex(ink[1:]))) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def test_the_keyboard_reaches_everything(show, road):
+    page = show(road, "t=5&layer=1&token=5&recording=1")
+    wanted = page.page.evaluate(
+        """() => {
+          const reachable = "button, select, input, summary, a[href], [tabindex='0']";
+          const all = [...document.querySelectorAll(reachable)].filter(
+            (one) => one.checkVisibility() && !one.disabled);
+          all.forEach((one, n) => (one.dataset.number = n));
+          return all.length;
+        }"""
+    )
+    assert wanted > 25
+    reached = set()
+    page.page.evaluate("document.activeElement.blur()")
+    for _ in range(wanted):
+        page.page.keyboard.press("Tab")
+        number, outline = page.page.evaluate(
+            """() => {
+              const one = document.activeElement, style = getComputedStyle(one);
+              return [one.dataset.number, `${style.outlineStyle} ${style.outlineWidth}`];
+            }"""
+        )
+        assert outline == "solid 2px", number
+        reached.add(number)
+    assert reached == {str(n) for n in range(wanted)}
+
+
+def test_the_list_of_keys(show, road):
+    page = show(road)
+    page.press("?")
+    dialog = page.page.locator("dialog")
+    assert dialog.is_visible() and "next attention shift" in dialog.inner_text()
+    page.press("ArrowRight")
+    assert page.t == 0  # the dialog has the keyboard
+    page.press("Escape")
+    assert not dialog.is_visible()
+    assert page.press("ArrowRight").t == 1
+
+
+def test_heads_are_small_pictures_that_choose(show, road, seen):
+    page = show(road, "t=5&layer=0")
+    heads = page.page.locator(".heads button")
+    assert heads.count() == H
+    heads.nth(1).click()
+    assert (
+        page.settle().state()["head"] == 1 and heads.nth(1).get_attribute("aria-pressed") == "true"
+    )
+    np.testing.assert_allclose(page.read("weights"), weights_of(seen, 0, 1, 5), rtol=1e-6)
+    heads.nth(1).click()
+    assert page.settle().state()["head"] == "mean"
+
+
+# What is missing is said
+
+
+def test_a_reduced_page_says_so(show, tmp_path, road):
+    recording = open_recording(road.parent / "before")
+    bound = len(assemble({}).encode()) + 300_000
+    path = write_page(tmp_path / "page.html", recording, episodes=1, most_bytes=bound)
+    page = show(path, "t=5&layer=0&token=5")
+    assert path.stat().st_size <= bound
+    said = page.page.locator(".warnings").inner_text()
+    assert "To save room, maps with several queries are kept as their mean" in said
+    assert "Rows of single tokens were left out" in page.text(".chosen-token")
+    assert "the full matrices were left out to save room" in page.text(".why")
+    assert not show(road).page.locator(".warnings").is_visible()
+
+
+def test_a_torn_recording_says_so(show, tmp_path):
+    record(tmp_path / "seen", scene_header(), 70)
+    (tmp_path / "seen" / "episode_0000" / "episode.json").unlink()
+    path = write_page(tmp_path / "page.html", open_recording(tmp_path / "seen"))
+    page = show(path)
+    assert "was cut short while it was recorded" in page.page.locator(".warnings").inner_text()
+    assert page.press("End").t == 69 or page.t == 70
