@@ -44,6 +44,8 @@ class FaithfulnessTableConfig:
 
 
 def main(config: FaithfulnessTableConfig) -> None:
+    if not config.paths:
+        raise ValueError("name at least one run or recording that evaluate.py has scored")
     summaries = [scored(Path(path)) for path in config.paths]
     print(document(summaries))
 

@@ -117,3 +117,13 @@ ROWS |= {
     )
     for name, options in MEMORIES.items()
 }
+ROWS["cue-recurrent"] = Row(
+    CUE_RECALL,
+    "ppo_lstm",
+    CUE_STEPS,
+    CHANCE,
+    checkpoints=("final",),
+    seeds=(0,),
+    options={"history": 0, "head": "attention-gru"},
+    page="memory",
+)

@@ -1,6 +1,7 @@
 """How fast it trains beside a plain network, and what recording costs, paired in one run.
 
     python benchmarks/speed.py
+    python benchmarks/speed.py --mechanisms
 
 What is compared takes turns, in one process and one thread, so that a machine that slows down
 midway slows down all alike. Medians over the turns; ratios of each turn to the first column's of
@@ -22,6 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+import tyro
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
@@ -32,6 +34,7 @@ from agents.config import RunConfig, TrainConfig
 from agents.presets import settle
 from agents.training import torch_settings
 from benchmarks.learning import machine
+from benchmarks.rows import DOORKEY, MECHANISMS
 from benchmarks.small_cnn import build_control
 from envs.families import family_of
 from envs.make import make_env
@@ -51,6 +54,8 @@ class SpeedConfig:
     """Environment steps per turn of training, rounded up to whole rollouts."""
     record_steps: int = 1000
     """Environment steps per turn of playing."""
+    mechanisms: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Measure training with each mechanism of the table instead."""
 
 
 def main(config: SpeedConfig) -> None:
@@ -59,6 +64,10 @@ def main(config: SpeedConfig) -> None:
     seen = machine()
     print(f"{seen['cpu']}, {seen['cores']} cores, one thread; medians of {config.repeats} turns\n")
     with torch_settings(threads=1):
+        if config.mechanisms:
+            print(f"Training, {DOORKEY}, environment steps per second\n")
+            print(table(mechanism_speeds(config)))
+            return
         for env_id in TRAINED:
             print(f"Training, {env_id}, environment steps per second\n")
             print(table(training_speeds(env_id, config)), end="\n\n")
@@ -79,6 +88,23 @@ def training_speeds(env_id: str, config: SpeedConfig) -> dict[str, list[float]]:
             env = make_vec_env(settled)
             stack.callback(env.close)
             models[name] = build(settled, env)
+        return take_turns(
+            {name: partial(_train, model, config.train_steps) for name, model in models.items()},
+            config.repeats,
+        )
+
+
+def mechanism_speeds(config: SpeedConfig) -> dict[str, list[float]]:
+    """Return steps per second of PPO by attention mechanism, a number per turn."""
+    family = family_of(DOORKEY)
+    with ExitStack() as stack:
+        models = {}
+        for name, options in MECHANISMS.items():
+            asked = TrainConfig(env=DOORKEY, algo="ppo", device="cpu", **options)
+            settled = settle(asked, family)
+            env = make_vec_env(settled)
+            stack.callback(env.close)
+            models[name] = build_model(settled, env)
         return take_turns(
             {name: partial(_train, model, config.train_steps) for name, model in models.items()},
             config.repeats,
