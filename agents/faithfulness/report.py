@@ -45,6 +45,8 @@ class FaithfulnessReport:
     """Steps with a causal map."""
     truth: str
     """Why it is not known what matters; empty where it is known."""
+    remembers: bool = False
+    """Whether the policy has a memory, from which nothing is removed."""
 
     @property
     def path(self) -> Path:
@@ -89,6 +91,8 @@ class FaithfulnessReport:
                 + ("it should not" if sanity.low > 0 else "nothing, as it should be")
             )
         notes += [f"removed {words}" for words in self.removal]
+        if self.remembers:
+            notes.append("what the policy remembers of earlier steps is not removed")
         return (*notes, *([self.truth] if self.truth else []))
 
     def to_json(self) -> dict[str, Any]:
@@ -102,6 +106,7 @@ class FaithfulnessReport:
             "removal": list(self.removal),
             "causal_steps": self.steps,
             "truth": self.truth,
+            "remembers": self.remembers,
             "rule": RULE,
             "grid": [round(float(x), 2) for x in GRID],
             "interval": "95%, percentile bootstrap over steps, taken as independent",

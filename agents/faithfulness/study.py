@@ -144,6 +144,7 @@ def report_on(
         findings=findings_of(tally),
         steps=tally.steps,
         truth=truth,
+        remembers=remembers,
     )
     write_summary(recording.folder, report.to_json())
     return report

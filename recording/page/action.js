@@ -67,12 +67,13 @@ class ActionPanel {
     const { episode, shown, selected } = this.side;
     this.without.hidden = !shown.hide || selected === null;
     if (!hidden) return say(this.without, "with the token hidden: not computed at this step");
-    const text = episode.actionText(t, hidden.action);
-    const same = text === episode.actionText(t) ? "the same action" : text;
+    const text = episode.actionText(t, hidden.action),
+      before = episode.actionText(t, episode.likeliest(t));
+    const best = `likeliest ${text}${text === before ? ", as with it" : `, not ${before}`}`;
     const value = Number.isFinite(hidden.value) ? `, value ${number(hidden.value)}` : "";
-    const change = `${number(episode.scored.causal(t)[hidden.token])} ${episode.scored.unit}`;
+    const change = `${episode.scored.said(episode.scored.causal(t)[hidden.token])} ${episode.scored.unit}`;
     const name = episode.name(t, hidden.token);
-    say(this.without, `without ${name}: ${same}${value}; the policy changes by ${change}`);
+    say(this.without, `without ${name}: ${best}${value}; the policy changes by ${change}`);
   }
 
   /** Return the choices to show, in order: all that fit, the chosen and the likeliest first. */

@@ -34,7 +34,7 @@ class TokenRows {
     return row;
   }
 
-  /** Show tokens: `{token, name, seen, weight, share, absent, read}` each. */
+  /** Show tokens: `{token, name, seen, weight, said, share, absent, read}` each. */
   show(tokens, note, rest = "") {
     say(this.heading.note, note);
     say(this.rest, rest);
@@ -51,7 +51,7 @@ class TokenRows {
       say(row.name, own.name);
       row.name.title = own.name;
       say(row.seen, own.absent ? "" : own.seen);
-      say(row.weight, own.absent ? "absent" : `${own.read ? "read " : ""}${own.weight.toFixed(3)}`);
+      say(row.weight, own.absent ? "absent" : `${own.read ? "read " : ""}${own.said}`);
       row.track.hidden = own.absent;
       row.filled.style.width = `${100 * clamp(own.share, 0, 1)}%`;
       row.filled.style.background = this.side.app.colours.bar(own.share);
@@ -71,6 +71,7 @@ function tokenFacts(side, t, i, weights, top, look) {
     name: episode.name(t, i),
     seen: value === null ? episode.held(t, i) : number(value),
     weight,
+    said: look.said(weight, 3),
     share: weight / top,
     absent: !episode.present(t, i),
     read: look.chooses && weight > 0,
@@ -118,7 +119,7 @@ class BestTokens {
     const { facts } = look;
     this.element.hidden = facts.drawable && this.listed;
     if (this.element.hidden) return;
-    if (!facts.drawable) return this.drawKeys(look.row(t), facts);
+    if (!facts.drawable) return this.drawKeys(look, look.row(t), facts);
     const weights = look.weights(t),
       top = largest(weights) || 1e-9;
     say(this.rows.heading.title, look instanceof Causal ? "matters most" : "most attended");
@@ -126,14 +127,18 @@ class BestTokens {
       .filter(([i]) => this.side.episode.present(t, i))
       .slice(0, BEST);
     const own = best.map(([i]) => tokenFacts(this.side, t, i, weights, top, look));
-    const extras = look
-      .extras(t)
-      .map(([name, weight]) => ({ ...KEY, name, weight, share: weight / top }));
+    const extras = look.extras(t).map(([name, weight]) => ({
+      ...KEY,
+      name,
+      weight,
+      said: look.said(weight, 3),
+      share: weight / top,
+    }));
     const tokens = [...own, ...extras].sort((a, b) => b.weight - a.weight).slice(0, BEST);
     this.rows.show(tokens, look.noun);
   }
 
-  drawKeys(row, facts) {
+  drawKeys(look, row, facts) {
     const top = largest(row) || 1e-9;
     say(this.rows.heading.title, facts.keys);
     const best = ranked(row).slice(0, BEST);
@@ -141,6 +146,7 @@ class BestTokens {
       ...KEY,
       name: `${facts.keys} ${k}`,
       weight,
+      said: look.said(weight, 3),
       share: weight / top,
     }));
     this.rows.show(keys, `weight of ${row.length}; they are no tokens`);

@@ -15,6 +15,11 @@ class Scored {
     return this.places.has(t);
   }
 
+  /** Return a change in few characters: small ones are the rule. */
+  said(change) {
+    return change < 1e-4 ? "0" : String(Number(change.toPrecision(2)));
+  }
+
   /** Return how much the policy changes without each token, (N,); zeros where nobody computed it. */
   causal(t) {
     const N = this.episode.tokens,
@@ -65,7 +70,7 @@ class Causal extends Look {
   }
 
   said(change) {
-    return change < 1e-4 ? "0" : String(Number(change.toPrecision(2)));
+    return this.episode.scored.said(change);
   }
 
   known(t) {
@@ -82,6 +87,9 @@ class Causal extends Look {
   }
 
   spread(t) {
-    return this.known(t) ? super.spread(t).replace(/weight /, "change ") : "";
+    if (!this.known(t)) return "";
+    const changes = this.weights(t),
+      mean = sum(changes) / Math.max(this.episode.presentCount(t), 1);
+    return `change ${this.said(mean)} on average, ${this.said(largest(changes))} at most`;
   }
 }

@@ -138,6 +138,20 @@ class Episode {
     return taken;
   }
 
+  /** Return the numbers of the likeliest action; of the one taken where the policy did not say. */
+  likeliest(t) {
+    const { action_kind: kind, action_sizes: sizes } = this.recording,
+      said = this.distribution(t);
+    if (said === null) return this.action(t);
+    if (kind === "continuous") return said[0];
+    if (kind === "multi_binary") return said[0].map((p) => Number(p > 0.5));
+    let start = 0;
+    return sizes.map((size) => {
+      const own = said[0].subarray(start, (start += size));
+      return own.indexOf(Math.max(...own));
+    });
+  }
+
   /** Return an action in words. */
   actionText(t, values = this.action(t)) {
     if (this.recording.action_kind === "continuous") {

@@ -13,8 +13,8 @@ class Look {
   }
 
   /** Return one of its numbers in few characters. */
-  said(weight) {
-    return weight.toFixed(2);
+  said(weight, digits = 2) {
+    return weight.toFixed(digits);
   }
 
   /** Say whether there is something to look at. */

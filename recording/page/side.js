@@ -100,7 +100,7 @@ class Side {
 
   /** Return the token that is chosen, where it is at this step; -1 if none, or it is not there. */
   chosen() {
-    return this.t < this.episode.steps ? this.episode.find(this.t, this.selected) : -1;
+    return this.episode.find(Math.min(this.t, this.episode.steps - 1), this.selected);
   }
 
   /** Return the token that is hidden at a step, and what the policy says without it; or null. */

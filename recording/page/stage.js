@@ -69,7 +69,7 @@ class Stage {
       return say(this.words, `this map weighs ${look.facts.keys}, which stand nowhere`);
     if (drawn.lift) say(this.top, drawn.scale);
     const share = `${Math.round(100 * drawn.share)}% of the ${look.noun} is on the picture`;
-    const bold = `most: ${look.noun} ${number(largest(look.weights(t)))}${look.unit}; `;
+    const bold = `most: ${look.noun} ${look.said(largest(look.weights(t)))}${look.unit}; `;
     say(this.words, (drawn.lift && !look.unit ? "" : bold) + share);
   }
 
@@ -97,7 +97,7 @@ class Stage {
     tip.hidden = token === null;
     if (token === null) return;
     const look = side.at(t),
-      weight = look.facts.drawable ? look.weights(t)[token].toFixed(3) : "";
+      weight = look.facts.drawable ? look.said(look.weights(t)[token], 3) : "";
     say(tip, [episode.name(t, token), episode.held(t, token), weight].filter(Boolean).join("  "));
     const left = Math.min(event.offsetX + 12, this.size[0] - tip.offsetWidth);
     tip.style.left = `${Math.max(0, left)}px`;

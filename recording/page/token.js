@@ -111,7 +111,7 @@ class TokenPanel {
     const cell = make(
       "td",
       { class: "words", colspan: "9" },
-      `${number(scored.causal(t)[i])} ${scored.unit}`,
+      `${scored.said(scored.causal(t)[i])} ${scored.unit}`,
     );
     return make("tr", {}, make("th", { scope: "row" }, "causal"), cell);
   }

@@ -110,11 +110,8 @@ class ViewControls {
     fill(this.layer.select, listed, String(shown.map));
     this.drawMap(maps[shown.map] ?? null);
     const tokens = episode.names.map((name, i) => [String(i), name]);
-    fill(
-      this.token.select,
-      [["", "none"], ...tokens],
-      String(side.selected === null ? "" : Math.max(side.chosen(), 0)),
-    );
+    const chosen = side.chosen() < 0 ? side.selected?.token : side.chosen();
+    fill(this.token.select, [["", "none"], ...tokens], String(chosen ?? ""));
   }
 
   /** Offer what the map has: heads, queries, weights before a choice. */

@@ -362,6 +362,7 @@ def test_a_policy_with_a_memory_is_asked_with_it(lstm):
     recording = open_recording(report.recording)
     scores = recording.episodes[0].scores
     assert scores is not None and scores.true is not None
+    assert "what the policy remembers of earlier steps is not removed" in report.notes
     assert not scores.true.any()  # at the junction the cue is not in sight
     assert report.findings[-1].name == "random"
 

@@ -101,7 +101,9 @@ def test_unseen_cells_remain_tokens():
     obs, _ = env.reset(seed=5)
     assert obs["view"].shape == (49, 3)
     assert (obs["view"][:, 0] == OBJECT_TO_IDX["unseen"]).any()
-    assert env.observation_space["view"].tokens == Cells(7, 7, (11, 6, 3))
+    cells = env.observation_space["view"].tokens
+    assert (cells.rows, cells.cols, cells.categories) == (7, 7, (11, 6, 3))
+    assert [len(words) for words in cells.words] == [11, 6, 3] and "key" in cells.words[0]
 
 
 def test_constant_missions_are_left_out_and_varying_ones_are_words():

@@ -195,7 +195,6 @@ def test_a_page_opens_and_says_what_it_shows(show, road):
 
 def test_time_runs_and_stops(show, road):
     page = show(road)
-    page.page.get_by_label("Speed").select_option(value="8")
     page.click("play")
     page.wait("replay.step() > 2")
     assert page.read("playing")
@@ -205,10 +204,11 @@ def test_time_runs_and_stops(show, road):
     assert page.t == stopped and not page.read("playing")
     page.press("Space")
     page.wait(f"replay.step() > {stopped}")
+    page.page.get_by_label("Speed").select_option(value="8")
     page.wait("!replay.playing()")
     assert page.t == 70  # the picture that the last action led to
     assert "after the last step" in page.text(".subtitle")
-    page.press("k")
+    page.press("[", "[", "[", "k")  # at the first speed again
     assert page.read("playing") and page.t < 70  # from the beginning
 
 
@@ -576,7 +576,7 @@ def test_two_recordings_on_one_clock(show, road):
     assert second.bounding_box()["x"] > first.bounding_box()["x"]
     page.press("End")
     assert [page.state(n)["step"] for n in (0, 1)] == [70, 12]  # the shorter one waits at its end
-    page.wait("location.hash.includes('recording2=1')")
+    page.wait("location.hash.includes('t=70') && location.hash.includes('head2=1')")
     again = show(road, page.page.evaluate("location.hash")[1:])
     assert again.read("sides") == 2 and again.state(1)["head"] == 1
     page.page.get_by_label("Beside").select_option(label="compare with ...")
@@ -625,8 +625,16 @@ def test_hiding_a_token_shows_what_the_policy_does_without_it(scored, road):
     scored.click("hide this token")
     row, names = SCORED.index(5), ("left", "idle", "right", "faster", "slower")
     words = scored.text(".without")
-    assert words.startswith(f"without row 1 col 2: {names[(row + 5) % A]}, value 3.050;")
-    assert f"changes by {scores.causal[row, 5]:.3f} KL, nats" in words
+    said = open_recording(road.parent / "after").episodes[0][5].distribution
+    assert said is not None
+    best, before = names[(row + 5) % A], names[int(np.argmax(said))]
+    assert best == before
+    assert words.startswith(f"without row 1 col 2: likeliest {best}, as with it, value 3.050;")
+    assert f"changes by {scores.causal[row, 5]:.2g} KL, nats" in words
+    scored.press("t")
+    other = names[(row + 6) % A]
+    assert f"likeliest {other}, not {before}, value 3.060;" in scored.text(".without")
+    scored.press("Shift+T")
     shown = scored.page.locator(".action .row .changed").all_text_contents()
     assert shown == [f"{p:.3f}" for p in scores.distribution[row, 5].astype(float)]
     assert (scored.pixels() != bare).any()
