@@ -19,10 +19,10 @@ class Link {
     }, LINK_EVERY);
   }
 
-  /** Take the state from the address. */
+  /** Take the state from the address; one that says nothing shows two recordings, where there are. */
   follow() {
     const { app } = this,
-      wanted = readLink(location.hash);
+      wanted = readLink(location.hash || (app.many() ? "#recording2=1" : ""));
     app.settings.opacity = wanted.opacity ?? MOST_OPAQUE;
     app.settings.scale = wanted.scale ?? 0;
     app.sides = app.sides.slice(0, wanted.sides.length);

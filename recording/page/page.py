@@ -50,7 +50,7 @@ def write_page(
 
     Args:
         path: of the page.
-        recordings: one, or several to be compared; the first is shown at first.
+        recordings: one, or several to be compared; the first two are shown at first.
         names: what the page calls each recording; by default the name of its folder.
         episodes: how many of each recording, from the first; None shows all.
         most_bytes: how large the file may be.

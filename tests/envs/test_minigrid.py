@@ -8,7 +8,7 @@ pytest.importorskip("minigrid")
 from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX
 from minigrid.core.world_object import Ball
 
-from envs import Cells, layout_of, make_env, places_of, specs_of
+from envs import layout_of, make_env, places_of, specs_of
 
 SIDE, TILE = 7, 32
 DIRECTIONS = {0: "right", 1: "down", 2: "left", 3: "up"}

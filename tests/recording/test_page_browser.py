@@ -505,7 +505,7 @@ def test_q_values_have_a_curve_of_their_own(show, memory):
 
 
 def test_jumps(show, road, seen):
-    page = show(road)
+    page = show(road, "t=0")
     assert page.click("next reward").t == 6
     assert page.press("r").t == 13
     assert page.press("Shift+R").t == 6
@@ -563,6 +563,11 @@ def test_what_is_shown_is_in_the_address(show, road):
 def test_a_link_that_makes_no_sense_is_left(show, road, link):
     page = show(road, link)
     assert page.t in (0, 70) and (page.state()["map"], page.state()["token"]) == (2, -1)
+
+
+def test_two_recordings_stand_side_by_side_from_the_start(show, road):
+    assert show(road).page.locator(".sides > *").count() == 2
+    assert show(road, "t=0").page.locator(".sides > *").count() == 1
 
 
 def test_two_recordings_on_one_clock(show, road):
@@ -646,7 +651,7 @@ def test_hiding_a_token_shows_what_the_policy_does_without_it(scored, road):
 
 def test_the_verdict_stands_in_the_head(scored, show, road):
     assert scored.text(".head .verdict") == VERDICT
-    page = show(road)
+    page = show(road, "t=0")
     assert page.page.locator(".verdict").count() == 0
     page.click_picture(50, 38)
     assert not page.page.get_by_role("button", name="hide this token").is_visible()
