@@ -35,8 +35,9 @@ demo: $(INSTALLED)
 	@$(BIN)/python replay.py "$$(tail -n 1 $(DEMO)/train.txt)" | tee $(DEMO)/replay.txt
 	@echo
 	@echo "numbers        $$(tail -n 1 $(DEMO)/evaluate.txt)"
-	@echo "video          $$(tail -n 2 $(DEMO)/replay.txt | head -n 1)"
-	@echo "contact sheet  $$(tail -n 1 $(DEMO)/replay.txt)"
+	@echo "video          $$(tail -n 3 $(DEMO)/replay.txt | head -n 1)"
+	@echo "contact sheet  $$(tail -n 2 $(DEMO)/replay.txt | head -n 1)"
+	@echo "page           $$(tail -n 1 $(DEMO)/replay.txt)"
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
