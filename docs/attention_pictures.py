@@ -44,8 +44,9 @@ SHARP = {
     "gumbel": Mechanism(hard="gumbel", temperature=3.0),
 }
 """Mechanisms that read few tokens: at temperature 1 they settle on some before they know which."""
-LONGER = {"dot": 2, "top-k": 2, "perturbed-top-k": 2, "gumbel": 2, "causal": 2}
-"""Pictures that need several times the steps."""
+SLOWER = ("dot", "top-k", "perturbed-top-k", "gumbel", "causal", "relative", "residual", "isab")
+SLOWER += ("attention-gru",)
+"""Pictures that take twice the steps."""
 IN_TIME, MIXES = ("causal", "spatial", "temporal"), ("concat", "weighted", "talking")
 INTRODUCTION = """\
 # Where the fits ended
@@ -138,7 +139,7 @@ def main(only: str | None, steps: int, samples: int, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     table = []
     for name in tqdm(names, unit="picture"):
-        fits = PICTURES[name].fits(steps * LONGER.get(name, 1), samples)
+        fits = PICTURES[name].fits(steps * (1 + (name in SLOWER)), samples)
         PICTURES[name].drawn(name, fits).save(folder / f"{name}.png", optimize=True)
         table.append((name, fits))
     print(fits_table(table))

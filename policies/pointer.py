@@ -78,7 +78,7 @@ def pointed_at(actions: spaces.Space | None) -> int:
         ValueError: they are not Discrete.
     """
     if not isinstance(actions, spaces.Discrete):
-        raise ValueError(f"a pointer needs Discrete actions, got {actions}")
+        raise ValueError(f"a pointer needs Discrete actions, got {actions}; use the head mlp")
     return int(actions.n)
 
 

@@ -209,8 +209,8 @@ def _boxes(env: gym.Env, layout: TokenLayout, frame: np.ndarray) -> np.ndarray:
     height, width = frame.shape[:2]
     boxes = places_of(env, layout, frame.shape).boxes
     for group, where in zip(layout.groups, layout.slices, strict=True):
-        unplaced = np.isnan(boxes[where]).all()
-        if unplaced and group.boxes is not None and group.picture is not None:
+        seen = group.key == layout.groups[0].key and np.isnan(boxes[where]).all()
+        if seen and group.boxes is not None and group.picture is not None:
             rows, cols = group.picture
             boxes[where] = np.array(group.boxes) * ((width / cols, height / rows) * 2)
         elif group.kind == "history":  # a step stands for its whole frame
