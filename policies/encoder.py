@@ -5,7 +5,7 @@ With a readout that attends, the last layer computes only its own rows, so `laye
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import NamedTuple
 
 from jaxtyping import Float
@@ -117,9 +117,14 @@ def check_used(site: Site, encoder: Encoder) -> None:
     mechanism, plain = site.mechanism, Mechanism()
     weighings = [module for module in encoder.modules() if isinstance(module, Weighing)]
     if not weighings and mechanism != plain:
+        named = ", ".join(
+            f"{field.name}={getattr(mechanism, field.name)!r}"
+            for field in fields(mechanism)
+            if getattr(mechanism, field.name) != getattr(plain, field.name)
+        )
         raise ValueError(
-            "this block and readout weigh tokens by a rule of their own, so the attention "
-            f"{mechanism} would not be used; choose another block or readout"
+            "this block and readout weigh tokens by a rule of their own, so the attention with "
+            f"{named} would not be used; choose another block or readout"
         )
     used = {
         "where": {type(weighing.where) for weighing in weighings},

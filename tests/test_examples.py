@@ -121,14 +121,16 @@ def test_the_three_verbs_of_the_readme(tmp_path: Path) -> None:
     commands = re.findall(
         r"^python (\w+\.py) (.*?)(?: +#.*)?$", "\n".join(blocks("sh")), re.MULTILINE
     )
-    assert [script for script, _ in commands] == list(fewer)
-    said = {
-        script: call([ROOT / script, *words.split(), *fewer[script].split()], tmp_path).splitlines()
+    train, evaluate, believe, replay = (
+        call([ROOT / script, *words.split(), *fewer[script].split()], tmp_path).splitlines()
         for script, words in commands
-    }
-    run_folder = tmp_path / said["train.py"][-1]
+    )
+    assert [script for script, _ in commands] == [*fewer][:2] + [*fewer][1:]
+    assert "--faithfulness" in commands[2][1]
+    run_folder = tmp_path / train[-1]
     assert (run_folder / "config.json").is_file()
-    assert (tmp_path / said["evaluate.py"][-1]).parent == run_folder / "evaluations"
-    film, sheet = (tmp_path / line for line in said["replay.py"][-2:])
-    assert (film.suffix, sheet.suffix) == (".mp4", ".png")
-    assert min(film.stat().st_size, sheet.stat().st_size) > 10_000
+    assert (tmp_path / evaluate[-1]).parent == run_folder / "evaluations"
+    assert (tmp_path / believe[-1]).name == "scores.json"
+    film, sheet, page = (tmp_path / line for line in replay[-3:])
+    assert (film.suffix, sheet.suffix, page.suffix) == (".mp4", ".png", ".html")
+    assert min(file.stat().st_size for file in (film, sheet, page)) > 10_000

@@ -204,7 +204,7 @@ def test_time_runs_and_stops(show, road):
     assert page.t == stopped and not page.read("playing")
     page.press("Space")
     page.wait(f"replay.step() > {stopped}")
-    page.page.get_by_label("Speed").select_option(value="8")
+    page.page.get_by_label("Speed", exact=True).select_option(value="8")
     page.wait("!replay.playing()")
     assert page.t == 70  # the picture that the last action led to
     assert "after the last step" in page.text(".subtitle")
@@ -243,7 +243,7 @@ def test_scrubbing_by_mouse_and_by_key(show, road):
 
 def test_speed_by_choice_and_by_key(show, road):
     page = show(road)
-    speed = page.page.get_by_label("Speed")
+    speed = page.page.get_by_label("Speed", exact=True)
     assert speed.input_value() == "1"
     page.press("]", "]")
     assert speed.input_value() == "4"
