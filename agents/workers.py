@@ -25,7 +25,7 @@ class Workers(SubprocVecEnv):
     def __init__(self, makes: Sequence[Callable[[], gym.Env]]):
         multiprocessing.set_forkserver_preload([__name__])  # torch is loaded once, not per worker
         super().__init__([partial(_undisturbed, make) for make in makes])
-        self.get_attr("spec")  # all of them are up: from here on Ctrl-C passes them over
+        self.get_attr("render_mode")  # all of them are up: from here on Ctrl-C passes them over
 
     def close(self) -> None:
         if self.closed:

@@ -8,7 +8,7 @@ Differs: FIRE starts games that wait for it, as in the wrappers of Stable-Baseli
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsFloat
 
 import ale_py
 import cv2  # noqa: F401  (AtariPreprocessing needs it: better missed here than in the middle)
@@ -25,6 +25,11 @@ FRAME_SKIP = 4
 """Frames per step; the same action is held, and the last two frames are merged."""
 STACK = 4
 """Past frames in one observation."""
+
+
+def sign(reward: SupportsFloat) -> float:
+    """Return -1, 0 or 1."""
+    return float(np.sign(float(reward)))
 
 
 class FireOnReset(gym.Wrapper):
@@ -87,7 +92,7 @@ class AtariAdapter(Adapter):
         if "FIRE" in self.action_names(env)[1:2]:
             env = FireOnReset(env)
         if training:
-            env = wrappers.TransformReward(env, lambda reward: float(np.sign(float(reward))))
+            env = wrappers.TransformReward(env, sign)
         env = wrappers.FrameStackObservation(env, STACK)
         return PicturePlaces(env, (SIDE, SIDE))
 

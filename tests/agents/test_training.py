@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -17,6 +18,7 @@ from agents.periodic_evaluation import read_rows
 from agents.progress import ProgressCallback
 from agents.run_folder import RunFolder
 from agents.training import TrainingFault, torch_settings
+from agents.workers import Workers
 from envs.make import make_env
 
 SMALL = {"layers": 2, "heads": 2, "width": 8, "n_envs": 2, "device": "cpu", "progress": False}
@@ -155,8 +157,21 @@ def test_workers_close_whatever_has_become_of_them():
     assert not any(process.is_alive() for process in env.processes)
 
 
-def test_an_atari_score_is_of_a_whole_game():
-    env = make_vec_env(RunConfig("ALE/Breakout-v5", "ppo", 8, 1, n_envs=1))
+def negated_cartpole() -> gym.Env:
+    return gym.wrappers.TransformReward(gym.make("CartPole-v1"), lambda reward: -reward)
+
+
+def test_workers_take_wrappers_that_cannot_be_pickled():
+    env = Workers([negated_cartpole])
+    env.reset()
+    _, rewards, _, _ = env.step(np.zeros(1, int))
+    env.close()
+    assert rewards == [-1.0]
+
+
+@pytest.mark.parametrize("vec_env", ["dummy", "subproc"])
+def test_an_atari_score_is_of_a_whole_game(vec_env):
+    env = make_vec_env(RunConfig("ALE/Breakout-v5", "ppo", 8, 1, n_envs=1, vec_env=vec_env))
     env.seed(1)
     env.action_space.seed(1)
     env.reset()
