@@ -76,7 +76,7 @@ class PictureOptions:
     terminal: tyro.conf.FlagCreatePairsOff[bool] = False
     """Play it here, in coloured blocks, and make no files; a line per step where this is no
     terminal."""
-    layer: Annotated[int | None, left_open("INT", "the readout's")] = None
+    layer: Annotated[int | None, left_open("INT", "all of them, by rollout")] = None
     """Attention layer to show, 0 is the one next to the observation; the page has them all."""
     head: Annotated[int | None, left_open("INT", "the mean of all")] = None
     """Attention head to show."""

@@ -10,6 +10,8 @@ import numpy as np
 NormalisedOver = Literal["keys", "queries", "none"]
 LONGEST_WORD, LONGEST_TEXT = 40, 200
 """Characters of a word and of a text."""
+MEAN_OVER_QUERIES, ROLLOUT = "mean over queries", "rollout"
+"""How rows are derived from the weights of modules, see `MapSpec.derived`."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class MapSpec:
     """"keys": rows sum to 1, or to 0 where nothing is visible; "queries": the weights of each key
     do; "none": nothing does, and weights may be below 0 or above 1."""
     derived: str = ""
-    """How the stored rows were computed from the module's own, such as "mean over queries"; empty
-    where they are the module's own."""
+    """How the stored rows were computed: "mean over queries" of the module's own; "rollout" through
+    all layers, see `recording.rollout`; empty where they are the module's own."""
     asker: str = ""
     """Whose query a readout's row is, such as "ego" or "learned query"; empty where nobody said."""
     keys: str = "tokens"
@@ -111,6 +113,17 @@ def stored_rows(weights: np.ndarray, spec: MapSpec, present: np.ndarray) -> np.n
         return weights
     asking = replace(spec, derived="").asking(present, weights.shape[1])
     return mean_over_queries(weights, asking)
+
+
+def mean_over_heads(weights: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
+    """Average weights (H, ...) over their heads, to (...).
+
+    Args:
+        counts: (H,), how much each head counts; None, or all 0: all the same.
+    """
+    if counts is None or counts.sum() <= 0:
+        return weights.mean(0)
+    return np.average(weights, 0, counts).astype(np.float32)
 
 
 def mean_over_queries(weights: np.ndarray, asking: np.ndarray) -> np.ndarray:

@@ -24,12 +24,14 @@ from envs.make import action_names
 from envs.places import places_of
 from policies.tap import AttentionMap, AttentionTap, Pass, extractors_of, rehearse
 from recording.format import Header, MapSpec, Step
-from recording.maps import stored_rows
+from recording.maps import MEAN_OVER_QUERIES, stored_rows
 from recording.outputs import Heads, Judgement, action_kind, action_sizes, heads_of
+from recording.rollout import chain_of
 from recording.writer import RecordingWriter
 
 OF_THE_WORLD = ("env_id", "action_names", "picture", "fps")
 """What a header says of the environment, and not of the policy."""
+NOTHING = np.zeros(0)
 PACKAGES = ("gymnasium", "stable-baselines3", "torch", "numpy")
 
 
@@ -98,7 +100,10 @@ class RecordAttention(gym.Wrapper):
         self._normalise = normalise if normalise is not None else lambda observation: observation
         expected = [one for one in rehearse(model.policy).maps if one.role == self._role]
         self._maps = tuple(map_spec(one, full) for one in expected)
-        header = _header(env, self._layout, self._maps, self._heads, map_dtype)
+        self._chain = chain_of([map_spec(one, full=True) for one in expected], len(self._layout))
+        self._derived = () if self._chain.reason else (self._chain.spec,)
+        maps = (*self._maps, *self._derived)
+        header = _header(env, self._layout, maps, self._heads, map_dtype)
         named: dict[str, Any] = {"algo": type(model).__name__.lower(), "run": run}
         named |= {"value_unit": value_unit}
         if world is not None:
@@ -187,17 +192,21 @@ class RecordAttention(gym.Wrapper):
         """Return what a step holds of a pass; where none was heard, weights are 0."""
         header = self._writer.header
         if heard is None:
-            nothing = {spec.name: np.zeros(header.shape(spec), np.float32) for spec in self._maps}
+            nothing = {spec.name: np.zeros(header.shape(spec), np.float32) for spec in header.maps}
             return {"maps": nothing, "soft": nothing, "attended": False}
         told, present = {one.name: one for one in heard.maps}, self._present(heard)
+        whole = {spec.name: self._row(told[spec.name].weights) for spec in self._maps}
         maps, soft, heads = {}, {}, {}
         for spec in self._maps:
             one = told[spec.name]
-            maps[spec.name] = stored_rows(self._row(one.weights), spec, present)
+            maps[spec.name] = stored_rows(whole[spec.name], spec, present)
             if one.soft is not None:
                 soft[spec.name] = stored_rows(self._row(one.soft), spec, present)
             if one.heads is not None:
                 heads[spec.name] = one.heads.float().cpu().numpy()
+        for spec in self._derived:
+            seen = Step(observation={}, action=NOTHING, maps=whole, mask=present, heads=heads)
+            maps[spec.name] = self._chain.row(seen)[None, None]
         return {"maps": maps, "soft": soft, "heads": heads, "mask": present}
 
     def _present(self, heard: Pass) -> np.ndarray:
@@ -227,7 +236,7 @@ def map_spec(one: AttentionMap, full: bool) -> MapSpec:
         heads=heads,
         queries=one.queries,
         normalised_over=one.normalised_over,  # type: ignore[arg-type]
-        derived="mean over queries" if derived else "",
+        derived=MEAN_OVER_QUERIES if derived else "",
         asker=one.asker,
         keys=one.keys,
         extra_keys=one.extra_keys,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recording.format import MapSpec, Step
-from recording.maps import mean_over_queries
+from recording.maps import ROLLOUT, mean_over_heads, mean_over_queries
 
 EGO = "the agent's own token"
 """Who asks where the readout is an ego readout."""
@@ -55,6 +55,9 @@ class View:
     def lines(self) -> tuple[str, str]:
         """What is shown, in words: the module, and what was computed from it."""
         spec = self.spec
+        if spec.derived == ROLLOUT:
+            words = f"{self.asker} asks; heads averaged, half of each token taken to pass by"
+            return f"{spec.role}, rollout through all layers (derived)", words
         heads = f"mean of {spec.heads} heads" if self.head is None else f"head {self.head}"
         if spec.head_weights and self.head is None:
             heads += " as they count"
@@ -128,21 +131,19 @@ class View:
         rows = mean_over_queries(weights, asking)[:, 0]  # (H, K)
         if self.head is not None:
             return rows[self.head]
-        counts = step.heads.get(self.spec.name)
-        if counts is None or counts.sum() <= 0:
-            return rows.mean(0)
-        return np.average(rows, 0, counts).astype(np.float32)
+        return mean_over_heads(rows, step.heads.get(self.spec.name))
 
 
 def choose_view(maps: Sequence[MapSpec], layer: int | None = None, head: int | None = None) -> View:
-    """Choose what to show: by default the readout's own row, else the last layer; all heads.
+    """Choose what to show: by default the rollout, else the readout's own row, else the last layer.
 
-    Only maps over tokens are chosen; where a recording has none, its last map, which shows nothing.
+    That order is the one of benchmarks/faithfulness.md. Only maps over tokens are chosen; where a
+    recording has none, its last map, which shows nothing.
 
     Args:
         maps: of a recording, see `Header.maps`; the critic's are left out where there are others.
-        layer: None for the default.
-        head: None for the mean over heads.
+        layer: whose own map; None for the default.
+        head: of a module's own map; None for the mean over heads.
 
     Raises:
         ValueError: there is no such layer or head, or the layer has no map over tokens and others
@@ -152,6 +153,8 @@ def choose_view(maps: Sequence[MapSpec], layer: int | None = None, head: int | N
     layers = sorted({spec.layer for spec in acting})
     if layer is not None and layer not in layers:
         raise ValueError(f"layer must be {_span(layers)}, got {layer}")
+    if layer is not None or head is not None:
+        acting = [spec for spec in acting if spec.derived != ROLLOUT]
     drawable = [spec for spec in acting if spec.keys == "tokens"] or acting
     fitting = [spec for spec in drawable if layer in (None, spec.layer)]
     if not fitting:
@@ -161,7 +164,7 @@ def choose_view(maps: Sequence[MapSpec], layer: int | None = None, head: int | N
             f"layer {layer} weighs {keys}, which stand nowhere on a picture; layers that read "
             f"tokens: {others}"
         )
-    spec = max(fitting, key=lambda spec: (spec.queries == "readout", spec.layer))
+    spec = max(fitting, key=lambda s: (s.derived == ROLLOUT, s.queries == "readout", s.layer))
     if head is not None and not 0 <= head < spec.heads:
         raise ValueError(f"head must be {_span(range(spec.heads))}, got {head}")
     return View(spec, head)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,16 +12,17 @@ from jaxtyping import Float, Int
 
 from agents.faithfulness.gradients import Gradients, gradients_at
 from agents.faithfulness.outputs import Choices, QValues
-from agents.faithfulness.saliency import relevance, rollout, sarfa, sarfa_of_parts
+from agents.faithfulness.saliency import relevance, sarfa, sarfa_of_parts
 from agents.faithfulness.subject import FLOATS_AT_ONCE, Subject
 from policies.seats import Seat, seats_of
-from policies.tap import AttentionMap, AttentionTap, Pass
-from recording import MapSpec, Step
+from policies.tap import AttentionMap, AttentionTap
+from recording import Step
 from recording.recorder import map_spec
+from recording.rollout import Chain, chain_of
 from recording.view import View
 
 Family = Literal["attention", "gradient", "removal"]
-ROLLOUT, GRADIENT_WEIGHTED = "rollout", "gradient rollout"
+GRADIENT_WEIGHTED = "gradient rollout"
 GRADIENT, SARFA, CAUSAL = "gradient x input", "SARFA", "causal"
 
 
@@ -93,91 +95,51 @@ def _at(
         subject.reader.ask(states, index)
         heard = tap.take()
     assert heard is not None, "an extractor ran and its tap heard nothing"
-    maps = [one for one in heard.maps if one.role == subject.role and one.keys == "tokens"]
+    maps = {one.name: one for one in heard.maps if one.role == subject.role}
+    specs = [map_spec(one, full=True) for one in maps.values()]
     present = subject.present[part]
+    seen = [_step(maps, t, there) for t, there in enumerate(present)]
     found: dict[str, tuple[Family, str, list[np.ndarray]]] = {}
-    for one in maps:
-        spec = map_spec(one, full=True)
-        view = View(spec, None)
-        rows = [view.weights(_step(one, spec, t, present[t])) for t in range(len(present))]
-        found[one.name] = ("attention", "; ".join(view.lines), rows)
+    for view in (View(spec, None) for spec in specs if spec.keys == "tokens"):
+        rows = [view.weights(step) for step in seen]
+        found[view.spec.name] = ("attention", "; ".join(view.lines), rows)
     gradients = gradients_at(subject, part, seats)
-    layers, readout = chain(heard, subject.role, present.shape[1])
-    if layers:
-        rows = _rolled(layers, readout, found, present)
-        found[ROLLOUT] = ("attention", "attention followed through all layers", rows)
-    needed = {one.name for one in (*layers, readout) if one is not None}
+    chain = chain_of(specs, present.shape[1])
+    if chain.reason:
+        needed = set()
+    else:
+        rows = [chain.row(step)[: present.shape[1]] for step in seen]
+        found[chain.spec.name] = ("attention", "attention followed through all layers", rows)
+        needed = {one.name for one in (*chain.layers, chain.readout) if one is not None}
     if needed and needed <= gradients.weights.keys():
-        rows = _relevant(layers, readout, gradients, present)
+        rows = _relevant(chain, gradients, present)
         found[GRADIENT_WEIGHTED] = ("attention", "attention times its gradient, all layers", rows)
     words = "gradient of what was said of the action, times the embedding"
     found[GRADIENT] = ("gradient", words, list(gradients.tokens))
     return found
 
 
-def chain(heard: Pass, role: str, count: int) -> tuple[list[AttentionMap], AttentionMap | None]:
-    """Return the maps that attention can be followed through, and the readout's.
-
-    None of either where a layer is not from tokens to tokens, with rows that sum to 1.
-    """
-    own = [one for one in heard.maps if one.role == role]
-    layers = [one for one in own if one.queries != "readout"]
-    readouts = [one for one in own if one.queries == "readout" and one.keys == "tokens"]
-    square = all(
-        one.queries == one.keys == "tokens"
-        and one.weights.shape[-2:] == (count, count)
-        and one.normalised_over == "keys"
-        for one in layers
-    )
-    distinct = len({one.layer for one in layers}) == len(layers)
-    if not (square and distinct) or len(readouts) > 1 or len(layers) + len(readouts) < len(own):
-        return [], None
-    return sorted(layers, key=lambda one: one.layer), next(iter(readouts), None)
-
-
-def _rolled(
-    layers: list[AttentionMap],
-    readout: AttentionMap | None,
-    found: dict[str, tuple[Family, str, list[np.ndarray]]],
-    present: np.ndarray,
-) -> list[np.ndarray]:
-    means = [one.weights.mean(1).cpu().numpy() for one in layers]  # (S, N, N) each
-    rows = []
-    for t, there in enumerate(present):
-        row = there / max(there.sum(), 1) if readout is None else found[readout.name][2][t]
-        rows.append(rollout([mean[t] for mean in means], row, there))
-    return rows
-
-
-def _relevant(
-    layers: list[AttentionMap],
-    readout: AttentionMap | None,
-    gradients: Gradients,
-    present: np.ndarray,
-) -> list[np.ndarray]:
+def _relevant(chain: Chain, gradients: Gradients, present: np.ndarray) -> list[np.ndarray]:
     N = present.shape[1]
     rows = []
     for t, there in enumerate(present):
-        if readout is None:
+        if chain.readout is None:
             row = there / max(there.sum(), 1)
         else:
-            row = gradients.weights[readout.name][t].mean(0)[:N]
-        own = [gradients.weights[one.name][t] for one in layers]
+            row = gradients.weights[chain.readout.name][t].mean(0)[:N]
+        own = [gradients.weights[one.name][t] for one in chain.layers]
         rows.append(relevance(own, row, there))
     return rows
 
 
-def _step(one: AttentionMap, spec: MapSpec, t: int, present: np.ndarray) -> Step:
-    """Return a step that holds this map alone."""
-    heads = None if one.heads is None else one.heads.float().cpu().numpy()
-    weights = one.weights[t].float().cpu().numpy()
-    return Step(
-        observation={},
-        action=np.zeros(()),
-        maps={spec.name: weights},
-        mask=present,
-        heads={spec.name: heads},
-    )
+def _step(maps: Mapping[str, AttentionMap], t: int, present: np.ndarray) -> Step:
+    """Return a step that holds these maps alone."""
+    heads = {
+        name: None if one.heads is None else one.heads.float().cpu().numpy()
+        for name, one in maps.items()
+    }
+    weights = {name: one.weights[t].float().cpu().numpy() for name, one in maps.items()}
+    return Step(observation={}, action=np.zeros(0), maps=weights, mask=present, heads=heads)
 
 
 def _runs(subject: Subject, steps: np.ndarray) -> list[slice]:

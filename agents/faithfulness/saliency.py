@@ -53,30 +53,6 @@ def sarfa_of_parts(
     return np.mean(maps, 0)
 
 
-def rollout(
-    layers: Sequence[Float[np.ndarray, "N N"]],
-    row: Float[np.ndarray, "N"],
-    present: Bool[np.ndarray, "N"],
-) -> Float[np.ndarray, "N"]:
-    """Follow attention back through layers of tokens that read tokens, residuals included.
-
-    `row = row @ normalised(A_l + I)` for l from the last layer to the first, the rows of `A_l + I`
-    made to sum to 1.
-
-    Args:
-        layers: mean over heads, first layer first.
-        row: what reads the last layer: a readout's own row, or the mean over tokens.
-
-    Source: Abnar and Zuidema 2020, Quantifying attention flow in transformers, section 3,
-        https://arxiv.org/abs/2005.00928. Differs: a readout's row is taken without the residual
-        connection that it has not.
-    """
-    for layer in reversed(layers):
-        kept = np.where(present[:, None], layer, 0) + np.eye(len(layer))
-        row = row @ (kept / kept.sum(1, keepdims=True))
-    return np.where(present, row, 0)
-
-
 def relevance(
     layers: Sequence[Float[np.ndarray, "N N"]],
     row: Float[np.ndarray, "N"],

@@ -15,10 +15,13 @@ class HeadsPanel {
     this.buttons = [];
   }
 
-  draw(t, look) {
-    const count = look instanceof View ? look.rows.heads : 0;
+  draw(t, shown) {
+    const look = this.headed(shown),
+      count = look instanceof View ? look.rows.heads : 0;
     this.element.hidden = count < 2;
     if (count < 2) return;
+    say(this.heading.title, look === shown ? "heads" : `heads of ${mapName(look.facts)}`);
+    this.index = look.index;
     while (this.buttons.length < count) this.add(this.buttons.length);
     const counts = look.headCounts(t);
     const of = look.facts.drawable ? "tokens" : look.facts.keys;
@@ -31,7 +34,7 @@ class HeadsPanel {
       const spread = Math.exp(entropy(look.facts.drawable ? view.weights(t) : view.row(t)));
       const words = counts ? `${spread.toFixed(1)}, ${counts[h].toFixed(2)}` : spread.toFixed(1);
       say(own.words, words);
-      own.element.setAttribute("aria-pressed", String(look.head === h));
+      own.element.setAttribute("aria-pressed", String(look === shown && look.head === h));
       this.thumb(own.canvas, t, view, size);
     });
   }
@@ -41,11 +44,21 @@ class HeadsPanel {
       canvas = make("canvas", { "aria-hidden": "true" });
     const label = make("span", {}, `head ${h}`);
     const element = make("button", { type: "button" }, canvas, label, words);
-    element.addEventListener("click", () =>
-      this.side.show({ head: this.side.shown.head === h ? "mean" : h }),
-    );
+    element.addEventListener("click", () => {
+      const again = this.side.shown.map === this.index && this.side.shown.head === h;
+      this.side.show({ map: this.index, head: again ? "mean" : h });
+    });
     this.buttons.push({ element, words, canvas });
     this.list.append(element);
+  }
+
+  /** Return what has the heads: what is shown, or of a rollout the map that it starts from. */
+  headed(shown) {
+    const { episode } = this.side,
+      { role } = this.side.shown;
+    const rolled = shown instanceof Rollout || rolledOut(shown.facts);
+    if (!rolled) return shown;
+    return this.side.look({ ...this.side.shown, map: ownMapOf(episode, role), head: "mean" }, null);
   }
 
   /** Return the size of a picture; wide ones stand two in a row, others four. */

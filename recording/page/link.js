@@ -64,7 +64,7 @@ function sideLink(app, side) {
     ["recording", app.many() ? episode.recordingIndex : null],
     ["episode", episode.index],
     ["role", shown.role === firstShown(episode).role ? null : shown.role],
-    ["layer", facts ? facts.layer : shown.map],
+    ["layer", facts ? (rolledOut(facts) ? ROLLOUT : facts.layer) : shown.map],
     ["part", facts && facts.part ? facts.part : null],
     ["head", shown.head],
     ["query", shown.query],
@@ -119,6 +119,7 @@ function shownBy(episode, wanted) {
     const fits = (facts) =>
       facts.role === role &&
       facts.layer === wanted.layer &&
+      !rolledOut(facts) &&
       (wanted.part === null || facts.part === wanted.part);
     const found = maps.findIndex((facts) => fits(facts) && facts.drawable);
     map = found >= 0 ? found : maps.findIndex(fits);

@@ -50,7 +50,8 @@ class View extends Look {
   }
 
   lines(t) {
-    const { role, layer, part, heads } = this.facts;
+    const { role, layer, part, heads, asks } = this.facts;
+    if (rolledOut(this.facts)) return [`${role}, rollout through all layers (derived)`, asks];
     const words = `${role}, layer ${layer}${part ? `, ${part}` : ""}, ${this.headWords(heads)}`;
     return [words, this.queryWords(t) + (this.soft ? ", before the choice" : "")];
   }

@@ -38,9 +38,9 @@ class WordsPanel {
   }
 
   draw(t, look, attended) {
-    const { reason } = look.episode.recording.rollout[look.facts.role];
-    say(this.why, reason ? `No attention rollout: ${reason}.` : "");
-    this.why.hidden = !reason;
+    const { reason, recorded } = look.episode.recording.rollout[look.facts.role];
+    this.why.hidden = !reason || recorded !== null;
+    say(this.why, this.why.hidden ? "" : `No attention rollout: ${reason}.`);
     const [first, second] = look.lines(t);
     const said = attended
       ? [first, second, ...look.notes(t), look.spread(t)]

@@ -106,7 +106,6 @@ def size_of(data: Any) -> int:
 def facts_of(source: Source, reduction: Reduction) -> dict[str, Any]:
     """Return what a page says of a recording, its episodes left out."""
     header = source.recording.header
-    maps = map_facts(header, reduction)
     summary = source.recording.summary
     return {
         "name": source.name,
@@ -124,8 +123,8 @@ def facts_of(source: Source, reduction: Reduction) -> dict[str, Any]:
         "action_bounds": header.action_bounds,
         "tokens": len(header.layout),
         "parts": [_part_facts(part) for part in parts_of(header.layout)],
-        "maps": maps,
-        "rollout": rollout_facts(maps, len(header.layout)),
+        "maps": map_facts(header, reduction),
+        "rollout": rollout_facts(header, reduction),
     }
 
 

@@ -1,4 +1,4 @@
-// Attention rollout: a derived map, from all layers. The equation stands in recording/page/rows.py.
+// Attention rollout, a derived map, from whole matrices. The equation: recording/rollout.py.
 
 /** What reaches the readout, or one token, through all layers. */
 class Rollout extends Look {
@@ -31,11 +31,10 @@ class Rollout extends Look {
   }
 
   lines(t) {
-    const count = this.views.length + (this.first ? 1 : 0);
     const asks =
       this.query !== null ? `${this.episode.name(t, this.query)} asks` : `${this.who} asks`;
     return [
-      `${this.facts.role}, rollout over ${count} ${count === 1 ? "layer" : "layers"} (derived)`,
+      `${this.facts.role}, rollout through all layers (derived)`,
       `${asks}; heads averaged, half of each token taken to pass by`,
     ];
   }

@@ -6,7 +6,6 @@ as an overlay does (`recording.view.View`), stored in one byte again, and named 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal
 
@@ -14,9 +13,10 @@ import numpy as np
 
 from recording.chunk import read_arrays
 from recording.format import Header, MapSpec, Step
-from recording.maps import mean_over_queries
+from recording.maps import ROLLOUT, mean_over_queries
 from recording.quantised import packed_rows
 from recording.reader import Episode
+from recording.rollout import chain_of
 from recording.view import View
 
 Reduction = Literal["none", "queries", "heads"]
@@ -92,53 +92,27 @@ def map_facts(header: Header, reduction: Reduction) -> list[dict[str, Any]]:
     return facts
 
 
-def rollout_facts(facts: Sequence[dict[str, Any]], tokens: int) -> dict[str, dict[str, Any]]:
-    """Return for each role the maps that attention rollout goes through, or why there is none.
+def rollout_facts(header: Header, reduction: Reduction) -> dict[str, dict[str, Any]]:
+    """Return for each role the maps that the page rolls out, or why it cannot.
 
-    Rollout needs every matrix from tokens to tokens of every layer. On the page it is
-
-        v = v @ normalised(A_l + I) for l from the last layer to the first
-
-    with A_l the mean over heads, the rows of A_l + I made to sum to 1, and v at first the
-    readout's own row, else the mean over tokens.
-
-    Source: Abnar and Zuidema 2020, Quantifying Attention Flow in Transformers, section 3,
-        https://arxiv.org/abs/2005.00928.
-    Differs: it ends at the readout, whose row is taken without the residual connection it has not.
+    It rolls out the whole matrices of all layers, see `recording.rollout`, from any token. The
+    recorded rollout, where there is one, starts at the readout and needs nothing else.
     """
     roles: dict[str, dict[str, Any]] = {}
-    for role in dict.fromkeys(fact["role"] for fact in facts):
-        own = [(i, fact) for i, fact in enumerate(facts) if fact["role"] == role]
-        layers = [(i, fact) for i, fact in own if fact["queries"] != "readout"]
-        layers.sort(key=lambda pair: pair[1]["layer"])
-        readouts = [i for i, fact in own if fact["queries"] == "readout" and fact["drawable"]]
-        reason = _not_rolled([fact for _, fact in layers], tokens, len(own) - len(layers))
+    places = {spec.name: i for i, spec in enumerate(header.maps)}
+    for role in dict.fromkeys(spec.role for spec in header.maps):
+        own = [spec for spec in header.maps if spec.role == role]
+        chain, reason = chain_of(own, len(header.layout)), ""
+        if any(_shrinks(header, spec, reduction) for spec in chain.layers):
+            reason = "the full matrices were left out to save room"
+        reason = chain.reason or reason
         roles[role] = {
-            "layers": [] if reason else [i for i, _ in layers],
-            "readout": readouts[0] if readouts and not reason else None,
+            "layers": [] if reason else [places[spec.name] for spec in chain.layers],
+            "readout": None if reason or not chain.readout else places[chain.readout.name],
+            "recorded": next((places[one.name] for one in own if one.derived == ROLLOUT), None),
             "reason": reason,
         }
     return roles
-
-
-def _not_rolled(layers: list[dict[str, Any]], tokens: int, readouts: int) -> str:
-    """Say why rollout cannot be computed; empty where it can."""
-    if not layers:
-        return "attention has one layer, whose own row says it all"
-    if any(fact["reduced"] for fact in layers):
-        return "the full matrices were left out to save room"
-    if any(fact["derived"] for fact in layers):
-        return "the full matrices were not recorded (RecordAttention(full=True) does)"
-    square = all(
-        fact["queries"] == fact["keys"] == "tokens"
-        and (fact["Q"], fact["K"]) == (tokens, tokens)
-        and fact["normalised_over"] == "keys"
-        for fact in layers
-    )
-    each = len({fact["layer"] for fact in layers}) == len(layers) and readouts <= 1
-    if not (square and each):
-        return "not every layer goes from tokens to tokens with weights that sum to 1"
-    return ""
 
 
 def _shrinks(header: Header, spec: MapSpec, reduction: Reduction) -> bool:

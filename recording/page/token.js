@@ -129,6 +129,7 @@ function corner(at) {
 
 /** Return what a map is called among those of its role. */
 function mapName(facts) {
+  if (rolledOut(facts)) return "rollout";
   const part = facts.part ? `, ${facts.part}` : "",
     readout = facts.queries === "readout" ? ", readout" : "";
   return `layer ${facts.layer}${part}${readout}${facts.drawable ? "" : ` (${facts.keys})`}`;

@@ -2,21 +2,18 @@
 
 const ROLLOUT = "rollout";
 
-/** Return what is shown at first: the readout's own row, else the last layer; all heads. */
+/** Return what is shown at first: the rollout, else the readout's own row, else the last layer. */
 function firstShown(episode) {
   const { maps } = episode.recording,
     indices = maps.map((_, i) => i);
   const better = (pool, fits) => (pool.some(fits) ? pool.filter(fits) : pool);
   let pool = better(indices, (i) => maps[i].role !== "critic");
   pool = better(pool, (i) => maps[i].drawable);
-  const rank = (i) => [maps[i].queries === "readout" ? 1 : 0, maps[i].layer];
-  const best = pool.reduce((a, b) => {
-    const [x, y] = [rank(a), rank(b)];
-    return y[0] > x[0] || (y[0] === x[0] && y[1] > x[1]) ? b : a;
-  });
+  const rank = (i) => (rolledOut(maps[i]) ? 2e6 : 0) + (maps[i].queries === "readout" ? 1e6 : 0);
+  const best = pool.reduce((a, b) => (rank(b) + maps[b].layer > rank(a) + maps[a].layer ? b : a));
   return {
     role: maps[best].role,
-    map: best,
+    map: rolledOut(maps[best]) ? ROLLOUT : best,
     head: "mean",
     query: null,
     own: true,
@@ -25,17 +22,27 @@ function firstShown(episode) {
   };
 }
 
+/** Say whether a recorded map is the rollout of others. */
+function rolledOut(facts) {
+  return facts.derived === ROLLOUT;
+}
+
+/** Return the place of a role's rollout: that of the page from whole matrices, else the recorded. */
+function rolloutOf(episode, role) {
+  const { reason, recorded } = episode.recording.rollout[role];
+  return reason ? recorded : ROLLOUT;
+}
+
 /** Return what is shown, made possible for an episode: there may be no such head or query. */
 function possible(episode, shown) {
-  const { maps, rollout } = episode.recording,
+  const { maps } = episode.recording,
     base = firstShown(episode);
   const role = maps.some((facts) => facts.role === shown.role) ? shown.role : base.role;
-  const rolled =
-    (shown.map === ROLLOUT && !rollout[role].reason) ||
-    (shown.map === CAUSAL && scoredFor(episode, role));
-  const known = Number.isInteger(shown.map) && maps[shown.map] && maps[shown.map].role === role;
-  const map = rolled ? shown.map : known ? shown.map : bestOf(episode, role);
-  const facts = rolled ? null : maps[map];
+  const wanted = shown.map === ROLLOUT ? rolloutOf(episode, role) : shown.map;
+  const computed = wanted === ROLLOUT || (wanted === CAUSAL && scoredFor(episode, role));
+  const known = Number.isInteger(wanted) && maps[wanted] && maps[wanted].role === role;
+  const map = computed || known ? wanted : bestOf(episode, role);
+  const facts = maps[map] ?? null;
   const heads = facts ? facts.stored_heads : 1;
   const head = shown.head === "max" || shown.head < heads ? shown.head : "mean";
   const asked = facts && facts.queries !== "tokens" && facts.Q > 1 && shown.query < facts.Q;
@@ -58,9 +65,16 @@ function scoredFor(episode, role) {
 /** Return the map of a role that is shown at first. */
 function bestOf(episode, role) {
   const base = firstShown(episode),
-    { maps } = episode.recording;
-  if (base.role === role) return base.map;
-  const own = maps.map((_, i) => i).filter((i) => maps[i].role === role);
+    { maps } = episode.recording,
+    rolled = rolloutOf(episode, role);
+  if (rolled !== null && base.map === ROLLOUT) return rolled;
+  return base.role === role && base.map !== ROLLOUT ? base.map : ownMapOf(episode, role);
+}
+
+/** Return the last of a role's own maps: the readout's, where there is one. */
+function ownMapOf(episode, role) {
+  const { maps } = episode.recording;
+  const own = maps.map((_, i) => i).filter((i) => maps[i].role === role && !rolledOut(maps[i]));
   return own.find((i) => maps[i].queries === "readout" && maps[i].drawable) ?? own[own.length - 1];
 }
 
@@ -94,7 +108,8 @@ class ViewControls {
   draw() {
     const { side } = this,
       { shown, episode } = side,
-      { maps, rollout } = episode.recording;
+      { maps } = episode.recording,
+      rolled = rolloutOf(episode, shown.role);
     const roles = [...new Set(maps.map((facts) => facts.role))];
     fill(
       this.role.select,
@@ -103,9 +118,9 @@ class ViewControls {
     );
     const layers = maps
       .map((facts, i) => [facts, i])
-      .filter(([facts]) => facts.role === shown.role);
+      .filter(([facts]) => facts.role === shown.role && !rolledOut(facts));
     const listed = layers.map(([facts, i]) => [String(i), mapName(facts)]);
-    if (!rollout[shown.role].reason) listed.push([ROLLOUT, "rollout (derived)"]);
+    if (rolled !== null) listed.push([String(rolled), "rollout (derived)"]);
     if (scoredFor(episode, shown.role)) listed.push([CAUSAL, "causal (derived)"]);
     fill(this.layer.select, listed, String(shown.map));
     this.drawMap(maps[shown.map] ?? null);

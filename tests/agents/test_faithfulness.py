@@ -184,13 +184,21 @@ def test_where_nothing_changes_a_policy_there_is_nothing_to_explain(tmp_path, un
     assert recording.summary["verdict"] == report.verdict
 
 
+CHAIN = {"actor/0", "actor/1", "actor/rollout", "gradient rollout"}
+
+
 @pytest.mark.parametrize(
     ("block", "readout", "drawn", "maps"),
     [
         ("channel", "mean", "", set()),
         ("isab", "mean", "actor/1/in", {"actor/0/in", "actor/1/in"}),
         ("residual", "slots", "actor/1", {"actor/0", "actor/1"}),
-        ("residual", "cls", "actor/1", {"actor/0", "actor/1", "rollout", "gradient rollout"}),
+        (
+            "residual",
+            "cls",
+            "actor/rollout",
+            {"actor/0", "actor/1", "actor/rollout", "gradient rollout"},
+        ),
     ],
 )
 def test_what_is_no_chain_of_tokens_is_judged_by_what_it_has(
@@ -273,14 +281,14 @@ def test_a_person_asks_whether_the_maps_can_be_believed(run):
     lines = result.stdout.splitlines()
     path = Path(lines[-1])
     assert path == run / "recordings" / "recording_1" / SUMMARY_FILE
-    assert any(line.startswith("This map (actor/1) ") for line in lines)
+    assert any(line.startswith("This map (actor/rollout) ") for line in lines)
     assert "removed entities: masked" in lines
     recording = open_recording(path.parent)
     assert recording.summary is not None
     assert recording.summary["seeds"] == [10_000, 10_001, 10_002]
     assert recording.summary["checkpoint"] == "final"
     names = {each["name"] for each in recording.summary["maps"]}
-    assert {"actor/0", "actor/1", "rollout", "gradient rollout", "SARFA", "random"} <= names
+    assert {"actor/0", "actor/1", "actor/rollout", "gradient rollout", "SARFA", "random"} <= names
     for episode in recording.episodes:
         assert episode.scores is not None and episode.scores.true is not None
         for row, t in enumerate(episode.scores.steps):

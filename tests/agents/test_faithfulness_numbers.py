@@ -9,7 +9,7 @@ from scipy import stats
 from agents.faithfulness.curves import GRID, Areas, Order, area, areas_of, counts_of, ranked, share
 from agents.faithfulness.evidence import Estimate, Evidence, as_json, estimate
 from agents.faithfulness.ranks import pointing, rank_correlation, ranks
-from agents.faithfulness.saliency import relevance, rollout, sarfa, sarfa_of_parts
+from agents.faithfulness.saliency import relevance, sarfa, sarfa_of_parts
 from agents.faithfulness.sampling import spread
 from agents.faithfulness.verdict import finding, sentence, word_for
 
@@ -139,17 +139,6 @@ def test_sarfa_of_parts_is_their_mean():
     first = sarfa(before[:2], without[:, :2], 0)
     second = sarfa(before[2:], without[:, 2:], 0)
     np.testing.assert_allclose(both, (first + second) / 2)
-
-
-def test_rollout_by_hand():
-    swap = np.array([[0.0, 1.0], [1.0, 0.0]])
-    there = np.ones(2, bool)
-    np.testing.assert_allclose(rollout([swap], np.array([1.0, 0]), there), [0.5, 0.5])
-    first = np.array([[1.0, 0], [1.0, 0]])
-    found = rollout([first, swap], np.array([1.0, 0]), there)
-    np.testing.assert_allclose(found, [0.75, 0.25])  # 0.5 of each, then half of the second moves
-    absent = rollout([np.array([[1.0, 0], [0, 0]])], np.array([1.0, 0]), np.array([True, False]))
-    np.testing.assert_allclose(absent, [1, 0])
 
 
 def test_relevance_by_hand():

@@ -204,8 +204,9 @@ def test_every_reading_of_attention_is_the_recorded_one(asked):
         assert (each.rows[:, ABSENT] == 0).all() and (each.rows >= 0).all(), each.name
         assert each.rows.sum() > 0, each.name
     if "pointer" not in case and "gru" not in case:
-        assert {"rollout", "gradient rollout"} <= set(maps)
-        np.testing.assert_allclose(maps["rollout"].rows.sum(1), 1, atol=1e-5)
+        rolled = f"{subject.role}/rollout"
+        assert {rolled, "gradient rollout"} <= set(maps)
+        np.testing.assert_allclose(maps[rolled].rows.sum(1), 1, atol=1e-5)
 
 
 def test_asking_changes_nothing_in_the_policy(asked):

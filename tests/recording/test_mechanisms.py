@@ -95,11 +95,50 @@ def check(model, folder, full=False, map_dtype="uint8"):
     for step, (_, heard, obs) in zip(recording.episodes[0], live, strict=True):
         np.testing.assert_array_equal(step.mask, obs[:, 0] > 0)
         assert step.attended
-        assert [spec.name for spec in recording.header.maps] == list(heard)
-        for spec in recording.header.maps:
+        own, rolled = split(recording.header.maps)
+        assert [spec.name for spec in own] == list(heard)
+        for spec in own:
             same_map(recording.header, step, spec, heard[spec.name])
+        for spec in rolled:
+            same_rollout(recording.header, step, spec, list(heard.values()))
         compose(step, recording.header)
     return recording
+
+
+def split(specs):
+    """Return the maps of modules, and the rollout where there is one."""
+    rolled = [spec for spec in specs if spec.derived == "rollout"]
+    return [spec for spec in specs if spec not in rolled], rolled
+
+
+def same_rollout(header, step, spec, heard):
+    """Check a rollout against one computed token by token from the live maps, in float64."""
+    present, last = step.mask, heard[-1]
+    assert spec.layer == last.layer and header.maps[-1] == spec
+    if last.queries == "readout":
+        mean = mean_of_queries(last.weights[0].double().numpy(), np.ones(99))[:, 0]
+        counts = np.ones(len(mean)) if last.heads is None else last.heads.double().numpy()
+        row = sum(count * head for count, head in zip(counts / counts.sum(), mean, strict=True))
+        heard = heard[:-1]
+    else:
+        row = present / max(present.sum(), 1)
+    reached, extras = row[:N], row[N:]
+    for one in reversed(heard):
+        weights = one.weights[0].double().numpy()
+        counts = np.ones(len(weights)) if one.heads is None else one.heads.double().numpy()
+        below = np.zeros(N)
+        for q in range(N):
+            mean = sum(c * w[q] for c, w in zip(counts / counts.sum(), weights, strict=True))
+            passed = reached[q] / (1 + mean.sum())
+            below[q] += passed
+            for k in range(N):
+                below[k] += passed * mean[k]
+        reached = below
+    expected = np.concatenate([reached, extras])
+    bytes_ = header.stored_as(spec) == "uint8"
+    bound = expected.max() / 255 + 1e-6 if bytes_ else 1e-5
+    np.testing.assert_allclose(step.maps[spec.name][0, 0], expected, rtol=0, atol=bound)
+    assert not step.maps[spec.name][0, 0, :N][~present].any()
 
 
 def same_map(header, step, spec, one):
@@ -138,6 +177,7 @@ def test_the_default_attention(tmp_path, full, map_dtype, readout):
     first = recording.header.maps[0]
     assert (first.query_count, first.key_count) == (N if full else 1, N)
     assert first.derived == ("" if full else "mean over queries")
+    assert recording.header.maps[-1].derived == "rollout"
 
 
 class Fake(Attentive):
@@ -223,7 +263,9 @@ def test_any_kind_of_attention(tmp_path, kind, full):
     model = build()
     blocks = model.policy.features_extractor.encoder.blocks
     blocks[0] = Standing([kind], None)
-    spec = check(model, tmp_path / "seen", full).header.maps[0]
+    maps = check(model, tmp_path / "seen", full).header.maps
+    spec = maps[0]
+    assert bool(split(maps)[1]) == (kind in ("square", "hard", "weighted heads"))
     squares = ("square", "square with an extra key", "gates", "hard", "weighted heads")
     assert bool(spec.derived) == (kind in squares and not full)
     assert spec.soft == ("hard" in kind)
@@ -321,6 +363,6 @@ REAL = [
 def test_the_mechanisms_of_the_library(tmp_path, words):
     recording = check(build(**words), tmp_path / "seen")
     mechanism = words.get("attention", Mechanism())
-    for spec in recording.header.maps:
+    for spec in split(recording.header.maps)[0]:
         assert spec.soft == (mechanism.hard != "none")
         assert spec.head_weights == (mechanism.mix == "weighted")

@@ -398,6 +398,10 @@ def test_the_view_is_the_asked_layer_and_head(header, make_step, layer, head):
 
 def test_the_readout_is_shown_unless_another_layer_is_asked_for(header):
     assert choose_view(header.maps).spec.name == "actor/1"
+    rolled = replace(header.maps[1], name="actor/rollout", heads=1, derived="rollout")
+    assert choose_view([*header.maps, rolled]).spec.name == "actor/rollout"
+    assert choose_view([*header.maps, rolled], layer=1).spec.name == "actor/1"
+    assert choose_view([*header.maps, rolled], head=2).spec.name == "actor/1"
     tokens = [replace(spec, queries="tokens") for spec in header.maps]
     assert choose_view(tokens).spec.name == "actor/1"
     critic = MapSpec("critic/1", "critic", 1, 2, "readout")

@@ -24,7 +24,7 @@ from recording.page import write_page
 from recording.page.arrays import packed, unpacked
 from recording.page.page import FOLDER, MOST_BYTES, SCRIPTS, STYLES, assemble
 from recording.page.pictures import ENCODINGS, Pictures
-from recording.page.rows import REDUCTIONS, WORDS, map_facts, rollout_facts
+from recording.page.rows import REDUCTIONS, WORDS, Reduction, rollout_facts
 from recording.page.scored import LEFT_OUT
 from recording.quantised import QuantisedRows, dequantise
 from recording.scores import SCORES_FILE
@@ -402,7 +402,7 @@ def test_reduced_maps_are_means_as_a_video_shows_them(tmp_path):
         data = Page(path).data
         assert WORDS[reduction] in data["notes"] and data["reduced"]
         read = data["recordings"][0]
-        assert "left out" in read["rollout"]["actor"]["reason"]
+        assert read["rollout"]["actor"]["layers"] == []
         for index, spec in enumerate(recording.header.maps):
             fact = read["maps"][index]
             on_page = weights_on(read["episodes"][0]["arrays"], f"map_{index}")
@@ -455,14 +455,24 @@ def test_small_pictures_are_never_lossy():
 # Rollout
 
 
-def rollout_of(*maps: MapSpec, **changes: Any) -> dict[str, Any]:
-    header = replace(scene_header(), maps=maps)
-    return rollout_facts([fact | changes for fact in map_facts(header, "none")], N)["actor"]
+def rollout_of(*maps: MapSpec, reduction: Reduction = "none") -> dict[str, Any]:
+    return rollout_facts(replace(scene_header(), maps=maps), reduction)["actor"]
 
 
 def test_rollout_goes_through_all_layers():
-    assert rollout_of(*SQUARES, READOUT) == {"layers": [0, 1], "readout": 2, "reason": ""}
-    assert rollout_of(*reversed(SQUARES)) == {"layers": [1, 0], "readout": None, "reason": ""}
+    found = rollout_of(*SQUARES, READOUT)
+    assert found == {"layers": [0, 1], "readout": 2, "recorded": None, "reason": ""}
+    found = rollout_of(*reversed(SQUARES))
+    assert found == {"layers": [1, 0], "readout": None, "recorded": None, "reason": ""}
+
+
+def test_a_recorded_rollout_is_found_and_no_layer_of_the_next():
+    rolled = replace(READOUT, name="actor/rollout", heads=1, derived="rollout")
+    found = rollout_of(*SQUARES, READOUT, rolled)
+    assert found == {"layers": [0, 1], "readout": 2, "recorded": 3, "reason": ""}
+    found = rollout_of(*SQUARES, READOUT, rolled, reduction="queries")
+    assert found["layers"] == [] and found["recorded"] == 3
+    assert "left out" in found["reason"]
 
 
 @pytest.mark.parametrize(

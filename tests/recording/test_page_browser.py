@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ from tests.recording.page_scene import (
     CELLS,
     HOSTILE,
     LAGS,
+    READOUT,
     SCORED,
+    SQUARES,
     VERDICT,
     A,
     H,
@@ -324,7 +327,30 @@ def test_rollout_is_the_product_of_all_layers(show, tmp_path):
         A_l = step.maps[name].mean(0).astype(float) + np.eye(N)
         reached = reached @ (A_l / A_l.sum(-1, keepdims=True))
     np.testing.assert_allclose(page.read("weights"), reached, rtol=1e-6)
-    assert "rollout over 3 layers (derived)" in page.text(".attention")
+    assert "rollout through all layers (derived)" in page.text(".attention")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_recorded_rollout_is_what_is_shown_at_first(show, tmp_path, whole):
+    squares = SQUARES if whole else [replace(s, derived="mean over queries") for s in SQUARES]
+    rolled = replace(READOUT, name="actor/rollout", heads=1, head_weights=False, derived="rollout")
+    header = replace(scene_header(), maps=(*squares, READOUT, rolled))
+    recording = open_recording(record(tmp_path / "seen", header, 6))
+    page = show(write_page(tmp_path / "page.html", recording), "t=4")
+    assert "rollout through all layers (derived)" in page.text(".attention")
+    page.choose("Map", "layer 2, readout")
+    assert page.state()["map"] == 2
+    page.choose("Map", "rollout (derived)")
+    page.wait("location.hash.includes('layer=rollout')")
+    if not whole:
+        step = recording.episodes[0][4]
+        expected = View(rolled, None).weights(step)
+        np.testing.assert_allclose(page.read("weights"), expected, rtol=1e-6)
+    assert page.text(".heads") and "heads of layer 2, readout" in page.text(".panel")
+    page.page.get_by_role("button", name=re.compile("^head 1 ")).click()
+    assert (page.settle().state()["map"], page.state()["head"]) == (2, 1)
+    page.page.get_by_role("button", name=re.compile("^head 1 ")).click()
+    assert (page.settle().state()["map"], page.state()["head"]) == (2, "mean")
 
 
 # The picture
@@ -825,7 +851,7 @@ def test_a_reduced_page_says_so(show, tmp_path, road):
     said = page.page.locator(".warnings").inner_text()
     assert "To save room, maps with several queries are kept as their mean" in said
     assert "Rows of single tokens were left out" in page.text(".chosen-token")
-    assert "the full matrices were left out to save room" in page.text(".why")
+    assert "No attention rollout" in page.text(".why")
     assert not show(road).page.locator(".warnings").is_visible()
 
 

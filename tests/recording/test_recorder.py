@@ -107,13 +107,15 @@ def test_recorded_maps_are_those_of_the_pass(tmp_path, readout, full):
     recorder.close()
     recording = open_recording(tmp_path / "seen")
     assert recording.header.picture == "observation"
-    queries = [spec.queries for spec in recording.header.maps]
+    *own, rolled = recording.header.maps
+    assert rolled.derived == "rollout"  # see test_mechanisms
+    queries = [spec.queries for spec in own]
     assert queries == (["tokens", "readout"] if readout == "query" else ["tokens", "tokens"])
     for step in recording.episodes[0]:
         with AttentionTap(model.policy) as tap:
             model.predict(step.observation, deterministic=True)
             heard = tap.take()
-        for one, spec in zip(heard.maps, recording.header.maps, strict=True):
+        for one, spec in zip(heard.maps, own, strict=True):
             weights = one.weights[0].numpy()
             assert bool(spec.derived) == (one.queries == "tokens" and not full)
             if spec.derived:
@@ -259,7 +261,7 @@ def test_a_header_says_what_was_recorded(tmp_path):
     assert header.action_names == ("torque",)
     assert header.action_bounds == ((-2.0, 2.0),)
     assert header.distribution == "gaussian"
-    assert [spec.name for spec in header.maps] == ["actor/0", "actor/1"]
+    assert [spec.name for spec in header.maps] == ["actor/0", "actor/1", "actor/rollout"]
     assert header.versions["torch"].startswith("2.")
     assert header.fps == 30
     assert header.value_unit == ""
@@ -279,7 +281,7 @@ def test_a_header_says_who_asks_and_in_what_unit_the_critic_counts(tmp_path, rea
     model = PPO("MlpPolicy", env, policy_kwargs=kwargs, device="cpu")
     RecordAttention(env, model, tmp_path / "seen", value_unit="normalised").close()
     header = open_recording(tmp_path / "seen").header
-    assert [spec.asker for spec in header.maps] == ["", asker]
+    assert [spec.asker for spec in header.maps] == ["", asker, asker]
     assert header.layout.groups[0].ego == 2
     assert header.value_unit == "normalised"
 

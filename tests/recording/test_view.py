@@ -13,6 +13,7 @@ from recording.maps import mean_over_queries, share_read, stored_rows
 from recording.overlay import Scene
 from recording.palette import Pen
 from recording.panel import AttentionWords
+from recording.rollout import rollout
 from recording.sheet import _best_tokens
 from recording.view import View, choose_view
 
@@ -204,3 +205,14 @@ def test_the_panel_has_room_for_every_note(make_step):
         image = Image.new("RGB", (300, full.height + 50))
         full.draw(Pen(image), 0, 0, 300, step, view.weights(step))
         assert not np.asarray(image)[full.height :].any()
+
+
+def test_rollout_by_hand():
+    swap = np.array([[0.0, 1.0], [1.0, 0.0]])
+    there = np.ones(2, bool)
+    np.testing.assert_allclose(rollout([swap], np.array([1.0, 0]), there), [0.5, 0.5])
+    first = np.array([[1.0, 0], [1.0, 0]])
+    found = rollout([first, swap], np.array([1.0, 0]), there)
+    np.testing.assert_allclose(found, [0.75, 0.25])  # 0.5 of each, then half of the second moves
+    absent = rollout([np.array([[1.0, 0], [0, 0]])], np.array([1.0, 0]), np.array([True, False]))
+    np.testing.assert_allclose(absent, [1, 0])

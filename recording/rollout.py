@@ -1,0 +1,121 @@
+"""Attention rollout: how much of each token reaches the policy through all layers of attention.
+
+    row = row @ normalised(A_l + I) for l from the last layer to the first
+
+`A_l` is the mean over heads, as they count, of the weights from tokens to tokens; the rows of
+`A_l + I` are made to sum to 1. `row` is at first the readout's own, else even over the tokens.
+
+Source: Abnar and Zuidema 2020, Quantifying attention flow in transformers, section 3,
+    https://arxiv.org/abs/2005.00928.
+Differs: a readout's row is taken without the residual connection that it has not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recording.format import Step
+from recording.maps import ROLLOUT, MapSpec, mean_over_heads
+from recording.view import View
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The maps of one role that attention is followed through."""
+
+    layers: tuple[MapSpec, ...]
+    """Next to the observation first; none where attention cannot be followed."""
+    readout: MapSpec | None
+    reason: str = ""
+    """Why it cannot be followed; empty where it can."""
+
+    @property
+    def spec(self) -> MapSpec:
+        """What the rolled out map is, as one of a recording."""
+        last = self.readout if self.readout is not None else self.layers[-1]
+        return MapSpec(
+            name=f"{last.role}/{ROLLOUT}",
+            role=last.role,
+            layer=last.layer,
+            heads=1,
+            queries=last.queries,
+            derived=ROLLOUT,
+            asker=last.asker,
+            extra_keys=() if self.readout is None else last.extra_keys,
+            mechanism=last.mechanism,
+            query_count=1,
+        )
+
+    def row(self, step: Step) -> np.ndarray:
+        """Return how much of each token, and of each key beside the tokens, arrives, (K,).
+
+        Args:
+            step: with the whole maps of the chain.
+        """
+        present, extras = step.present, np.zeros(0)
+        if self.readout is None:
+            row = present / max(present.sum(), 1)
+        else:
+            view = View(self.readout, None)
+            row = view.weights(step)
+            extras = np.array([weight for _, weight in view.extras(step)])
+        means = [
+            mean_over_heads(step.maps[one.name], step.heads.get(one.name)) for one in self.layers
+        ]
+        return np.concatenate([rollout(means, row, present), extras])
+
+
+def chain_of(maps: Sequence[MapSpec], tokens: int) -> Chain:
+    """Return what attention is followed through.
+
+    Every layer must go from tokens to tokens, whole, with rows that sum to 1; at most one readout
+    may follow.
+
+    Args:
+        maps: of one role.
+        tokens: N, how many tokens the observation has.
+    """
+    own = [spec for spec in maps if spec.derived != ROLLOUT]
+    layers = sorted((spec for spec in own if spec.queries != "readout"), key=lambda s: s.layer)
+    readouts = [spec for spec in own if spec.queries == "readout"]
+    reason = _broken(layers, readouts, tokens)
+    if reason:
+        return Chain((), None, reason)
+    return Chain(tuple(layers), readouts[0] if readouts else None)
+
+
+def rollout(layers: Sequence[np.ndarray], row: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Follow attention back through layers of tokens that read tokens, residuals included.
+
+    Args:
+        layers: mean over heads, (N, N) each, first layer first.
+        row: (N,), what reads the last layer: a readout's own row, or the mean over tokens.
+        present: (N,) bool.
+
+    Returns:
+        (N,), 0 for absent tokens.
+    """
+    for layer in reversed(layers):
+        kept = np.where(present[:, None], layer, 0) + np.eye(len(layer))
+        row = row @ (kept / kept.sum(1, keepdims=True))
+    return np.where(present, row, 0)
+
+
+def _broken(layers: Sequence[MapSpec], readouts: Sequence[MapSpec], tokens: int) -> str:
+    if not layers:
+        return "attention has one layer, whose own row says it all"
+    if any(spec.derived for spec in layers):
+        return "the full matrices were not recorded (RecordAttention(full=True) does)"
+    square = all(
+        spec.queries == spec.keys == "tokens"
+        and spec.shape(tokens)[1:] == (tokens, tokens)
+        and spec.normalised_over == "keys"
+        for spec in layers
+    )
+    distinct = len({spec.layer for spec in layers}) == len(layers)
+    if not (square and distinct) or len(readouts) > 1 or any(r.keys != "tokens" for r in readouts):
+        return "not every layer goes from tokens to tokens with weights that sum to 1"
+    return ""
