@@ -1,13 +1,13 @@
 """Writing a recording so that a kill at any moment loses at most half of the open chunk.
 
-A file is written under a temporary name, flushed to the disk, and renamed: it is there as a whole
-or not at all. Memory holds one chunk, however long the episode.
+A file is written under a temporary name and renamed: it is there as a whole or not at all,
+whatever becomes of the process. Nothing waits for the disk; what a power failure tears, checksums
+tell. Memory holds one chunk, however long the episode.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -192,18 +192,11 @@ def claim_folder(folder: str | Path) -> Path:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for writing that appears under its name only when it is whole and on the disk."""
+    """Open a file for writing that appears under its name only when it is whole."""
     partial = path.with_name(f"{path.name}.tmp")
     with partial.open("wb") as file:
         yield file
-        file.flush()
-        os.fsync(file.fileno())
     partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def file_digest(path: Path) -> str:
