@@ -23,13 +23,13 @@ SCRIPTS = (
     *("look.js", "maps.js", "rollout.js", "causal.js"),
     *("heat.js", "entities.js", "picture.js", "stage.js"),
     *("bars.js", "beside.js", "memory.js", "action.js", "panel.js", "heads.js", "token.js"),
-    *("charts.js", "raster.js", "curves.js", "jumps.js", "views.js", "side.js"),
+    *("charts.js", "raster.js", "curves.js", "jumps.js", "views.js", "worth.js", "side.js"),
     *("clock.js", "link.js", "snapshot.js", "controls.js", "head.js", "keys.js"),
     *("app.js", "start.js"),
 )
 """The code of the page, in the order in which it is read."""
 STYLES = (
-    *("base.css", "head.css", "side.css", "stage.css"),
+    *("base.css", "head.css", "side.css", "worth.css", "stage.css"),
     *("panel.css", "rows.css", "curves.css", "controls.css", "narrow.css"),
 )
 """The style sheets of the page; a later rule goes before an earlier one."""

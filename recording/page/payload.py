@@ -28,6 +28,7 @@ from recording.page.rows import (
 )
 from recording.page.scored import LEFT_OUT, hidden_distributions
 from recording.page.seen import Seen, read_episode
+from recording.page.worth import worth_facts
 from recording.panel import action_names
 from recording.reader import Episode, Recording
 
@@ -106,10 +107,9 @@ def size_of(data: Any) -> int:
 def facts_of(source: Source, reduction: Reduction) -> dict[str, Any]:
     """Return what a page says of a recording, its episodes left out."""
     header = source.recording.header
-    summary = source.recording.summary
     return {
         "name": source.name,
-        "verdict": None if summary is None else summary["verdict"],
+        "worth": worth_facts(source.recording.summary),
         "env_id": header.env_id,
         "algo": header.algo,
         "run": header.run,

@@ -50,10 +50,10 @@ class Side {
     );
   }
 
-  /** Return what the scores of the recording come to, in a sentence; nothing where there are none. */
+  /** Return what the scores of the recording come to; nothing where there are none. */
   verdict() {
-    const { verdict } = this.episode.recording;
-    return verdict ? [make("p", { class: "verdict" }, verdict)] : [];
+    const { recording } = this.episode;
+    return recording.worth ? [worth(recording.worth)] : [];
   }
 
   /** Return a way to look at the episode, made once. `query` is a number or null. */

@@ -26,6 +26,7 @@ from recording.page.page import FOLDER, MOST_BYTES, SCRIPTS, STYLES, assemble
 from recording.page.pictures import ENCODINGS, Pictures
 from recording.page.rows import REDUCTIONS, WORDS, Reduction, rollout_facts
 from recording.page.scored import LEFT_OUT
+from recording.page.worth import worth_facts
 from recording.quantised import QuantisedRows, dequantise
 from recording.scores import SCORES_FILE
 from recording.view import View
@@ -233,7 +234,8 @@ def test_scores_are_on_the_page(tmp_path):
     data = Page(write_page(tmp_path / "page.html", recording)).data
     read, scores = data["recordings"][0], recording.episodes[0].scores
     first, second = read["episodes"]
-    assert read["verdict"] == VERDICT and first["unit"] == "KL, nats" and not data["reduced"]
+    assert read["worth"]["verdict"] == VERDICT and first["unit"] == "KL, nats"
+    assert not data["reduced"]
     arrays = first["arrays"]
     assert unpacked(arrays["scored"]).tolist() == list(SCORED)
     assert scores is not None and scores.value is not None
@@ -244,9 +246,30 @@ def test_scores_are_on_the_page(tmp_path):
     assert "unit" not in second and "causal" not in second["arrays"]
 
 
+def test_what_maps_are_worth_is_laid_out_and_odd_numbers_are_left_out():
+    curve = [0.0, 0.5, 2.0]
+    good = {
+        "name": "actor/0",
+        "family": "attention",
+        "verdict": "explains",
+        "deletion_curve": curve,
+    }
+    good |= {"gain": {"mean": 0.12345, "low": -0.5, "high": 1, "steps": 9}}
+    odd = {"name": 7, "gain": {"mean": "much"}, "deletion_curve": [0, None], "insertion_curve": "x"}
+    chance = {"name": "random", "family": "random", "gain": {"mean": 0, "low": 0, "high": 0}}
+    summary = {"verdict": VERDICT, "maps": [good, odd, chance, "x"], "drawn": "actor/0"}
+    worth = worth_facts(summary)
+    assert worth is not None and worth["headings"] == ["over random"]
+    first, second, third = worth["maps"]
+    assert first["cells"] == ["+0.123 (-0.500 to +1.000)"] and first["drawn"]
+    assert first["curves"] == [[0.0, 0.5, 1.0], []]
+    assert second["name"] == "" and second["cells"] == [""] and second["curves"] == [[], []]
+    assert third["cells"] == [""] and not third["drawn"]
+
+
 def test_without_scores_there_is_nothing_of_them(page):
     read = page.data["recordings"][0]
-    assert read["verdict"] is None and "unit" not in read["episodes"][0]
+    assert read["worth"] is None and "unit" not in read["episodes"][0]
 
 
 def test_scores_that_do_not_fit_are_left_out_and_that_is_said(tmp_path):

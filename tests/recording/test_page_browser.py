@@ -26,6 +26,7 @@ from recording.page import write_page
 from recording.page.page import assemble
 from recording.palette import heat_table
 from recording.reader import Episode
+from recording.scores import write_summary
 from recording.view import View
 from tests.recording.page_scene import (
     CELLS,
@@ -673,6 +674,27 @@ def test_hiding_a_token_shows_what_the_policy_does_without_it(scored, road):
     assert scored.text(".without") == "with the token hidden: not computed at this step"
     scored.press("d")
     assert not scored.page.locator(".without").is_visible()
+
+
+def test_the_numbers_behind_the_verdict_unfold(show, tmp_path):
+    folder = score(record(tmp_path / "seen", scene_header(), 12))
+    curves = {"deletion_curve": [0.0, 0.5, 1.0], "insertion_curve": [0.0, 0.25, 1.0]}
+    found = {"mean": 0.25, "low": 0.125, "high": 0.5, "steps": 9}
+    names = ("actor/2", "causal", "random")
+    maps = [{"name": n, "deletion": found, "verdict": "explains", **curves} for n in names]
+    summary = {"verdict": VERDICT, "unit": "KL, nats", "maps": maps, "rule": "A rule."}
+    write_summary(folder, summary | {"drawn": "actor/2"})
+    page = show(write_page(tmp_path / "page.html", open_recording(folder)))
+    table = page.page.locator(".worth table")
+    assert not table.is_visible()
+    page.page.locator("summary.verdict").click()
+    assert table.locator("tbody tr").count() == 3
+    row = table.locator("tr.drawn").first.locator("th, td").all_text_contents()
+    assert row == ["actor/2 (drawn)", "explains", "0.250 (0.125 to 0.500)"]
+    assert page.page.locator(".worth svg").count() == 2
+    line = page.page.locator(".worth svg polyline.drawn").nth(1).get_attribute("points")
+    assert line == "0.0,90.0 100.0,67.5 200.0,0.0"
+    assert page.text(".worth > p") == "A rule."
 
 
 def test_the_verdict_stands_in_the_head(scored, show, road):
