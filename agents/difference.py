@@ -18,8 +18,9 @@ from agents.record import Ticking, next_folder
 from agents.run_folder import RunFolder
 from recording import Episode, Recording, open_recording
 from recording.columns import Columns
+from recording.maps import ROLLOUT, MapSpec
 from recording.page import write_page
-from recording.view import choose_view
+from recording.view import View, choose_view
 
 
 class Apart(NamedTuple):
@@ -99,7 +100,7 @@ def difference(
             other tokens or actions, or the folder is not empty or cannot be written.
     """
     whole = whole_episodes(recording, episodes)
-    view = choose_view(recording.header.maps, layer, head)
+    choose_view(recording.header.maps, layer, head)  # refuses early
     folder = RunFolder.open(run)
 
     from agents.build import check_device
@@ -135,15 +136,31 @@ def difference(
         finally:
             recorder.close()
     other = open_recording(target)
-    other_view = choose_view(other.header.maps, layer, head)
+    views = comparable_views(recording.header.maps, other.header.maps, layer, head)
     states = [
         state
-        for one, another in zip(whole, other.episodes, strict=True)
-        for state in compared(Columns(one, view), Columns(another, other_view))
+        for pair in zip(whole, other.episodes, strict=True)
+        for state in compared(*map(Columns, pair, views))
     ]
     names = (recording.folder.name, f"{folder.path.name} in the same states")
     page = write_page(target / PAGE, [recording, other], names=names, episodes=len(whole))
     return Difference(states, other, page)
+
+
+def comparable_views(
+    maps: Sequence[MapSpec], other: Sequence[MapSpec], layer: int | None, head: int | None
+) -> tuple[View, View]:
+    """Choose what to show of two recordings: the same kind of map, a rollout only of both.
+
+    Raises:
+        ValueError: see `recording.view.choose_view`.
+    """
+    both = all(any(spec.derived == ROLLOUT for spec in each) for each in (maps, other))
+    one, another = (
+        choose_view([spec for spec in each if both or spec.derived != ROLLOUT], layer, head)
+        for each in (maps, other)
+    )
+    return one, another
 
 
 def compared(one: Columns, other: Columns) -> list[Apart]:

@@ -100,6 +100,10 @@ def _overview(summary: Summary) -> list[str]:
     cells = [_agent(summary), words]
     for name in (summary["drawn"], summary["best"]):
         cells += [name, by_name[name]["verdict"]] if name else ["none", ""]
+    if summary["drawn"] and summary["drawn"] != summary["best"]:
+        drawn, best = (by_name[summary[which]]["both"] for which in ("drawn", "best"))
+        if drawn["low"] <= best["mean"] <= drawn["high"]:
+            cells[-2] += " (ahead by less than the interval of the drawn)"
     return cells
 
 

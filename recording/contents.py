@@ -9,7 +9,7 @@ import numpy as np
 
 from envs.layout import TokenGroup, TokenLayout
 from recording.format import Step
-from recording.observed import frame_of, parts_of
+from recording.observed import frame_of, parts_of, stem_of
 
 Found = Callable[[Step], np.ndarray]
 """From a step to (N,) bool: which tokens a word means there; absent ones never."""
@@ -18,9 +18,10 @@ Found = Callable[[Step], np.ndarray]
 class Contents:
     """Look up tokens by name, by kind or by what stands there.
 
-    A word means, whatever its case: the token of that number or name ("7", "ego car"); all whose
-    name is the word and a number ("car"); all of a part of the observation ("mission"); and, where
-    an environment names its categories, the cells that hold it ("key", or closer: "yellow key").
+    A word means, whatever its case: the token of that number or name ("7", "ego car", "car 12", an
+    object that is followed by its identity); all whose name is the word and a number ("car"); all
+    of a part of the observation ("mission"); and, where an environment names its categories, the
+    cells that hold it ("key", or closer: "yellow key").
 
     Args:
         layout: of the recording.
@@ -35,17 +36,19 @@ class Contents:
         for part in self._parts:
             self._add(part.title, np.arange(part.where.start, part.where.stop))
             for i, name in enumerate(part.group.names):
-                self._add(name, [part.where.start + i])
-                self._add(part.name(i), [part.where.start + i])
                 stem, _, number = name.rpartition(" ")
                 if number.isdigit():
                     self._add(stem, [part.where.start + i])
+                if part.group.kind != "entities" or not stem_of(name):  # else it changes its row
+                    self._add(name, [part.where.start + i])
+                    self._add(part.name(i), [part.where.start + i])
 
     @property
     def words(self) -> tuple[str, ...]:
-        """All words that mean something by themselves, lower case."""
+        """All words that mean something by themselves, lower case; numbers left out."""
         held = {word.lower() for words in self._holding() for word in words[0]}
-        return tuple(sorted((held | self._static.keys()) - {""}))
+        held |= {name.lower() for part in self._parts for name in part.group.names}
+        return tuple(sorted(w for w in held | self._static.keys() if w and not w.isdigit()))
 
     def find(self, word: str) -> Found:
         """Return where a word is.
@@ -60,7 +63,8 @@ class Contents:
             for part in self._parts
             if (codes := _codes(part.group, asked.split())) is not None
         ]
-        if named is None and not parts:
+        followed = [part for part in self._parts if _follows(part.group, asked)]
+        if named is None and not parts and not followed:
             raise self._unknown(word)
 
         def found(step: Step) -> np.ndarray:
@@ -68,6 +72,8 @@ class Contents:
             for part, codes in parts:
                 cells = frame_of(part.group, step.observation[part.group.key])
                 where[part.where] |= _holds(cells.reshape(len(part.group), -1), codes)
+            for part in followed:
+                where[part.where] |= [name.lower() == asked for name in part.names_at(step)]
             return where & step.present
 
         return found
@@ -91,6 +97,12 @@ class Contents:
         meant = f"did you mean {' or '.join(map(repr, near))}?" if near else ""
         some = ", ".join(self.words[:12])
         return ValueError(f"no token is called {word!r}: {meant or f'there are {some}, ...'}")
+
+
+def _follows(group: TokenGroup, asked: str) -> bool:
+    """Say whether a word may name an object of a group, such as "car 12"."""
+    stems = {stem_of(name).lower() for name in group.names} - {""}
+    return group.kind == "entities" and stem_of(asked) in stems
 
 
 def _codes(group: TokenGroup, asked: list[str]) -> list[tuple[int, int]] | None:

@@ -146,7 +146,7 @@ def _draw_piece(pen: Pen, x: int, y: int, piece: Piece, episode: Episode, scene:
     pen.box(x, y, x + SIDE, y + SIDE, palette.PANEL)
     cut = cut.resize(size, Image.Resampling.NEAREST if factor > 1 else Image.Resampling.LANCZOS)
     pen.image.paste(cut, (x + (SIDE - size[0]) // 2, y + (SIDE - size[1]) // 2))
-    name = part.name(piece.token - part.where.start)
+    name = part.names_at(step)[piece.token - part.where.start]
     pen.text(x, y + SIDE + 12, name, 12, palette.TEXT, width=SIDE)
     pen.text(x, y + SIDE + 27, f"step {piece.step}, {piece.lift:.1f} x even", 11, palette.DIM, SIDE)
 

@@ -32,6 +32,22 @@ class Part(NamedTuple):
         """Return the name of token i of the group; the only token of a key goes by that."""
         return self.group.key if len(self.group) == 1 and self.group.key else self.group.names[i]
 
+    def names_at(self, step: Step) -> tuple[str, ...]:
+        """Return the names of the group's tokens at a step.
+
+        Entities that are numbered go by their identities, where these are known: "vehicle 3" is the
+        same vehicle at every step, whatever row of the observation it is in.
+        """
+        names = tuple(self.name(i) for i in range(len(self.group)))
+        if self.group.kind != "entities" or step.places is None:
+            return names
+        ids = step.places.ids[self.where].tolist()
+        pairs = zip(names, ids, strict=True)
+        return tuple(
+            f"{stem_of(name)} {known}" if known >= 0 and stem_of(name) else name
+            for name, known in pairs
+        )
+
     def own_boxes(self, step: Step) -> np.ndarray:
         """Return boxes (N, 4) in pixels of the group's own picture; NaN for absent tokens and those
         of other groups."""
@@ -44,6 +60,11 @@ class Part(NamedTuple):
     def observed(self, step: Step) -> np.ndarray | None:
         """Return the group's observation as a picture; None where it is none."""
         return observation_picture(self.group, step.observation[self.group.key])
+
+
+def stem_of(name: str) -> str:
+    """Return what comes before the number of a name, "vehicle" of "vehicle 3"; "" without one."""
+    return name.rstrip("0123456789 ") if name[-1:].isdigit() else ""
 
 
 def parts_of(layout: TokenLayout) -> list[Part]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from recording.chunk import Chunk, decode_frame, read_arrays
 from recording.format import (
-    CHUNK_STEPS,
+    EARLY_STEPS,
     EPISODE_FILE,
     FINAL_FILE,
     HEADER_FILE,
@@ -69,7 +69,7 @@ class Episode(Sequence[Step]):
             return ""
         return (
             f"{self.folder.name} was cut short while it was recorded: {len(self)} steps are whole, "
-            f"and at most {CHUNK_STEPS} after them are lost"
+            f"and at most {EARLY_STEPS} after them are lost"
         )
 
     @property

@@ -6,7 +6,7 @@ action, no reward, no weight and no random stream.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from importlib import metadata
@@ -22,6 +22,7 @@ from gymnasium.wrappers import AtariPreprocessing
 from envs.layout import TokenLayout, TokenPlaces
 from envs.make import action_names
 from envs.places import places_of
+from policies.seats import seats_of
 from policies.tap import AttentionMap, AttentionTap, Pass, extractors_of, rehearse
 from recording.format import Header, MapSpec, Step
 from recording.maps import MEAN_OVER_QUERIES, stored_rows
@@ -100,9 +101,14 @@ class RecordAttention(gym.Wrapper):
         self._normalise = normalise if normalise is not None else lambda observation: observation
         expected = [one for one in rehearse(model.policy).maps if one.role == self._role]
         self._maps = tuple(map_spec(one, full) for one in expected)
-        self._chain = chain_of([map_spec(one, full=True) for one in expected], len(self._layout))
-        self._derived = () if self._chain.reason else (self._chain.spec,)
-        maps = (*self._maps, *self._derived)
+        self._critics = critics_maps(model.policy, self._maps)
+        whole = [map_spec(one, full=True) for one in expected]
+        self._chains = [
+            chain
+            for specs in (whole, critics_maps(model.policy, whole))
+            if not (chain := chain_of(specs, len(self._layout))).reason
+        ]
+        maps = (*self._maps, *self._critics, *(chain.spec for chain in self._chains))
         header = _header(env, self._layout, maps, self._heads, map_dtype)
         named: dict[str, Any] = {"algo": type(model).__name__.lower(), "run": run}
         named |= {"value_unit": value_unit}
@@ -125,7 +131,7 @@ class RecordAttention(gym.Wrapper):
     def step(self, action: Any):
         heard, seen = self._deciding(self._tap.take()), self._seen
         action_taken = np.array(action)
-        judgement = self._judge(heard, seen, action_taken)
+        judgement, judged = self._judge(heard, seen, action_taken)
         obs, reward, terminated, truncated, info = self.env.step(action)
         if seen is not None:
             if not self._begun:
@@ -142,7 +148,7 @@ class RecordAttention(gym.Wrapper):
                     reward=float(reward),
                     terminated=bool(terminated),
                     truncated=bool(truncated),
-                    **self._attention(heard),
+                    **self._attention(heard, judged),
                 )
             )
             self._seen = self._see(obs)
@@ -172,41 +178,51 @@ class RecordAttention(gym.Wrapper):
             self._writer.end_episode(_by_key(self._seen.observation), self._seen.frame)
         self._begun, self._seen = False, None
 
-    def _judge(self, heard: Pass | None, seen: Seen | None, action: np.ndarray) -> Judgement:
+    def _judge(
+        self, heard: Pass | None, seen: Seen | None, action: np.ndarray
+    ) -> tuple[Judgement, Pass | None]:
+        """Return how the policy judges its action; and the pass of a critic with an extractor of
+        its own, where it was asked besides."""
         if heard is None or seen is None or self._role not in heard.features:
-            return Judgement(None, None)
+            return Judgement(None, None), None
         i = self._index
         batch = len(heard.features[self._role])
         features = {r: f[i : i + 1] for r, f in heard.features.items() if len(f) == batch}
         with torch.no_grad():
             judgement = self._heads.judge(features, self._normalise(seen.observation), action)
-        self._tap.take()  # a critic with an extractor of its own was asked besides
-        return judgement
+        return judgement, self._tap.take()
 
     def _deciding(self, heard: Pass | None) -> Pass | None:
         """Return a pass if it chose an action: then every map that is recorded was told in it."""
         told = set() if heard is None else {one.name for one in heard.maps}
         return heard if told.issuperset(spec.name for spec in self._maps) else None
 
-    def _attention(self, heard: Pass | None) -> dict[str, Any]:
-        """Return what a step holds of a pass; where none was heard, weights are 0."""
+    def _attention(self, heard: Pass | None, judged: Pass | None) -> dict[str, Any]:
+        """Return what a step holds of a pass, and of the critic's where that was another; where
+        none was heard, weights are 0."""
         header = self._writer.header
+        nothing = {spec.name: np.zeros(header.shape(spec), np.float32) for spec in header.maps}
         if heard is None:
-            nothing = {spec.name: np.zeros(header.shape(spec), np.float32) for spec in header.maps}
             return {"maps": nothing, "soft": nothing, "attended": False}
-        told, present = {one.name: one for one in heard.maps}, self._present(heard)
-        whole = {spec.name: self._row(told[spec.name].weights) for spec in self._maps}
-        maps, soft, heads = {}, {}, {}
-        for spec in self._maps:
-            one = told[spec.name]
+        told = {one.name: (one, 0) for one in judged.maps} if judged is not None else {}
+        told |= {one.name: (one, self._index) for one in heard.maps}
+        present, whole = self._present(heard), {}
+        maps, soft, heads = dict(nothing), {}, {}
+        for spec in (spec for spec in (*self._maps, *self._critics) if spec.name in told):
+            one, row = told[spec.name]
+            whole[spec.name] = _row(one.weights, row)
             maps[spec.name] = stored_rows(whole[spec.name], spec, present)
             if one.soft is not None:
-                soft[spec.name] = stored_rows(self._row(one.soft), spec, present)
+                soft[spec.name] = stored_rows(_row(one.soft, row), spec, present)
             if one.heads is not None:
                 heads[spec.name] = one.heads.float().cpu().numpy()
-        for spec in self._derived:
-            seen = Step(observation={}, action=NOTHING, maps=whole, mask=present, heads=heads)
-            maps[spec.name] = self._chain.row(seen)[None, None]
+        soft = {
+            spec.name: soft.get(spec.name, maps[spec.name]) for spec in header.maps if spec.soft
+        }
+        seen = Step(observation={}, action=NOTHING, maps=whole, mask=present, heads=heads)
+        for chain in self._chains:
+            if whole.keys() >= chain.names:
+                maps[chain.spec.name] = chain.row(seen)[None, None]
         return {"maps": maps, "soft": soft, "heads": heads, "mask": present}
 
     def _present(self, heard: Pass) -> np.ndarray:
@@ -215,8 +231,21 @@ class RecordAttention(gym.Wrapper):
             return np.ones(len(self._layout), bool)
         return mask[self._index].cpu().numpy()
 
-    def _row(self, batch: torch.Tensor) -> np.ndarray:
-        return batch[self._index].float().cpu().numpy()
+
+def _row(batch: torch.Tensor, index: int) -> np.ndarray:
+    return batch[index].float().cpu().numpy()
+
+
+def critics_maps(policy: Any, maps: Sequence[MapSpec]) -> tuple[MapSpec, ...]:
+    """Return the maps of a critic with an extractor of its own, by those of the actor's.
+
+    Stable-Baselines3 makes both extractors alike.
+    """
+    own = {seat.name for seat in seats_of(policy) if seat.role == "critic" and seat.inside}
+    critics = (
+        replace(spec, role="critic", name=f"critic/{spec.name.partition('/')[2]}") for spec in maps
+    )
+    return tuple(spec for spec in critics if spec.name in own)
 
 
 def map_spec(one: AttentionMap, full: bool) -> MapSpec:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -32,7 +33,12 @@ class Chain:
     reason: str = ""
     """Why it cannot be followed; empty where it can."""
 
-    @property
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Of the maps that it takes."""
+        return frozenset(one.name for one in (*self.layers, self.readout) if one is not None)
+
+    @cached_property
     def spec(self) -> MapSpec:
         """What the rolled out map is, as one of a recording."""
         last = self.readout if self.readout is not None else self.layers[-1]

@@ -139,11 +139,7 @@ class Stage:
     def _with_entities(
         self, image: Image.Image, part: Part, step: Step, weights: np.ndarray, boxes: np.ndarray
     ) -> Image.Image:
-        names = list(part.group.names)
-        ids = step.places.ids[part.where] if step.places is not None else np.full(len(names), -1)
-        for i, known in enumerate(ids):
-            if known >= 0 and names[i][-1:].isdigit():
-                names[i] = f"{names[i].rstrip('0123456789 ')} {known}"
+        names = list(part.names_at(step))
         asks = part.group.ego if self.asker == EGO else None
         return draw_entities(image, weights[part.where], boxes[part.where], names, asks)
 

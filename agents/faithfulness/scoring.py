@@ -29,8 +29,9 @@ from recording.scores import Scores, write_scores
 
 SCORE_STEPS = 64
 """Steps along whose orders tokens are removed, where nobody says."""
-CAUSAL_STEPS = 1024
-"""Most steps of a recording that have a causal map."""
+CAUSAL_REMOVALS = 131_072
+"""Removals of a single token that a recording gets: all of its steps have a causal map, unless
+tokens times steps are more."""
 SHUFFLES = 3
 """Networks with shuffled weights that maps are compared with."""
 SEED = 0
@@ -80,7 +81,8 @@ def score(
     rng = np.random.default_rng(SEED)
     distinct = distinct_steps(recording, remembers)
     sampled = spread(distinct, score_steps)
-    every = spread([np.arange(len(episode)) for episode in recording.episodes], CAUSAL_STEPS)
+    most = max(1, CAUSAL_REMOVALS // len(recording.header.layout))
+    every = spread([np.arange(len(episode)) for episode in recording.episodes], most)
     for i, episode in enumerate(recording.episodes):
         steps = np.union1d(every[i], sampled[i])
         if not len(steps):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
+from agents.faithfulness.curves import TOP
 from agents.faithfulness.evidence import Estimate, Evidence, as_json, estimate
 
 LEAST = 0.01
@@ -135,6 +136,29 @@ def word_for(
     return "explains" if ranks and far else "explains in part"
 
 
+def against(found: Finding, chance: Finding) -> list[str]:
+    """Say what speaks against a map beside `RULE`; only what the intervals are clear about."""
+    said = []
+    sanity, flips, even = found.sanity, found.flips, chance.flips
+    if sanity is not None and sanity.low > 0:
+        said.append(
+            f"yet with shuffled weights too it gains {sanity.low:+.2f} to {sanity.high:+.2f} over "
+            "random order"
+        )
+    if flips is not None and even is not None and flips.high < even.low:
+        said.append(
+            f"yet without the {TOP} tokens that it weighs most the action changes in "
+            f"{flips.mean:.0%} of states, without {TOP} random ones in {even.mean:.0%}"
+        )
+    hit, guess = found.hit, chance.hit
+    if hit is not None and guess is not None and hit.high < guess.mean:
+        said.append(
+            f"yet what weighs most is what matters in {hit.mean:.0%} of states, a random token in "
+            f"{guess.mean:.0%}"
+        )
+    return said
+
+
 def sentence(found: Finding, chance: Finding) -> str:
     """Say in a sentence what a map is worth.
 
@@ -164,6 +188,7 @@ def sentence(found: Finding, chance: Finding) -> str:
             "; over the same map of networks with shuffled weights it gains "
             f"{over.low:+.2f} to {over.high:+.2f}"
         )
+    numbers += "".join(f"; {each}" for each in against(found, chance))
     claim = {
         "explains": "explains the policy",
         "explains in part": "explains the policy in part",

@@ -14,6 +14,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "insertion": ("insertion", ".3f"),
     "over random": ("gain", "+.3f"),
     "over shuffled": ("over_shuffled", "+.3f"),
+    "shuffled over random": ("sanity", "+.3f"),
     "rank correlation": ("correlation", "+.2f"),
     "top 3 flip": ("flips", ".0%"),
     "hits truth": ("hit", ".0%"),

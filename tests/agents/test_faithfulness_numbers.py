@@ -8,7 +8,7 @@ from scipy import stats
 
 from agents.faithfulness.curves import GRID, Areas, Order, area, areas_of, counts_of, ranked, share
 from agents.faithfulness.evidence import Estimate, Evidence, as_json, estimate
-from agents.faithfulness.ranks import pointing, rank_correlation, ranks
+from agents.faithfulness.ranks import Pointing, pointing, rank_correlation, ranks
 from agents.faithfulness.saliency import relevance, sarfa, sarfa_of_parts
 from agents.faithfulness.sampling import spread
 from agents.faithfulness.verdict import finding, sentence, word_for
@@ -216,6 +216,26 @@ def test_a_finding_weighs_a_map_against_chance_the_causal_map_and_shuffled_weigh
     text = sentence(found, even)
     assert text.startswith("This map (actor/1) explains the policy: its order scores 0.70 against")
     assert "75% of the way to the causal map, rank correlation with it +0.60." in text
+
+
+def test_a_sentence_says_what_speaks_against_a_map():
+    """Shuffled weights gain too; the heaviest tokens flip less, and miss what matters."""
+    chance, causal, control = np.full(10, 0.3), np.full(10, 0.9), np.full(10, 0.4)
+
+    def found(name, both, flips, hit, shuffled=None):
+        curves = np.zeros((10, len(GRID)))
+        areas = Areas(both, both, curves, curves, np.full(10, float(flips)))
+        pointing = [Pointing(float(hit), float(hit), 0.5)] * 10
+        own = Evidence(name, "attention", "", [areas], [0.5] * 10, pointing)
+        return finding(own, chance, causal, shuffled, moves=True)
+
+    even = found("random", chance, 0.5, 0.5)
+    text = sentence(found("actor/1", np.full(10, 0.8), 0.25, 0.25, control), even)
+    assert text.startswith("This map (actor/1) explains the policy")
+    assert "; yet with shuffled weights too it gains +0.10 to +0.10 over random order" in text
+    assert "the action changes in 25% of states, without 3 random ones in 50%" in text
+    assert "what weighs most is what matters in 25% of states, a random token in 50%" in text
+    assert "yet" not in sentence(found("actor/1", np.full(10, 0.8), 0.75, 0.75, chance), even)
 
 
 def test_sentences_say_so_when_a_map_does_not_explain():

@@ -249,7 +249,7 @@ def test_a_torn_episode_is_read_as_far_as_it_goes(folder):
     assert len(list(torn)) == 128
     assert recording.missing == (
         "episode_0001 was cut short while it was recorded: 128 steps are whole, "
-        "and at most 64 after them are lost",
+        "and at most 32 after them are lost",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -176,6 +178,46 @@ def test_an_action_of_ones_own_is_flagged(tmp_path):
     assert policys.attended and all(weights.any() for weights in policys.maps.values())
 
 
+def hear(heard, layer, one):
+    heard[layer] = one.weights
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("name", ["ppo two encoders", "sac", "td3"])
+def test_the_critics_maps_are_those_of_its_own_extractor(name, full, tmp_path):
+    model = build(name)
+    env = RecordAttention(make_env(MODELS[name][1]), model, tmp_path / "seen", full=full)
+    play(model, env, steps=3)
+    env.close()
+    extractor = extractors_of(model.policy)["critic"]
+    for step in open_recording(tmp_path / "seen").episodes[0]:
+        heard = {}
+        for layer, attention in extractor.encoder.attentions():
+            attention.listeners += (partial(hear, heard, layer),)
+        with torch.no_grad():
+            extractor(model.policy.obs_to_tensor(step.observation[""])[0])
+        for _, attention in extractor.encoder.attentions():
+            attention.listeners = ()
+        assert len(heard) == 2
+        for layer, weights in heard.items():
+            own, stored = weights[0].numpy(), step.maps[f"critic/{layer}"]
+            own = own if stored.shape == own.shape else own.mean(1, keepdims=True)
+            np.testing.assert_allclose(stored, own, rtol=0, atol=own.max() / 254)
+            other = step.maps[f"actor/{layer}"]
+            assert np.abs(stored - other).max() > 1e-3, "the actor has weights of its own"
+
+
+def test_learning_records_the_critics_maps_of_the_pass_itself(tmp_path):
+    model = build("ppo two encoders")
+    env = RecordAttention(make_env("CartPole-v1"), model, tmp_path / "seen")
+    obs, _ = env.reset(seed=1)
+    action, *_ = model.policy(torch.as_tensor(obs)[None])  # asks both, as `learn` does
+    env.step(int(action))
+    env.close()
+    (step,) = open_recording(tmp_path / "seen").episodes[0]
+    assert step.maps["critic/1"].sum() > 0.99 and step.maps["critic/rollout"].sum() > 0.99
+
+
 def test_a_pass_before_the_reset_chooses_nothing_after_it(tmp_path):
     model = build("ppo discrete")
     env = RecordAttention(make_env("CartPole-v1"), model, tmp_path / "seen")
@@ -261,7 +303,8 @@ def test_a_header_says_what_was_recorded(tmp_path):
     assert header.action_names == ("torque",)
     assert header.action_bounds == ((-2.0, 2.0),)
     assert header.distribution == "gaussian"
-    assert [spec.name for spec in header.maps] == ["actor/0", "actor/1", "actor/rollout"]
+    names = [f"{role}/{what}" for role in ("actor", "critic") for what in (0, 1, "rollout")]
+    assert sorted(spec.name for spec in header.maps) == names
     assert header.versions["torch"].startswith("2.")
     assert header.fps == 30
     assert header.value_unit == ""
