@@ -56,8 +56,7 @@ class View:
         """What is shown, in words: the module, and what was computed from it."""
         spec = self.spec
         if spec.derived == ROLLOUT:
-            words = f"{self.asker} asks; heads averaged, half of each token taken to pass by"
-            return f"{spec.role}, rollout through all layers (derived)", words
+            return f"{spec.role}, rollout (derived)", f"{self._who_asks}, through all layers"
         heads = f"mean of {spec.heads} heads" if self.head is None else f"head {self.head}"
         if spec.head_weights and self.head is None:
             heads += " as they count"
@@ -120,7 +119,12 @@ class View:
             even = ", each made to sum to 1" if spec.normalised_over == "queries" else ""
             return f"mean over {spec.queries}{of}{even} (derived)"
         many = spec.query_count or 1
-        return f"{self.asker} asks" if many == 1 else f"mean over {many} queries (derived)"
+        return self._who_asks if many == 1 else f"mean over {many} queries (derived)"
+
+    @property
+    def _who_asks(self) -> str:
+        many = self.asker.endswith("s")  # "the votes"
+        return f"{self.asker} {'ask' if many else 'asks'}"
 
     def _row(self, step: Step) -> np.ndarray:
         """Return one weight for each key, (K,) float32."""
