@@ -66,10 +66,11 @@ class App {
   }
 
   /** Show an episode at the left (0) or at the right (1); null closes the right. */
-  open(place, index, shown) {
-    const before = this.sides[place] ?? this.sides[0];
+  open(place, index, shown, asked) {
+    const before = this.sides[place] ?? this.sides[0],
+      wanted = shown ? { shown, asked } : before;
     const side =
-      index === null ? null : new Side(this, this.episodes[index], shown ?? before?.shown);
+      index === null ? null : new Side(this, this.episodes[index], wanted.shown, wanted.asked);
     this.sides = [
       ...this.sides.slice(0, place),
       ...(side ? [side] : []),
@@ -82,6 +83,7 @@ class App {
   arrange() {
     this.pair.replaceChildren(...this.sides.map((side) => side.element));
     this.pair.classList.toggle("two", this.sides.length > 1);
+    agree(this.sides);
     for (const side of this.sides) side.measure();
     this.clock.seek(this.clock.t);
   }
@@ -99,6 +101,10 @@ class App {
   /** Return the next layer or head of a side. */
   neighbour(side, name, way) {
     const { select } = name === "map" ? side.views.layer : side.views.head;
+    if (name === "head" && isRollout(side.episode, side.shown.map)) {
+      const own = ownMapOf(side.episode, side.shown.role);
+      return way > 0 ? 0 : side.episode.recording.maps[own].stored_heads - 1;
+    }
     const values = [...select.options].map((option) => option.value);
     const value = values[(values.indexOf(select.value) + way + values.length) % values.length];
     return /^\d+$/.test(value) ? Number(value) : value;

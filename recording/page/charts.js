@@ -28,7 +28,7 @@ class Curve {
     const context = pen(this.canvas, width, this.height),
       shown = this.values();
     this.latest = shown;
-    const known = shown.filter(Number.isFinite);
+    const known = [...shown, ...this.reach()].filter(Number.isFinite);
     for (const end of this.range) say(end, "");
     if (!known.length) return this.unknown(context);
     let [low, high] = bounds(known);
@@ -40,8 +40,17 @@ class Curve {
     const y = (value) => 4 + (this.height - 8) * (1 - (value - low) / (high - low));
     const x = (t) => ((t + 0.5) / this.side.app.length()) * width;
     if (low < 0 && high > 0) this.rule(context, y(0), width);
+    this.behind(context, x, y);
     (this.kind === "bars" ? drawBars : drawTrace)(context, shown, x, y, this.height - 1);
   }
+
+  /** Return what else must fit between low and high. */
+  reach() {
+    return [];
+  }
+
+  /** Draw what lies behind the curve. */
+  behind() {}
 
   unknown(context) {
     context.fillStyle = ink("faint");
@@ -113,6 +122,21 @@ function drawTrace(context, values, x, y, foot) {
     context.fill(line);
     context.globalAlpha = 1;
   }
+}
+
+/** Fill what lies between two curves, wherever both are known. */
+function drawBand(context, lows, highs, x, y) {
+  context.globalAlpha = 0.22;
+  context.fillStyle = inks.accent;
+  for (const [first, last] of stretches(lows)) {
+    const band = new Path2D();
+    const half = (t) => (first === last ? [x(t - 0.5), x(t + 0.5)] : [x(t)]);
+    for (let t = first; t <= last; t++) for (const at of half(t)) band.lineTo(at, y(highs[t]));
+    for (let t = last; t >= first; t--)
+      for (const at of half(t).reverse()) band.lineTo(at, y(lows[t]));
+    context.fill(band);
+  }
+  context.globalAlpha = 1;
 }
 
 /** Return first and last place of each stretch of numbers that are known. */

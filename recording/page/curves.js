@@ -76,10 +76,7 @@ class Curves {
     this.spread.element.hidden = this.shift.element.hidden = !drawable;
     this.token.element.hidden = selected === null || !drawable;
     if (selected !== null)
-      say(
-        this.token.title,
-        `${this.side.base().noun} of ${episode.name(selected.at, selected.token)}`,
-      );
+      say(this.token.title, `${this.side.base().noun} of ${episode.nameOf(selected)}`);
     for (const row of this.rows) if (!row.element.hidden) row.redraw();
   }
 

@@ -50,10 +50,19 @@ class Episode {
 
   /** Return the name of a token; an object goes by its own number. */
   name(t, i) {
+    return this.called(i, this.identity(t, i));
+  }
+
+  /** Return the name of a token that was chosen, whoever is in its place by then. */
+  nameOf({ token, object, at }) {
+    return object === null ? this.name(at, token) : this.called(token, object);
+  }
+
+  called(i, id) {
     const name = this.names[i],
-      id = this.identity(t, i);
-    const numbered = this.parts[this.partOf[i]].kind === "entities" && /\d$/.test(name);
-    return id === null || !numbered ? name : `${name.replace(/[\d ]+$/, "")} ${id}`;
+      stem = /\d$/.test(name) ? name.replace(/[\d ]+$/, "") : "";
+    const entity = this.parts[this.partOf[i]].kind === "entities";
+    return id !== null && stem && entity ? `${stem} ${id}` : name;
   }
 
   /** Return the box of a token on the stage's picture, in its pixels; null where it has none. */

@@ -44,10 +44,7 @@ class HeadsPanel {
       canvas = make("canvas", { "aria-hidden": "true" });
     const label = make("span", {}, `head ${h}`);
     const element = make("button", { type: "button" }, canvas, label, words);
-    element.addEventListener("click", () => {
-      const again = this.side.shown.map === this.index && this.side.shown.head === h;
-      this.side.show({ map: this.index, head: again ? "mean" : h });
-    });
+    element.addEventListener("click", () => this.side.press(this.index, h));
     this.buttons.push({ element, words, canvas });
     this.list.append(element);
   }

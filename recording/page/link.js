@@ -37,7 +37,9 @@ class Link {
       (e) => e.recordingIndex === one.recording && e.index === one.episode,
     );
     const index = Math.max(0, found),
-      side = app.open(place, index, shownBy(app.episodes[index], one));
+      asked = one.role !== null || one.layer !== null || one.head !== "mean",
+      side = app.open(place, index, shownBy(app.episodes[index], one), asked);
+    if (one.layer === null) side.note(firstShown(side.episode));
     if (one.token === null || one.token >= side.episode.tokens) return;
     const at = clamp(t, 0, side.episode.steps - 1);
     side.selected = { token: one.token, object: one.object, at };
@@ -80,33 +82,50 @@ function sideLink(app, side) {
 /** Read an address: what is not understood is left as it is at first. */
 function readLink(hash) {
   const link = new URLSearchParams(hash.replace(/^#/, ""));
-  const whole = (name) => (/^\d{1,9}$/.test(link.get(name) ?? "") ? Number(link.get(name)) : null);
-  const sides = [""];
-  if (link.has("episode2") || link.has("recording2")) sides.push("2");
+  const ends = link.has("episode2") || link.has("recording2") ? ["", "2"] : [""];
+  const opacity = link.has("opacity") ? Number(link.get("opacity")) : NaN;
   return {
-    t: whole("t"),
-    opacity: Number.isFinite(Number(link.get("opacity") ?? NaN))
-      ? clamp(Number(link.get("opacity")), 0, 1)
-      : null,
-    scale: whole("scale"),
-    sides: sides.map((end) => ({
-      recording: whole(`recording${end}`) ?? 0,
-      episode: whole(`episode${end}`) ?? 0,
-      role: link.get(`role${end}`),
-      layer:
-        [ROLLOUT, CAUSAL].find((map) => map === link.get(`layer${end}`)) ?? whole(`layer${end}`),
-      part: link.get(`part${end}`),
-      head: link.get(`head${end}`) === "max" ? "max" : (whole(`head${end}`) ?? "mean"),
-      query: whole(`query${end}`),
-      soft: link.get(`weights${end}`) === "soft",
-      token: whole(`token${end}`),
-      object: /^\d{1,18}$/.test(link.get(`object${end}`) ?? "")
-        ? BigInt(link.get(`object${end}`))
-        : null,
-      own: link.get(`row${end}`) !== "mean",
-      hide: link.get(`hide${end}`) === "1",
-    })),
+    t: whole(link, "t"),
+    opacity: Number.isFinite(opacity) ? clamp(opacity, 0, 1) : null,
+    scale: whole(link, "scale"),
+    sides: sameLayer(ends.map((end) => readSide(link, end))),
   };
+}
+
+/** Return a number of a link; null where it is none. */
+function whole(link, name) {
+  const text = link.get(name) ?? "";
+  return /^\d{1,9}$/.test(text) ? Number(text) : null;
+}
+
+/** Return what a link says of a side; its names end in "" or "2". */
+function readSide(link, end) {
+  const text = (name) => link.get(name + end),
+    count = (name) => whole(link, name + end);
+  const object = text("object") ?? "";
+  return {
+    recording: count("recording") ?? 0,
+    episode: count("episode") ?? 0,
+    role: text("role"),
+    layer: [ROLLOUT, CAUSAL].find((map) => map === text("layer")) ?? count("layer"),
+    part: text("part"),
+    head: text("head") === "max" ? "max" : (count("head") ?? "mean"),
+    query: count("query"),
+    soft: text("weights") === "soft",
+    token: count("token"),
+    object: /^\d{1,18}$/.test(object) ? BigInt(object) : null,
+    own: text("row") !== "mean",
+    hide: text("hide") === "1",
+  };
+}
+
+/** Give a side for which a link names no layer the layer of the other side. */
+function sameLayer(sides) {
+  const named = sides.find((one) => one.layer !== null);
+  return sides.map((one) => {
+    if (!named || one.layer !== null || one.role !== named.role) return one;
+    return { ...one, layer: named.layer, part: one.part ?? named.part };
+  });
 }
 
 /** Return what a link asks to show of an episode. */
@@ -124,6 +143,8 @@ function shownBy(episode, wanted) {
     const found = maps.findIndex((facts) => fits(facts) && facts.drawable);
     map = found >= 0 ? found : maps.findIndex(fits);
   }
+  const own = wanted.head !== "mean" && (map === null || map === ROLLOUT);
+  if (own && maps.some((facts) => facts.role === role)) map = ownMapOf(episode, role);
   return possible(episode, {
     ...base,
     role,

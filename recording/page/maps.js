@@ -141,3 +141,10 @@ class View extends Look {
     return this.facts.queries === "tokens" && !this.asking(t, this.query);
   }
 }
+
+/** Return the way to look at an episode that shows what is wanted. `query` is a number or null. */
+function lookAt(episode, { role, map, head, soft }, query) {
+  if (map === ROLLOUT) return new Rollout(episode, role, query);
+  if (map === CAUSAL) return new Causal(episode, role);
+  return new View(episode, map, head, query, soft && episode.recording.maps[map].soft);
+}

@@ -51,3 +51,34 @@ class WordsPanel {
     });
   }
 }
+
+/** Say that a side shows another map than the first; empty where they show the same. */
+function otherMap([first], side) {
+  if ([kindOf, titleOf].some((of) => of(side) === of(first))) return "";
+  const where = window.matchMedia("(max-width: 900px)").matches ? "above" : "on the left";
+  const lacks = ({ episode, shown }) => rolloutOf(episode, shown.role) === null;
+  const [here, there] = [side, first].map(({ episode, shown }) => isRollout(episode, shown.map));
+  let why = "";
+  if (there && lacks(side)) why = "; there is no rollout here";
+  if (here && lacks(first)) why = `; there is no rollout ${where}`;
+  return `another map than ${where}: ${titleOf(side)} instead of ${titleOf(first)}${why}`;
+}
+
+/** Return which map a side shows, so that it can be compared with that of another recording. */
+function kindOf(side) {
+  const { episode, shown } = side;
+  return shown.map === ownMapOf(episode, shown.role) ? `${leading(side)}own` : titleOf(side);
+}
+
+/** Return what the map of a side is called. */
+function titleOf(side) {
+  const { episode, shown } = side;
+  if (isRollout(episode, shown.map)) return `${leading(side)}rollout`;
+  if (shown.map === CAUSAL) return "causal map";
+  return leading(side) + mapName(episode.recording.maps[shown.map]);
+}
+
+/** Return the role of a side; empty where it is the one that acts, which algorithms name apart. */
+function leading({ episode, shown }) {
+  return shown.role === firstShown(episode).role ? "" : `${shown.role}, `;
+}

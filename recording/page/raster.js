@@ -71,8 +71,19 @@ class ActionRaster extends Curve {
 /** One dimension of a continuous action over time: taken, in a band of one standard deviation. */
 class DimensionCurve extends Curve {
   constructor(side, i) {
-    const values = () =>
-      Array.from({ length: side.episode.steps }, (_, t) => side.episode.action(t)[i]);
-    super(side, side.episode.recording.action_names[i], "line", values);
+    const { episode } = side,
+      each = (of) => Array.from({ length: episode.steps }, (_, t) => of(t));
+    super(side, episode.recording.action_names[i], "line", () => each((t) => episode.action(t)[i]));
+    this.element.title = "the action taken, in a band of one standard deviation about the mean";
+    const said = each((t) => episode.distribution(t));
+    this.ends = [1, 2].map((row) => said.map((rows) => (rows ? rows[row][i] : NaN)));
+  }
+
+  reach() {
+    return this.ends.flat();
+  }
+
+  behind(context, x, y) {
+    drawBand(context, ...this.ends, x, y);
   }
 }

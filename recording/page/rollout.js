@@ -1,5 +1,23 @@
 // Attention rollout, a derived map, from whole matrices. The equation: recording/rollout.py.
 
+const ROLLOUT = "rollout";
+
+/** Say whether a recorded map is the rollout of others. */
+function rolledOut(facts) {
+  return facts.derived === ROLLOUT;
+}
+
+/** Say whether a place among the maps of an episode is a rollout, computed or recorded. */
+function isRollout(episode, map) {
+  return map === ROLLOUT || (Number.isInteger(map) && rolledOut(episode.recording.maps[map]));
+}
+
+/** Return the place of a role's rollout: that of the page from whole matrices, else the recorded. */
+function rolloutOf(episode, role) {
+  const { reason, recorded } = episode.recording.rollout[role];
+  return reason ? recorded : ROLLOUT;
+}
+
 /** What reaches the readout, or one token, through all layers. */
 class Rollout extends Look {
   /** `query` is a token, or null for the readout (or the mean over tokens, where there is none). */
@@ -85,5 +103,17 @@ class Rollout extends Look {
       view.asked(t, h, q).forEach((weight, k) => (row[k] += weight * part));
     }
     return row;
+  }
+}
+
+/** Give the sides for which nobody asked for a map the same one: the rollout where all have it. */
+function agree(sides) {
+  const asked = sides.find((side) => side.asked),
+    wished = sides.some((side) => firstShown(side.episode).map === ROLLOUT);
+  const all = sides.every((side) => rolloutOf(side.episode, side.shown.role) !== null);
+  const rolled = asked ? isRollout(asked.episode, asked.shown.map) : wished && all;
+  for (const side of sides.filter((one) => !one.asked)) {
+    const map = rolled ? ROLLOUT : ownMapOf(side.episode, side.shown.role);
+    side.shown = possible(side.episode, { ...side.shown, map });
   }
 }

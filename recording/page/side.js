@@ -4,9 +4,11 @@ const PANEL = 358; // pixels of the panel and the gap to it
 
 /** An episode as it is shown. */
 class Side {
-  constructor(app, episode, shown) {
-    Object.assign(this, { app, episode });
+  /** `asked` says whether somebody asked for the map that is shown. */
+  constructor(app, episode, shown, asked) {
+    Object.assign(this, { app, episode, asked });
     this.shown = possible(episode, shown ?? firstShown(episode));
+    this.before = null; // the map that was shown before one head was
     this.selected = null; // {token, object, at}: at which step it was chosen
     this.looks = new Map();
     this.moments = momentsOf(episode);
@@ -17,6 +19,7 @@ class Side {
   build() {
     const { plan } = this.episode;
     this.title = make("p", { class: "subtitle" });
+    this.other = make("p", { class: "other-map" });
     this.views = new ViewControls(this);
     this.stage = new Stage(this.app, this);
     this.memory = [
@@ -39,7 +42,7 @@ class Side {
     const [heads, ...tokens] = this.attention;
     this.element = box(
       "side",
-      box("head", this.title, ...this.verdict(), this.views),
+      box("head", this.title, worth(this.episode.recording.worth), this.views, this.other),
       box("seen", this.stage, ...this.memory),
       box(
         "panel",
@@ -50,27 +53,15 @@ class Side {
     );
   }
 
-  /** Return what the scores of the recording come to; nothing where there are none. */
-  verdict() {
-    const { recording } = this.episode;
-    return recording.worth ? [worth(recording.worth)] : [];
-  }
-
   /** Return a way to look at the episode, made once. `query` is a number or null. */
   look(shown, query) {
     const { role, map, head, soft } = shown,
       key = JSON.stringify([role, map, head, query, soft]);
     if (!this.looks.has(key)) {
       if (this.looks.size > 200) this.looks.clear();
-      this.looks.set(key, this.made(role, map, head, query, soft));
+      this.looks.set(key, lookAt(this.episode, shown, query));
     }
     return this.looks.get(key);
-  }
-
-  made(role, map, head, query, soft) {
-    if (map === ROLLOUT) return new Rollout(this.episode, role, query);
-    if (map === CAUSAL) return new Causal(this.episode, role);
-    return new View(this.episode, map, head, query, soft && this.episode.recording.maps[map].soft);
   }
 
   /** Return what is shown of the whole episode, whoever is chosen. */
@@ -124,15 +115,31 @@ class Side {
     if (this.selected !== null && this.episode.scored) this.show({ hide: !this.shown.hide });
   }
 
-  /** Show another map. */
+  /** Show another map, or another head: of a rollout, which has none, one of the role's own map. */
   show(change) {
-    const role = change.role && change.role !== this.shown.role;
-    this.shown = possible(this.episode, {
-      ...this.shown,
-      ...change,
-      ...(role ? { map: null } : {}),
-    });
+    const { episode, shown: old } = this,
+      wanted = { ...old, ...change };
+    const [role, map, head] = ["role", "map", "head"].map((name) => name in change);
+    if (role && change.role !== old.role) wanted.map = null;
+    else if (head && !map && isRollout(episode, old.map)) wanted.map = ownMapOf(episode, old.role);
+    if (map && !head && isRollout(episode, change.map)) wanted.head = "mean";
+    this.shown = possible(episode, wanted);
+    this.asked ||= role || map || head;
+    this.note(old);
     this.changed();
+  }
+
+  /** Note what was shown before one head was. */
+  note({ map, head }) {
+    if (typeof this.shown.head !== "number") this.before = null;
+    else if (typeof head !== "number") this.before = { map, head };
+    else if (this.shown.map !== map) this.before = null;
+  }
+
+  /** Show one head of a map; a second time what was shown before. */
+  press(map, head) {
+    const again = this.shown.map === map && this.shown.head === head;
+    this.show(again ? (this.before ?? { map, head: "mean" }) : { map, head });
   }
 
   changed() {
@@ -172,6 +179,8 @@ class Side {
     const look = this.at(within),
       attended = Boolean(episode.arrays.attended[within]);
     say(this.title, this.subtitle());
+    say(this.other, otherMap(this.app.sides, this));
+    this.other.hidden = !this.other.textContent;
     this.views.draw();
     this.stage.draw(this.t, over || !look.known(within) ? null : look);
     this.element.classList.toggle("over", over);

@@ -38,7 +38,7 @@ class TokenPanel {
     this.element.hidden = selected === null;
     if (selected === null) return;
     this.hide.setAttribute("aria-pressed", String(side.shown.hide));
-    say(this.name, i < 0 ? episode.name(selected.at, selected.token) : episode.name(t, i));
+    say(this.name, i < 0 ? episode.nameOf(selected) : episode.name(t, i));
     say(this.facts, i < 0 ? "It is not there at this step." : this.place(t, i));
     say(this.row, this.rowWords());
     this.table.hidden = i < 0;
@@ -116,8 +116,10 @@ class TokenPanel {
     return make("tr", {}, make("th", { scope: "row" }, "causal"), cell);
   }
 
+  /** Return what a map says, or one of its heads; a map of one head has no number for each. */
   cell(t, i, index, facts, head) {
-    if (typeof head === "number" && head >= facts.stored_heads) return make("td", {});
+    const single = typeof head === "number";
+    if (single && (facts.stored_heads === 1 || head >= facts.stored_heads)) return make("td", {});
     const look = this.side.look({ ...this.side.shown, map: index, head, soft: false }, null);
     return make("td", {}, look.weights(t)[i].toFixed(3));
   }

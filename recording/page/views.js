@@ -1,16 +1,11 @@
 // Which map is shown: role, layer, head, whose query, and which token is chosen.
 
-const ROLLOUT = "rollout";
-
 /** Return what is shown at first: the rollout, else the readout's own row, else the last layer. */
 function firstShown(episode) {
   const { maps } = episode.recording,
-    indices = maps.map((_, i) => i);
-  const better = (pool, fits) => (pool.some(fits) ? pool.filter(fits) : pool);
-  let pool = better(indices, (i) => maps[i].role !== "critic");
-  pool = better(pool, (i) => maps[i].drawable);
-  const rank = (i) => (rolledOut(maps[i]) ? 2e6 : 0) + (maps[i].queries === "readout" ? 1e6 : 0);
-  const best = pool.reduce((a, b) => (rank(b) + maps[b].layer > rank(a) + maps[a].layer ? b : a));
+    indices = maps.map((_, i) => i),
+    acting = indices.filter((i) => maps[i].role !== "critic");
+  const best = foremost(maps, acting.length ? acting : indices);
   return {
     role: maps[best].role,
     map: rolledOut(maps[best]) ? ROLLOUT : best,
@@ -22,15 +17,13 @@ function firstShown(episode) {
   };
 }
 
-/** Say whether a recorded map is the rollout of others. */
-function rolledOut(facts) {
-  return facts.derived === ROLLOUT;
-}
-
-/** Return the place of a role's rollout: that of the page from whole matrices, else the recorded. */
-function rolloutOf(episode, role) {
-  const { reason, recorded } = episode.recording.rollout[role];
-  return reason ? recorded : ROLLOUT;
+/** Return which of some maps goes first: of those over tokens the rollout, a readout, the last. */
+function foremost(maps, places) {
+  const drawable = places.filter((i) => maps[i].drawable);
+  const rank = ({ derived, queries, layer }) =>
+    (derived === ROLLOUT ? 2e6 : 0) + (queries === "readout" ? 1e6 : 0) + layer;
+  const pool = drawable.length ? drawable : places;
+  return pool.reduce((a, b) => (rank(maps[b]) > rank(maps[a]) ? b : a));
 }
 
 /** Return what is shown, made possible for an episode: there may be no such head or query. */
@@ -64,18 +57,16 @@ function scoredFor(episode, role) {
 
 /** Return the map of a role that is shown at first. */
 function bestOf(episode, role) {
-  const base = firstShown(episode),
-    { maps } = episode.recording,
-    rolled = rolloutOf(episode, role);
-  if (rolled !== null && base.map === ROLLOUT) return rolled;
-  return base.role === role && base.map !== ROLLOUT ? base.map : ownMapOf(episode, role);
+  const rolled = rolloutOf(episode, role);
+  if (rolled !== null && firstShown(episode).map === ROLLOUT) return rolled;
+  return ownMapOf(episode, role);
 }
 
 /** Return the last of a role's own maps: the readout's, where there is one. */
 function ownMapOf(episode, role) {
   const { maps } = episode.recording;
   const own = maps.map((_, i) => i).filter((i) => maps[i].role === role && !rolledOut(maps[i]));
-  return own.find((i) => maps[i].queries === "readout" && maps[i].drawable) ?? own[own.length - 1];
+  return foremost(maps, own);
 }
 
 /** The choices above a picture. */
@@ -124,9 +115,20 @@ class ViewControls {
     if (scoredFor(episode, shown.role)) listed.push([CAUSAL, "causal (derived)"]);
     fill(this.layer.select, listed, String(shown.map));
     this.drawMap(maps[shown.map] ?? null);
-    const tokens = episode.names.map((name, i) => [String(i), name]);
-    const chosen = side.chosen() < 0 ? side.selected?.token : side.chosen();
-    fill(this.token.select, [["", "none"], ...tokens], String(chosen ?? ""));
+    fill(this.token.select, ...this.tokens());
+  }
+
+  /** Return the tokens under the names that they have at this step, and which is chosen. */
+  tokens() {
+    const { side } = this,
+      { episode, selected } = side,
+      t = Math.min(side.t, episode.steps - 1),
+      chosen = side.chosen();
+    const called = (i) => episode.name(t, i) + (episode.present(t, i) ? "" : ", absent");
+    const listed = [["", "none"], ...episode.names.map((_, i) => [String(i), called(i)])];
+    if (selected === null) return [listed, ""];
+    if (chosen >= 0) return [listed, String(chosen)];
+    return [[...listed, ["gone", `${episode.nameOf(selected)}, absent`]], "gone"];
   }
 
   /** Offer what the map has: heads, queries, weights before a choice. */

@@ -6,9 +6,14 @@ const PLOTS = [
 ];
 const COMPARED = ["causal", "random"]; // the orders that stand beside that of the drawn map
 const PLOT = [200, 90];
+const UNMEASURED =
+  "Whether this map explains the policy has not been measured: " +
+  "evaluate.py RECORDING --faithfulness measures it.";
 
-/** Return the sentence, with all the numbers behind it where there are any. */
-function worth({ verdict, rule, headings, maps }) {
+/** Return the sentence, with all the numbers behind it; without any, how to have some. */
+function worth(facts) {
+  if (facts === null) return make("p", { class: "unmeasured" }, UNMEASURED);
+  const { verdict, rule, headings, maps } = facts;
   if (!maps.length) return make("p", { class: "verdict" }, verdict);
   const plotted = maps.filter(({ drawn, name }) => drawn || COMPARED.includes(name));
   const plots = PLOTS.map(([title, name], n) => plot(title, name, plotted, n));
@@ -24,13 +29,16 @@ function worth({ verdict, rule, headings, maps }) {
 
 /** Return the table: an order in each row, what it comes to in each column. */
 function worthTable(headings, maps) {
-  const head = ["order of", "verdict", ...headings].map((text) => make("th", { scope: "col" }, text));
+  const head = ["order of", "verdict", ...headings].map((text) =>
+    make("th", { scope: "col" }, text),
+  );
   const rows = maps.map(({ name, drawn, cells, verdict }) =>
     make(
       "tr",
       { class: drawn ? "drawn" : null },
       make("th", { scope: "row" }, drawn ? `${name} (drawn)` : name),
-      ...[verdict, ...cells].map((text) => make("td", {}, text)),
+      make("td", {}, verdict),
+      ...cells.map(cellOf),
     ),
   );
   const table = make(
@@ -43,14 +51,22 @@ function worthTable(headings, maps) {
   return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": label }, table);
 }
 
+/** Return a cell: an estimate, and under it its interval, which may break after "to". */
+function cellOf(text) {
+  const [, mean, low, high] = /^(\S+) \((\S+) to (\S+)\)$/.exec(text) ?? [];
+  if (mean === undefined) return make("td", {}, text);
+  const ends = [`${low} to`, high].map((end) => make("span", {}, end));
+  return make("td", {}, mean, " ", make("span", { class: "interval" }, ends[0], " ", ends[1]));
+}
+
 /** Return a small plot of a curve of several orders; null where nothing is known. */
 function plot(title, name, maps, n) {
   const known = maps.filter(({ curves }) => curves[n].length);
   if (!known.length) return null;
   const [width, height] = PLOT;
-  const svg = vector("svg", { viewBox: `-4 -4 ${width + 8} ${height + 8}`, role: "img" });
+  const svg = vector("svg", { viewBox: `-14 -6 ${width + 18} ${height + 20}`, role: "img" });
   svg.setAttribute("aria-label", `${name} curves of ${known.map((one) => one.name).join(", ")}`);
-  svg.append(vector("path", { class: "axes", d: `M0 0V${height}H${width}` }));
+  svg.append(vector("path", { class: "axes", d: `M0 0V${height}H${width}` }), ...axisNumbers());
   for (const one of known) {
     const points = one.curves[n].map((y, i, all) => {
       const x = (width * i) / (all.length - 1);
@@ -63,6 +79,22 @@ function plot(title, name, maps, n) {
   );
   const caption = make("figcaption", {}, make("b", {}, name), ` ${title}`);
   return make("figure", {}, svg, make("div", { class: "legend" }, ...legend), caption);
+}
+
+/** Return what stands at the ends of both axes. */
+function axisNumbers() {
+  const [width, height] = PLOT;
+  const ends = [
+    ["1", -4, 3, "end"],
+    ["0", -4, height + 3, "end"],
+    ["0%", 0, height + 11, "start"],
+    ["100% of the tokens", width, height + 11, "end"],
+  ];
+  return ends.map(([text, x, y, anchor]) => {
+    const label = vector("text", { x, y, "text-anchor": anchor });
+    label.textContent = text;
+    return label;
+  });
 }
 
 /** Return the class of the line of an order. */

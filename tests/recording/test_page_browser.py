@@ -19,11 +19,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recording import open_recording
+from recording import Header, open_recording
 from recording.heat import MOST_OPAQUE, even_weight, heat_of
 from recording.maps import mean_over_queries
 from recording.page import write_page
 from recording.page.page import assemble
+from recording.page.worth import COLUMNS
 from recording.palette import heat_table
 from recording.reader import Episode
 from recording.scores import write_summary
@@ -348,10 +349,141 @@ def test_a_recorded_rollout_is_what_is_shown_at_first(show, tmp_path, whole):
         expected = View(rolled, None).weights(step)
         np.testing.assert_allclose(page.read("weights"), expected, rtol=1e-6)
     assert page.text(".heads") and "heads of layer 2, readout" in page.text(".panel")
-    page.page.get_by_role("button", name=re.compile("^head 1 ")).click()
+    rolled = page.state()["map"]
+    head = page.page.get_by_role("button", name=re.compile("^head 1 "))
+    head.click()
     assert (page.settle().state()["map"], page.state()["head"]) == (2, 1)
-    page.page.get_by_role("button", name=re.compile("^head 1 ")).click()
-    assert (page.settle().state()["map"], page.state()["head"]) == (2, "mean")
+    head.click()
+    assert (page.settle().state()["map"], page.state()["head"]) == (rolled, "mean")
+
+
+def rolled_header(rolled: bool = True) -> Header:
+    """A scene whose maps are too little for the page to roll out itself."""
+    squares = [replace(square, derived="mean over queries") for square in SQUARES]
+    rollout = replace(READOUT, name="actor/rollout", heads=1, head_weights=False, derived="rollout")
+    return replace(scene_header(), maps=(*squares, READOUT, *([rollout] if rolled else [])))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory) -> Path:
+    """A recording with a rollout, one without, and one more with it."""
+    folder, recordings = tmp_path_factory.mktemp("pair"), []
+    for name, rolled in (("with", True), ("without", False), ("again", True)):
+        recordings.append(open_recording(record(folder / name, rolled_header(rolled), 6)))
+    return write_page(folder / "page.html", recordings)
+
+
+ROLLED, OWN = 3, 2  # places of the recorded rollout and of the readout's own map
+
+
+def shown_maps(page: Shown) -> list[tuple[Any, Any]]:
+    sides = [page.state(n) for n in range(page.page.evaluate("replay.sides()"))]
+    return [(side["map"], side["head"]) for side in sides]
+
+
+@pytest.mark.parametrize(
+    ("keys", "shown"),
+    [
+        (["h"], (OWN, 0)),
+        (["h", "h"], (OWN, 1)),
+        (["Shift+H"], (OWN, H - 1)),
+        (["x"], (OWN, "max")),
+        (["m"], (OWN, "mean")),
+        (["m", "l"], (ROLLED, "mean")),
+        (["x", "l"], (ROLLED, "mean")),
+    ],
+)
+def test_a_head_of_a_rollout_is_one_of_the_readout(show, pair, keys, shown):
+    page = show(pair, "t=4")
+    assert shown_maps(page) == [(ROLLED, "mean")]
+    assert shown_maps(page.press(*keys)) == [shown]
+
+
+@pytest.mark.parametrize("link", ["head=1", "layer=rollout&head=1"])
+def test_a_link_to_a_head_shows_that_of_the_readout(show, pair, link):
+    page = show(pair, f"t=4&{link}")
+    expected = weights_of(open_recording(pair.parent / "with").episodes[0], OWN, 1, 4)
+    np.testing.assert_allclose(page.read("weights"), expected, rtol=1e-6)
+    assert shown_maps(page) == [(OWN, 1)]
+
+
+def test_a_head_is_let_go_of_for_what_was_shown_before_it(show, pair):
+    page = show(pair, "t=4&head=1")
+    heads = page.page.locator(".heads button")
+    for before, path in (
+        ((ROLLED, "mean"), (1,)),  # of the link
+        ((ROLLED, "mean"), (0, 2, 2)),
+    ):
+        for n in path:
+            heads.nth(n).click()
+        assert shown_maps(page.settle()) == [before]
+    page.press("x")
+    heads.nth(2).click()
+    heads.nth(2).click()
+    assert shown_maps(page.settle()) == [(OWN, "max")]
+
+
+@pytest.mark.parametrize(
+    ("link", "shown"),
+    [
+        ("", [OWN, OWN]),
+        ("recording=0&recording2=2", [ROLLED, ROLLED]),
+        ("recording=1&recording2=2", [OWN, OWN]),
+        ("layer=0&recording2=1", [0, 0]),
+        ("recording2=1&layer2=1", [1, 1]),
+        ("head=1&recording2=2", [OWN, OWN]),
+    ],
+)
+def test_two_sides_open_with_the_same_map(show, pair, link, shown):
+    page = show(pair, link)
+    assert [place for place, _ in shown_maps(page)] == shown
+    assert not page.page.locator(".other-map:visible").count()
+
+
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        (
+            "layer=rollout&recording2=1&layer2=rollout",
+            "layer 2, readout instead of rollout; there is no rollout here",
+        ),
+        (
+            "recording=1&layer=rollout&recording2=0&layer2=rollout",
+            "rollout instead of layer 2, readout; there is no rollout on the left",
+        ),
+        ("layer=0&recording2=1&layer2=1", "layer 1 instead of layer 0"),
+    ],
+)
+def test_two_sides_with_other_maps_say_so(show, pair, link, said):
+    page = show(pair, link)
+    told = page.page.locator(".other-map:visible")
+    assert told.all_text_contents() == [f"another map than on the left: {said}"]
+    assert told.evaluate("(one) => one.closest('.side').previousElementSibling !== null")
+
+
+def test_a_rollout_that_nobody_asked_for_gives_way_to_what_both_have(show, pair):
+    page = show(pair, "t=4")
+    beside = page.page.get_by_label("Beside")
+    for label, shown in (
+        ("without 0: 6 steps, return 0", [OWN, OWN]),
+        ("again 0: 6 steps, return 0", [ROLLED, ROLLED]),
+        ("compare with ...", [ROLLED]),
+    ):
+        beside.select_option(label=label)
+        assert [place for place, _ in shown_maps(page.settle())] == shown
+    page.choose("Map", "layer 2, readout").choose("Map", "rollout (derived)")
+    beside.select_option(label="without 0: 6 steps, return 0")
+    assert [place for place, _ in shown_maps(page.settle())] == [ROLLED, OWN]
+    assert "there is no rollout here" in page.page.locator(".other-map:visible").inner_text()
+
+
+def test_a_map_of_one_head_has_no_number_for_each(show, pair):
+    page = show(pair, "t=4&token=5")
+    rows = page.page.locator(".chosen-token tbody tr").all()
+    read = [row.locator("td").all_text_contents() for row in rows]
+    assert all(all(cells) and len(cells) == 1 + H for cells in read[:-1])
+    mean = weights_of(open_recording(pair.parent / "with").episodes[0], ROLLED, "mean", 4)[5]
+    assert read[-1] == [f"{mean:.3f}", "", "", ""]
 
 
 # The picture
@@ -475,6 +607,34 @@ def test_a_chosen_object_is_followed(show, road):
     assert not page.page.locator(".chosen-token").is_visible()
 
 
+def test_the_list_of_tokens_has_the_names_of_the_picture(show, road):
+    page = show(road, "t=0")
+    token = page.page.get_by_label("Token", exact=True)
+    chosen = "(select) => select.selectedOptions[0].textContent"
+
+    def names() -> list[str]:
+        return token.locator("option").all_text_contents()[1 + CELLS : 1 + CELLS + 3]
+
+    assert names() == ["ego car", "car 11", "car 12"]
+    page.choose("Token", "car 11").press("ArrowRight")
+    assert names() == ["ego car", "car 12", "car 11"]
+    assert token.evaluate(chosen) == page.text(".chosen-token .taken") == "car 11"
+    page.press("ArrowRight", "ArrowRight", "ArrowRight")
+    assert names() == ["ego car", "car 11, absent", "car 12"]
+    assert token.evaluate(chosen) == "car 11, absent"
+    assert page.text(".chosen-token .taken") == "car 11"
+    page.choose("Token", "car 12")
+    assert page.state()["token"] == CELLS + 2
+
+
+def test_a_chosen_object_keeps_its_name_where_another_is_in_its_place(show, road):
+    page = show(road, f"t=1&token={CELLS + 1}&object=77")
+    assert page.text(".chosen-token .taken") == "car 77"
+    token = page.page.get_by_label("Token", exact=True)
+    assert token.evaluate("(one) => one.selectedOptions[0].textContent") == "car 77, absent"
+    assert page.page.locator(".curve", has_text="weight of car 77").is_visible()
+
+
 def test_the_memory_strip(show, memory):
     page = show(memory, "t=2")
     episode = open_recording(memory.parent / "seen").episodes[0]
@@ -529,6 +689,26 @@ def test_q_values_have_a_curve_of_their_own(show, memory):
     rows = page.page.locator(".action .row .weight").all_text_contents()
     assert rows == ["-3", "-2", "-1", "0", "1"]
     assert "Q value" in page.text(".action .note")
+
+
+def test_a_continuous_action_has_a_band_of_one_deviation(show, tmp_path):
+    kind: dict[str, Any] = dict(action_kind="continuous", action_sizes=(2,))
+    names = ("steer", "throttle")
+    header = replace(scene_header(), **kind, distribution="gaussian", action_names=names)
+    action = np.array([0.25, 0.5], "f")
+    said = np.array([[0.5, 0], [-1.5, -3], [2.5, 3]], "f")  # mean, one below, one above
+    recording = open_recording(
+        record(tmp_path / "seen", header, 7, action=action, distribution=said)
+    )
+    page = show(write_page(tmp_path / "page.html", recording), "t=2")
+    curve = page.page.locator(".curve", has_text="steer")
+    assert curve.locator(".range span").all_text_contents() == ["2.500", "-1.500"]
+    assert curve.locator(".value").text_content() == "0.250"
+    url = curve.locator("canvas").evaluate("(canvas) => canvas.toDataURL()")
+    image = Image.open(io.BytesIO(base64.b64decode(url.split(",")[1])))
+    alpha = np.asarray(image.convert("RGBA"))[:, image.width // 2, 3]
+    band = np.flatnonzero(alpha > 40)  # what is under the curve is fainter
+    assert (band[0], band[-1]) == (4, 35)  # from the highest to the lowest number of the curve
 
 
 def test_jumps(show, road, seen):
@@ -690,17 +870,49 @@ def test_the_numbers_behind_the_verdict_unfold(show, tmp_path):
     page.page.locator("summary.verdict").click()
     assert table.locator("tbody tr").count() == 3
     row = table.locator("tr.drawn").first.locator("th, td").all_text_contents()
-    assert row == ["actor/2 (drawn)", "explains", "0.250 (0.125 to 0.500)"]
+    assert row == ["actor/2 (drawn)", "explains", "0.250 0.125 to 0.500"]
+    assert table.locator("tr.drawn .interval").text_content() == "0.125 to 0.500"
+    numbers = page.page.locator(".worth svg").first.locator("text").all_text_contents()
+    assert numbers == ["1", "0", "0%", "100% of the tokens"]
     assert page.page.locator(".worth svg").count() == 2
     line = page.page.locator(".worth svg polyline.drawn").nth(1).get_attribute("points")
     assert line == "0.0,90.0 100.0,67.5 200.0,0.0"
     assert page.text(".worth > p") == "A rule."
 
 
+@pytest.mark.parametrize(("width", "whole"), [(1280, True), (400, False)])
+def test_all_numbers_of_the_verdict_are_in_sight(show, tmp_path, width, whole):
+    folder = score(record(tmp_path / "seen", scene_header(), 12))
+    found = {"mean": -0.25, "low": -0.125, "high": 0.5, "steps": 9}
+    one = {name: found for name, _ in COLUMNS.values()} | {"verdict": "does not explain"}
+    maps = [one | {"name": name} for name in ("actor/rollout", "gradient x input")]
+    write_summary(
+        folder, {"verdict": VERDICT, "unit": "KL, nats", "maps": maps, "drawn": "actor/rollout"}
+    )
+    path = write_page(tmp_path / "page.html", open_recording(folder))
+    page = show(path, viewport={"width": width, "height": 900})
+    page.page.locator("summary.verdict").click()
+    wide = page.page.locator(".worth .wide")
+    assert wide.locator("thead th").count() == 2 + len(COLUMNS)
+    room, needed = wide.evaluate("(one) => [one.clientWidth, one.scrollWidth]")
+    assert (needed <= room) == whole
+    wide.evaluate("(one) => (one.scrollLeft = 200)")
+    names = wide.locator("tbody th").evaluate_all(
+        "all => all.map((one) => one.getBoundingClientRect().left)"
+    )
+    left = wide.bounding_box()["x"]
+    assert all(at == pytest.approx(left, abs=1) for at in names)  # names stay in sight
+
+
 def test_the_verdict_stands_in_the_head(scored, show, road):
     assert scored.text(".head .verdict") == VERDICT
     page = show(road, "t=0")
     assert page.page.locator(".verdict").count() == 0
+    assert page.text(".head .unmeasured") == (
+        "Whether this map explains the policy has not been measured: "
+        "evaluate.py RECORDING --faithfulness measures it."
+    )
+    assert scored.page.locator(".unmeasured").count() == 0
     page.click_picture(50, 38)
     assert not page.page.get_by_role("button", name="hide this token").is_visible()
 
@@ -718,7 +930,8 @@ def test_a_hostile_name_is_shown_as_text(show, tmp_path, number):
     codes = "(e) => [...Array(e.textContent.length).keys()].map((i) => e.textContent.charCodeAt(i))"
     assert page.page.locator("h1").evaluate(codes) == units
     entity = page.page.get_by_label("Token").locator(f"option[value='{CELLS}']").evaluate(codes)
-    assert entity == [*units, ord(" "), ord("1")]
+    stem = text.rstrip("0123456789 ")  # the object goes by its own number
+    assert entity == [*units[: len(units) - len(text) + len(stem)], ord(" "), ord("0")]
     for place in (".subtitle", ".about li:last-child", ".action .row .name"):
         shown = page.page.locator(place).first.evaluate(codes)
         assert contains(shown, units), place
@@ -761,6 +974,17 @@ def test_no_other_code_runs_and_nothing_is_fetched(browser, road):
 
 
 # Every screen, every hand
+
+
+@pytest.mark.parametrize("width", [1180, 1280, 1300, 1600])
+def test_two_sides_are_alike(show, pair, width):
+    page = show(pair, viewport={"width": width, "height": 900})
+    for selector in (".side", ".column", "canvas.picture", ".curve"):
+        widths = page.page.locator(f"{selector}:visible").evaluate_all(
+            "all => all.map((one) => one.getBoundingClientRect().width)"
+        )
+        half = len(widths) // 2
+        assert widths[:half] == pytest.approx(widths[half:], abs=1), selector
 
 
 @pytest.mark.parametrize(
