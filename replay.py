@@ -68,10 +68,7 @@ class PlayOptions:
 class PictureOptions:
     """What is made, and which attention it shows."""
 
-    make: Annotated[
-        tuple[str, ...],
-        tyro.conf.arg(metavar="WORD", help_behavior_hint=f"(default: {' '.join(USUAL)})"),
-    ] = USUAL
+    make: Annotated[tuple[str, ...] | None, left_open("WORD", " ".join(USUAL))] = None
     """video, gif, sheet, gallery, page, npz; explained below."""
     terminal: tyro.conf.FlagCreatePairsOff[bool] = False
     """Play it here, in coloured blocks, and make no files; a line per step where this is no
@@ -128,7 +125,13 @@ def answer(kind: str, text: str, options: dict[str, Any]) -> None:
     """Print the answer to a question."""
     from agents.questions import ask
 
-    words = {name: value for name, value in options.items() if name not in ("make", "beside")}
+    pictures = {name: options[name] for name in ("make", "beside")}
+    if given := [f"--{name}" for name, value in pictures.items() if value is not None]:
+        raise ValueError(
+            f"{' and '.join(given)} cannot go with --{kind}, which makes no such pictures; "
+            "call replay.py once for each"
+        )
+    words = {name: value for name, value in options.items() if name not in pictures}
     said = ask(kind=kind, question=text, **words)
     tell(said.notes)
     if said.lines:
@@ -139,7 +142,8 @@ def draw(options: dict[str, Any]) -> None:
     """Make pictures, and print where they lie."""
     from agents.replay import replay
 
-    replayed = replay(**options)
+    make = options.pop("make")
+    replayed = replay(make=USUAL if make is None else make, **options)
     tell(replayed.notes)
     for drawn in replayed.drawn:
         print(drawn.summary)

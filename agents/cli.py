@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field, fields, is_dataclass, make_dataclass
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
 
 import tyro
 
@@ -128,14 +128,18 @@ def _plain(box: str) -> str:
 def _about(word: str, options: Sequence[str]) -> str:
     if not word.startswith("-"):
         return f"unexpected word {word!r}; see {_script()} --help"
-    name = word.partition("=")[0].replace("_", "-")
-    near = difflib.get_close_matches(name, options, n=1)
-    advice = f"did you mean {near[0]}?" if near else f"see {_script()} --help"
+    name = word.partition("=")[0].replace("_", "-").lstrip("-")
+    near = difflib.get_close_matches(name, [each.lstrip("-") for each in options], n=1)
+    advice = f"did you mean --{near[0]}?" if near else f"see {_script()} --help"
     return f"unknown option {word.partition('=')[0]}; {advice}"
 
 
 def _options(config_type: type) -> list[str]:
-    return ["--help", *(f"--{each.name.replace('_', '-')}" for each in fields(config_type))]
+    """Return the words that name an option; what stands by its place has none."""
+    hints = get_type_hints(config_type, include_extras=True)
+    placed = {name for name, hint in hints.items() if tyro.conf.Positional in get_args(hint)}
+    names = (each.name for each in fields(config_type) if each.name not in placed)
+    return ["--help", *(f"--{name.replace('_', '-')}" for name in names)]
 
 
 def _script() -> str:

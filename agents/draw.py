@@ -17,9 +17,10 @@ from agents.rules import known
 from recording import Episode, Recording
 from recording.export import export_npz
 from recording.gallery import gallery
+from recording.overlay import Scene
 from recording.page import write_page
 from recording.sheet import contact_sheet
-from recording.video import HOLD, film, film_rate, write_video
+from recording.video import HOLD, film, film_rate, has_ffmpeg, write_video
 from recording.view import choose_view
 
 PAGE = "replay.html"
@@ -47,9 +48,9 @@ class Drawing(NamedTuple):
     """Of all episodes together: the page, the numbers."""
 
     @property
-    def gifs(self) -> bool:
-        """Whether there are GIFs among the films."""
-        return any(file.suffix == ".gif" for drawn in self.episodes for file in drawn.files)
+    def mp4s(self) -> bool:
+        """Whether there are MP4s among the films."""
+        return any(file.suffix == ".mp4" for drawn in self.episodes for file in drawn.files)
 
 
 def draw_recording(
@@ -77,13 +78,15 @@ def draw_recording(
         progress: show a bar on stderr when it is a terminal.
 
     Raises:
-        ValueError: a number is out of range, a word unknown, the recording is empty or damaged, or
-            `out` cannot be written.
+        ValueError: a number is out of range, a word unknown or not for this recording, it is empty
+            or damaged, or `out` cannot be written.
     """
     wanted = check_makes(make)
     choose_view(recording.header.maps, layer, head)
     check_fps(fps)
     whole = whole_episodes(recording, episodes)
+    if "gallery" in wanted:
+        check_gallery(whole, layer, head)
     folder = recording.folder if out is None else made(out)
     drawn = []
     for episode in whole:
@@ -91,7 +94,8 @@ def draw_recording(
         drawn.append(Drawn(episode, files))
     files = []
     if "npz" in wanted:
-        files.append(export_npz(folder / f"{recording.folder.name}.npz", recording))
+        numbers = folder / f"{recording.folder.name}.npz"
+        files.append(export_npz(numbers, recording, episodes=len(whole)))
     if "page" in wanted:
         shown = [recording] if beside is None else [recording, beside]
         files.append(write_page(folder / PAGE, shown, episodes=len(whole)))
@@ -128,6 +132,21 @@ def check_fps(fps: float | None) -> None:
         raise ValueError(f"fps must be above 0 and at most 240, got {fps}")
 
 
+def check_gallery(episodes: Sequence[Episode], layer: int | None, head: int | None) -> None:
+    """Refuse episodes without pieces of a picture, before anything of them is drawn.
+
+    Raises:
+        ValueError: no token of one stands on its picture.
+    """
+    for episode in episodes:
+        stage = Scene(episode.header, episode[0], layer, head).stage
+        if stage is None or not stage.parts:
+            raise ValueError(
+                f"a gallery shows pieces of pictures, and no token of {episode.header.env_id} "
+                "stands on one: leave 'gallery' out of what to make"
+            )
+
+
 def made(out: str | Path) -> Path:
     """Make a folder where it is missing, and return it.
 
@@ -152,16 +171,21 @@ def _pictures(
     progress: bool,
 ) -> Iterator[Path]:
     name, rate = episode.folder.name, fps or film_rate(episode)
-    for kind, suffix in (("video", ".mp4"), ("gif", ".gif")):
-        if kind in wanted:
-            with bar(f"drawing {name}", len(episode), progress) as steps:
-                pictures = film(episode, layer, head, round(HOLD * rate))
-                told = (_told(picture, steps) for picture in pictures)
-                yield write_video(folder / f"{name}{suffix}", told, rate)
+    for suffix in _film_suffixes(wanted):
+        with bar(f"drawing {name}", len(episode), progress) as steps:
+            pictures = film(episode, layer, head, round(HOLD * rate))
+            told = (_told(picture, steps) for picture in pictures)
+            yield write_video(folder / f"{name}{suffix}", told, rate)
     if "sheet" in wanted:
         yield contact_sheet(folder / f"{name}.png", episode, layer, head)
     if "gallery" in wanted:
         yield gallery(folder / f"{name}_gallery.png", episode, layer, head)
+
+
+def _film_suffixes(wanted: Sequence[str]) -> list[str]:
+    """Return the kinds of films to write, each once: without ffmpeg an MP4 is a GIF too."""
+    suffixes = {"video": ".mp4" if has_ffmpeg() else ".gif", "gif": ".gif"}
+    return list(dict.fromkeys(suffixes[word] for word in suffixes if word in wanted))
 
 
 def _told(picture: Any, steps: tqdm) -> Any:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from agents.counterfactual import Asked
 from agents.draw import PAGE, check_fps, whole_episodes
-from agents.replay import existing, find_steps, opened
-from recording import Recording, is_recording
-from recording.query import parse
+from agents.replay import Match, existing, find_steps, opened, saying_where
+from agents.run_folder import RunFolder
+from recording import Episode, Recording, is_recording
+from recording.query import check
 from recording.view import choose_view
 
 SHOWN = 12
@@ -55,11 +58,17 @@ def ask(
         playing: seed and stochastic of `agents.record.record_run`.
 
     Raises:
-        ValueError: as by the function of `KINDS`, or by `agents.replay.opened`.
+        ValueError: an argument has no use for such a question, or as by the function of `KINDS` or
+            by `agents.replay.opened`.
     """
     check_fps(fps)
     CHECKS.get(kind, str)(question)
+    check_used(kind, {"layer": layer, "head": head, "fps": fps, "out": out})
     recorded = is_recording(existing(path))
+    if recorded and kind == "hide" and episodes is not None:
+        raise ValueError(
+            "hide looks at one episode: name it as TOKEN@EPISODE:STEP, not by episodes"
+        )
     view = {"layer": layer, "head": head}
     policy = {"env": env, "checkpoint": checkpoint, "device": device}
     asks_policy = kind in ("hide", "diff")
@@ -72,17 +81,85 @@ def ask(
     if kind == "diff" and not recorded:
         policy["checkpoint"] = None
     options = {**view, **policy, "episodes": episodes, "out": out, "fps": fps, "progress": progress}
-    answer = KINDS[kind](recording, question, options)
+    with saying_where(None if recorded else recording):
+        answer = KINDS[kind](recording, question, options)
     return Answer(answer.lines, notes + answer.notes)
+
+
+def check_used(kind: str, given: dict[str, Any]) -> None:
+    """Refuse arguments that a kind of question would ignore.
+
+    Args:
+        given: arguments of `ask` by name; None where nobody said.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for name, value in given.items():
+        if value is not None and kind not in USED[name]:
+            raise ValueError(
+                f"{name} has no use with {kind}: leave it out; of questions it goes with "
+                f"{' and '.join(USED[name])}" + INSTEAD.get(name, "")
+            )
+
+
+def link_to(recording: Recording, match: Match, layer: int | None, head: int | None) -> str | None:
+    """Return the page of a recording, opened at a step; None where no page beside it shows that.
+
+    Args:
+        layer, head: the map that is shown, where somebody asked for one.
+    """
+    page = recording.folder / PAGE
+    place = _place_on(page, match.episode)
+    if place is None:
+        return None
+    words: dict[str, Any] = {"t": match.step, "recording": place[0], "episode": place[1]}
+    if layer is not None or head is not None:
+        maps = recording.header.maps
+        spec = choose_view(maps, layer, head).spec
+        words["role"] = None if spec.role == choose_view(maps).spec.role else spec.role
+        words |= {"layer": spec.layer, "part": spec.part or None, "head": head}
+    if not words["recording"]:
+        del words["recording"]
+    return f"{page}#{urlencode({name: said for name, said in words.items() if said is not None})}"
+
+
+def _place_on(page: Path, episode: Episode) -> tuple[int, int] | None:
+    """Return which recording and which episode of a page an episode is; None if it is not there."""
+    if not page.is_file():
+        return None
+    header = episode.header
+    own = (header.env_id, header.run, header.created)
+    try:
+        shown = read_page(page)["recordings"]
+        for r, facts in enumerate(shown):
+            if (facts["env_id"], facts["run"], facts["created"]) == own:
+                names = [each["name"] for each in facts["episodes"]]
+                if episode.folder.name in names:
+                    return r, names.index(episode.folder.name)
+    except (ValueError, KeyError, TypeError):
+        return None
+    return None
+
+
+def read_page(page: Path) -> dict[str, Any]:
+    """Return the JSON of a page.
+
+    Raises:
+        ValueError: the file is no page.
+    """
+    block = page.read_text("utf-8").partition('type="application/json">')[2]
+    return json.loads(block.partition("</script>")[0])
 
 
 def _found(recording: Recording, question: str, options: dict[str, Any]) -> Answer:
     shown = {name: options[name] for name in ("layer", "head", "episodes")}
     matches = find_steps(recording, question, **shown)
     total = sum(len(episode) for episode in whole_episodes(recording, options["episodes"]))
-    notes, page = [f"{len(matches)} of {total} steps"], recording.folder / PAGE
-    if matches and page.is_file():
-        notes.append(f"the first of them: {page}#t={matches[0].step}")
+    notes = [f"{len(matches)} of {total} steps"]
+    link = link_to(recording, matches[0], options["layer"], options["head"]) if matches else None
+    if link is not None:
+        notes.append(f"the first of them: {link}")
     return Answer([match.line for match in matches], notes)
 
 
@@ -115,7 +192,7 @@ def _differing(recording: Recording, run: str, options: dict[str, Any]) -> Answe
 def _exported(recording: Recording, dataset_id: str, options: dict[str, Any]) -> Answer:
     from recording.export import export_minari
 
-    return Answer([export_minari(dataset_id, recording)], [])
+    return Answer([export_minari(dataset_id, recording, episodes=options["episodes"])], [])
 
 
 def _watched(recording: Recording, _: str, options: dict[str, Any]) -> Answer:
@@ -138,5 +215,19 @@ KINDS: dict[str, Callable[[Recording, str, dict[str, Any]], Answer]] = {
 }
 """What can be asked."""
 
-CHECKS: dict[str, Callable[[str], Any]] = {"find": parse, "hide": Asked.read}
+CHECKS: dict[str, Callable[[str], Any]] = {
+    "find": check,
+    "hide": Asked.read,
+    "diff": RunFolder.open,
+}
 """What of a question can be refused before anything is played."""
+
+USED = {
+    "layer": ("find", "diff", "terminal"),
+    "head": ("find", "diff", "terminal"),
+    "fps": ("terminal",),
+    "out": ("hide", "diff"),
+}
+"""Arguments of `ask` that not every kind of question has a use for, and which have."""
+
+INSTEAD = {"out": "; to choose where a run is recorded, replay it first and ask that recording"}

@@ -5,7 +5,8 @@ Looking at a recording needs neither torch nor the run; both are imported only t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,8 +54,8 @@ def replay(
     Args:
         path: a run folder or a recording.
         make: words of `agents.makes.MAKES`.
-        beside: another run or recording, shown on the page beside this one. A run is recorded with
-            the same seeds.
+        beside: another run or recording, shown on the page beside this one; goes with "page". A
+            run is recorded with the same seeds.
         episodes, out, layer, head, fps, progress: see `draw_recording` and `record_run`.
         playing: env, seed, stochastic, checkpoint, device of `record_run`; with a run only.
 
@@ -63,7 +64,10 @@ def replay(
     """
     notes: list[str] = []
     check_fps(fps)
-    check_makes(make)
+    if "page" not in check_makes(make) and beside is not None:
+        raise ValueError(
+            f"beside shows another one on the page: make 'page' too, got {', '.join(make)}"
+        )
     is_run = not is_recording(existing(path))
     asked = dict(playing, layer=layer, head=head, progress=progress)
     recording = opened(path, episodes=episodes, out=out, notes=notes, **asked)
@@ -71,21 +75,33 @@ def replay(
     if beside is not None:
         asked["env"] = None
         other = opened(beside, episodes=len(recording), notes=notes, **asked)
-    drawing = draw_recording(
-        recording,
-        make=make,
-        beside=other,
-        episodes=None if is_run else episodes,
-        out=None if is_run else out,
-        layer=layer,
-        head=head,
-        fps=fps,
-        progress=progress,
-    )
+    with saying_where(recording if is_run else None):
+        drawing = draw_recording(
+            recording,
+            make=make,
+            beside=other,
+            episodes=None if is_run else episodes,
+            out=None if is_run else out,
+            layer=layer,
+            head=head,
+            fps=fps,
+            progress=progress,
+        )
     notes += recording.missing
-    if drawing.gifs and "video" in make:
+    if "video" in make and not drawing.mp4s:
         notes.append('no ffmpeg, so the films are GIFs: pip install "attention-agents[video]"')
     return Replayed(recording.folder, drawing.episodes, drawing.files, notes)
+
+
+@contextlib.contextmanager
+def saying_where(recorded: Recording | None) -> Iterator[None]:
+    """Add to a mistake that is seen only after episodes have been played where they are kept."""
+    try:
+        yield
+    except ValueError as error:
+        if recorded is None:
+            raise
+        raise ValueError(f"{error}\nthe episodes are kept in {recorded.folder}") from error
 
 
 def existing(path: str | Path) -> Path:

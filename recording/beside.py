@@ -52,7 +52,7 @@ class TokenBars:
     ) -> None:
         absent = not step.present[self.part.where][i]
         colour = palette.FAINT if absent else palette.TEXT
-        pen.text(x, y, self.part.name(i), 13, colour, width=width * 0.38)
+        pen.text(x, y, self.part.names_at(step)[i], 13, colour, width=width * 0.38)
         if absent:
             pen.text(x + width, y, "absent", 12, palette.FAINT, anchor="rm")
             return

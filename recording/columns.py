@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from recording.contents import Contents
-from recording.format import Step
+from recording.format import Header, Step
 from recording.panel import action_names, action_text, chosen_choices
 from recording.reader import Episode
 from recording.view import View, entropy
+
+ABSENT = -1
+"""The id of a token that is no object."""
 
 
 class Columns:
@@ -29,14 +33,16 @@ class Columns:
         "total": "return up to and with this step",
         "value": "the critic's, or the best Q value",
         "probability": "of the action that was taken",
-        "entropy": "of the action probabilities, nats",
+        "entropy": "of the action probabilities, nats; summed over the parts of an action",
         "changed": "whether the action differs from that before",
-        "shift": "how far the attention moved since the step before, 0 to 1",
+        "shift": "share of the attention that lies elsewhere than a step before; follows objects",
         "spread": "over how many tokens the attention spreads",
         "terminated": "whether the episode ended here",
         "truncated": "whether it was cut here",
     }
     """The columns and what they hold; NaN where the policy did not say."""
+    TEXTS, TRUTHS = ("action",), ("changed", "terminated", "truncated")
+    """Columns that hold text, and those that hold yes or no."""
 
     def __init__(self, episode: Episode, view: View):
         self.episode, self.view, self.header = episode, view, episode.header
@@ -47,6 +53,16 @@ class Columns:
         if name not in self.HELP:
             raise KeyError(name)
         return getattr(self, f"_{name}")
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return len(self.episode)
+
+    @property
+    def actions(self) -> tuple[str, ...] | None:
+        """What `action` can be; None where it is several choices at once, or numbers."""
+        return action_names(self.header) if self.header.action_kind == "discrete" else None
 
     def attention(self, word: str) -> np.ndarray:
         """Return the weight on all tokens that a word means, (T,) float64.
@@ -124,8 +140,12 @@ class Columns:
         def taken(step: Step) -> float | None:
             if step.distribution is None or self.header.distribution != "probabilities":
                 return None
-            chosen = sorted(chosen_choices(self.header, step.action))
-            return float(np.prod(step.distribution[chosen]))
+            said = step.distribution.astype(np.float64)
+            chosen = chosen_choices(self.header, step.action)
+            if self.header.action_kind == "multi_binary":
+                ones = np.isin(np.arange(len(said)), list(chosen))
+                return float(np.prod(np.where(ones, said, 1 - said)))
+            return float(np.prod(said[sorted(chosen)]))
 
         return self._each(taken)
 
@@ -134,7 +154,7 @@ class Columns:
         def nats(step: Step) -> float | None:
             if step.distribution is None or self.header.distribution != "probabilities":
                 return None
-            return entropy(np.asarray(step.distribution))
+            return sum(entropy(part) for part in _parts(self.header, step.distribution))
 
         return self._each(nats)
 
@@ -144,14 +164,18 @@ class Columns:
 
     @cached_property
     def _shift(self) -> np.ndarray:
-        total = np.maximum(self.weights.sum(-1, keepdims=True), 1e-30)
-        shares = self.weights / total
-        moved = 0.5 * np.abs(shares[1:] - shares[:-1]).sum(-1)
-        return np.concatenate([[0.0], moved])[: len(self.episode)].astype(np.float64)
+        shares = [_shares(step, row) for step, row in zip(self.episode, self.weights, strict=True)]
+        moved = [_moved(old, now) for old, now in pairwise(shares)]
+        return np.array([0.0, *moved])[: len(self.episode)]
 
     @cached_property
     def _spread(self) -> np.ndarray:
-        return np.array([np.exp(entropy(row)) if row.any() else 0.0 for row in self.weights])
+        def tokens(step: Step, row: np.ndarray) -> float:
+            if not step.attended:
+                return np.nan
+            return float(np.exp(entropy(row))) if row.any() else 0.0
+
+        return np.array([tokens(*each) for each in zip(self.episode, self.weights, strict=True)])
 
     @cached_property
     def _terminated(self) -> np.ndarray:
@@ -160,3 +184,45 @@ class Columns:
     @cached_property
     def _truncated(self) -> np.ndarray:
         return np.array([step.truncated for step in self.episode])
+
+
+class NoSteps:
+    """The columns of no episode, all empty: any token and any action may be there."""
+
+    steps, actions = 0, None
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        kind = str if name in Columns.TEXTS else bool if name in Columns.TRUTHS else np.float64
+        return np.zeros(0, kind)
+
+    def attention(self, word: str) -> np.ndarray:
+        return np.zeros(0)
+
+    present = choice = attention
+
+
+def _parts(header: Header, chances: np.ndarray) -> list[np.ndarray]:
+    """Return the chances (A,) of an action as those of each of its independent choices."""
+    chances = chances.astype(np.float64)
+    if header.action_kind == "multi_binary":
+        return list(np.stack([chances, 1 - chances], -1))
+    return np.split(chances, np.cumsum(header.action_sizes)[:-1])
+
+
+def _shares(step: Step, weights: np.ndarray) -> dict[tuple[str, int], float]:
+    """Return the share of the weight (N,) on each object; a token that is none goes by its slot."""
+    if not step.attended or not weights.any():
+        return {}
+    shares = weights.astype(np.float64) / weights.sum(dtype=np.float64)
+    ids = np.full(len(weights), ABSENT) if step.places is None else step.places.ids
+    return {
+        ("object", int(ids[i])) if ids[i] != ABSENT else ("slot", i): float(shares[i])
+        for i in np.flatnonzero(weights > 0).tolist()
+    }
+
+
+def _moved(old: dict[tuple[str, int], float], now: dict[tuple[str, int], float]) -> float:
+    """Return the share that lies elsewhere than before; 0 where nothing was attended to."""
+    if not old or not now:
+        return 0.0
+    return sum(abs(now.get(key, 0.0) - old.get(key, 0.0)) for key in old.keys() | now.keys()) / 2

@@ -57,23 +57,28 @@ def episode_arrays(episode: Episode) -> dict[str, np.ndarray]:
     return {name.removesuffix("/"): np.asarray(rows) for name, rows in arrays.items()}
 
 
-def export_npz(path: str | Path, recording: Recording) -> Path:
+def export_npz(path: str | Path, recording: Recording, episodes: int | None = None) -> Path:
     """Write a recording as one .npz, read by `numpy.load(path)`.
 
     Its arrays are those of `episode_arrays`, under `episode_0000/...`; `header` is a JSON text that
     says what the numbers mean, and `seed` (E,) the seeds of the episodes, -1 where unknown.
 
+    Args:
+        path: of the file.
+        episodes: how many, from the first; None means all.
+
     Raises:
-        ValueError: the recording is empty, a step cannot be read, or the file cannot be written.
+        ValueError: the recording is empty or has fewer episodes, a step cannot be read, or the file
+            cannot be written.
     """
-    path, episodes = Path(path), _whole(recording)
+    path, whole = Path(path), _whole(recording, episodes)
     arrays = {
         f"{episode.folder.name}/{name}": array
-        for episode in episodes
+        for episode in whole
         for name, array in episode_arrays(episode).items()
     }
     arrays["header"] = np.array(json.dumps(recording.header.to_json()))
-    arrays["seed"] = np.array([-1 if each.seed is None else each.seed for each in episodes])
+    arrays["seed"] = np.array([-1 if each.seed is None else each.seed for each in whole])
     try:
         with whole_file(path) as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
@@ -82,7 +87,7 @@ def export_npz(path: str | Path, recording: Recording) -> Path:
     return path
 
 
-def export_minari(dataset_id: str, recording: Recording) -> str:
+def export_minari(dataset_id: str, recording: Recording, episodes: int | None = None) -> str:
     """Add a recording to the local Minari datasets, as one dataset in HDF5.
 
     Minari keeps an info for each of the T + 1 observations. Maps stand in the info of the very
@@ -92,13 +97,14 @@ def export_minari(dataset_id: str, recording: Recording) -> str:
     Args:
         dataset_id: such as "doorkey/attention-v0"; must not exist yet.
         recording: with the observation that the last action of each episode led to.
+        episodes: how many, from the first; None means all.
 
     Returns:
         The id, for `minari.load_dataset`.
 
     Raises:
         ValueError: Minari is not installed, refuses the id, has it already, or the recording is
-            empty or lacks its last observation.
+            empty, has fewer episodes or lacks their last observation.
 
     Source: Younis et al. 2024, Minari, https://minari.farama.org.
     """
@@ -109,7 +115,7 @@ def export_minari(dataset_id: str, recording: Recording) -> str:
     except ImportError as error:
         raise ValueError(f"Minari is not installed: {INSTALL}") from error
     buffers = []
-    for number, episode in enumerate(_whole(recording)):
+    for number, episode in enumerate(_whole(recording, episodes)):
         if episode.final is None:
             raise ValueError(f"{episode.folder} was cut short: Minari needs its last observation")
         buffers.append(EpisodeBuffer(id=number, seed=episode.seed, **_minari_fields(episode)))
@@ -193,8 +199,10 @@ def _action_space(header: Header, actions: np.ndarray) -> spaces.Space:
     return spaces.Box(low, high, dtype=actions.dtype.type)
 
 
-def _whole(recording: Recording) -> list[Episode]:
-    episodes = [episode for episode in recording.episodes if len(episode)]
-    if not episodes:
+def _whole(recording: Recording, count: int | None) -> list[Episode]:
+    whole = [episode for episode in recording.episodes if len(episode)]
+    if not whole:
         raise ValueError(f"{recording.folder} holds no step: its recording was cut short")
-    return episodes
+    if count is not None and not 1 <= count <= len(whole):
+        raise ValueError(f"episodes must be 1 to {len(whole)} in this recording, got {count}")
+    return whole[:count]

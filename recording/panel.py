@@ -10,7 +10,7 @@ import numpy as np
 
 from recording import palette
 from recording.format import Header, Step
-from recording.palette import HEADING, Pen, heading, number
+from recording.palette import HEADING, Pen, font, heading, number, plain
 from recording.view import View
 
 MOST_ROWS = 24
@@ -126,25 +126,51 @@ class Numbers:
 
 
 class AttentionWords:
-    """Which map is shown, how far it spreads, and what of it is not drawn."""
+    """Which map is shown, how far it spreads, and what of it is not drawn.
+
+    Args:
+        view: whose words these are.
+        room: width that lines are broken to, in pixels; `draw` needs no less.
+    """
 
     ROW = 21
 
-    def __init__(self, view: View):
+    def __init__(self, view: View, room: int = 300):
         self.view = view
-        self.height = HEADING + 3 + self.ROW * (3 + view.rows)
+        first, second = view.lines
+        self.shown, self.asks = broken(first, room, 14), broken(second, room, 13)
+        lines = len(self.shown) + len(self.asks) + view.rows + 1
+        self.height = HEADING + 3 + self.ROW * lines
 
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
-        first, second = self.view.lines
         heading(pen, x, y, width, "attention", "")
         y += HEADING + 10
         if not step.attended:
             pen.text(x, y, "this action is not the policy's", 14, palette.BAD)
             return
-        pen.text(x, y, first, 14, width=width)
-        for line in (second, *self.view.notes(step), self.view.spread(step, weights)):
+        for line in self.shown:
+            pen.text(x, y, line, 14, width=width)
             y += self.ROW
+        for line in (*self.asks, *self.view.notes(step), self.view.spread(step, weights)):
             pen.text(x, y, line, 13, palette.DIM, width=width)
+            y += self.ROW
+
+
+def broken(text: str, width: float, size: int, most: int = 2) -> tuple[str, ...]:
+    """Return text as lines of at most `width` pixels, broken between words.
+
+    Args:
+        size: of the type, in pixels.
+        most: how many lines at most; the last one holds all that is left, however long.
+    """
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and len(lines) < most and font(size).getlength(plain(longer)) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return tuple(lines)
 
 
 def action_names(header: Header) -> tuple[str, ...]:

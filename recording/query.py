@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from recording.columns import Columns
-from recording.panel import action_names
+from recording.columns import Columns, NoSteps
 
 LONGEST = 500
 """Characters of a question."""
@@ -69,6 +68,16 @@ def parse(question: str) -> ast.expr:
         raise ValueError(f"cannot read the question {question!r}: {reason}") from error
 
 
+def check(question: str) -> None:
+    """Refuse what can be asked of no episode, whatever its tokens and actions are.
+
+    Raises:
+        ValueError: the text is no question, or holds a word that is neither a column nor a token's
+            or an action's.
+    """
+    _answers(question, NoSteps())
+
+
 def matching_steps(question: str, columns: Columns) -> np.ndarray:
     """Return at which steps a question is answered with yes, ascending.
 
@@ -81,22 +90,27 @@ def matching_steps(question: str, columns: Columns) -> np.ndarray:
     Raises:
         ValueError: the text is no question, or names what is not there; the message says what.
     """
+    return np.flatnonzero(_answers(question, columns))
+
+
+def _answers(question: str, columns: Columns | NoSteps) -> np.ndarray:
+    """Return the answer to a question at each step, (T,) bool."""
     tree = parse(question)
     with np.errstate(all="ignore"):
         answer = _Walk(columns).value(tree, 0)
-    if not (isinstance(answer, np.ndarray) and answer.dtype == bool):
+    if answer.dtype != bool:
         raise ValueError(
             f"{question!r} is not answered by yes or no; compare, such as 'reward > 0'"
         )
-    return np.flatnonzero(answer)
+    return answer
 
 
 class _Walk:
     """Works out one expression, node by node, as arrays (T,)."""
 
-    def __init__(self, columns: Columns):
+    def __init__(self, columns: Columns | NoSteps):
         self.columns = columns
-        self.T = len(columns.episode)
+        self.T = columns.steps
 
     def value(self, node: ast.expr, depth: int) -> np.ndarray:
         if depth > DEEPEST:
@@ -118,8 +132,7 @@ class _Walk:
     def _constant(self, node: ast.Constant, depth: int) -> np.ndarray:
         if not isinstance(node.value, (bool, int, float, str)):
             raise ValueError(f"a question cannot hold {node.value!r}")
-        value = float(node.value) if type(node.value) in (int, float) else node.value
-        return np.full(self.T, value)
+        return np.full(self.T, _plain(node.value))
 
     def _name(self, node: ast.Name, depth: int) -> np.ndarray:
         if node.id in SUBSCRIPTED:
@@ -192,12 +205,28 @@ class _Walk:
         if texts[0] != texts[1]:
             left, right = map(ast.unparse, nodes)
             raise ValueError(f"{left} and {right} do not compare: one is text, one a number")
-        header = self.columns.header
-        if not texts[0] or header.action_kind != "discrete":
+        known = self.columns.actions
+        if not texts[0] or known is None:
             return
         for node in nodes:
-            if isinstance(node, ast.Constant) and node.value not in action_names(header):
-                raise _unknown(node.value, action_names(header), "action")
+            if isinstance(node, ast.Constant) and node.value not in known:
+                raise _unknown(node.value, known, "action")
+
+
+def _plain(value: bool | int | float | str) -> bool | float | str:
+    """Return a constant as a column holds it.
+
+    Raises:
+        ValueError: it is a whole number larger than a float can be.
+    """
+    if isinstance(value, (bool, str)):
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(
+            f"a number in a question is below 1.8e308, got one of {len(str(value))} digits"
+        ) from None
 
 
 def _moved(values: np.ndarray, steps: int) -> np.ndarray:

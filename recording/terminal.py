@@ -29,6 +29,8 @@ NAMED, BAR = 18, 16
 """Characters of a name and of a bar."""
 PANEL = NAMED + BAR + 12
 """Characters beside the picture."""
+GAP = 2
+"""Characters between the two."""
 UPPER = "\N{UPPER HALF BLOCK}"
 FULL = "\N{FULL BLOCK}"
 
@@ -78,9 +80,7 @@ class Screen:
         self._header, self._length = episode.header, len(episode)
         self._scene = Scene(episode.header, episode[0], layer, head)
         self._total = np.cumsum(episode.rewards)
-        self._names = [
-            part.name(i) for part in parts_of(self._header.layout) for i in range(len(part.group))
-        ]
+        self._parts = parts_of(self._header.layout)
 
     def line(self, step: Step, t: int) -> str:
         """Return a step as one line: what was done, what came of it, what was attended to."""
@@ -96,12 +96,14 @@ class Screen:
         title.append(f"   step {t} of {self._length}", style="dim")
         if self._scene.stage is None:
             return Group(title, side)
-        columns, rows = max(8, width - PANEL - 2), max(4, height - 3)
+        columns, rows = max(8, width - PANEL - GAP), max(4, height - 3)
         stage = self._scene.stage.within(columns, 2 * rows)
         weights = self._scene.view.weights(step)
         picture = self._scene.stage.picture(step, weights)
         small = picture.resize((max(1, stage.width), max(2, stage.height // 2 * 2)))
-        beside = Table.grid(padding=(0, 2))
+        beside = Table.grid(padding=(0, GAP))
+        beside.add_column(width=small.width, no_wrap=True)
+        beside.add_column(width=max(1, min(PANEL, width - small.width - GAP)))
         beside.add_row(half_blocks(small), side)
         return Group(title, beside)
 
@@ -141,7 +143,8 @@ class Screen:
         """Return the names and weights of the most attended tokens, the most attended first."""
         weights = self._scene.view.weights(step)
         order = np.argsort(-weights, kind="stable")[:MOST_ATTENDED]
-        found = [(self._names[i], float(weights[i])) for i in order if weights[i] > 0]
+        names = [name for part in self._parts for name in part.names_at(step)]
+        found = [(names[i], float(weights[i])) for i in order if weights[i] > 0]
         return sorted([*found, *self._scene.view.extras(step)], key=lambda pair: -pair[1])
 
 

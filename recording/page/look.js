@@ -82,7 +82,7 @@ class Look {
     for (let t = 0; t < steps; t++) {
       const own = this.weights(t);
       weights.set(own, t * tokens);
-      spread[t] = this.known(t) ? Math.exp(entropy(own)) : NaN;
+      spread[t] = !this.known(t) ? NaN : sum(own) > 0 ? Math.exp(entropy(own)) : 0;
       if (t > 0) shift[t] = this.known(t) && this.known(t - 1) ? this.moved(t, weights) : 0;
     }
     this.whole = { weights, spread, shift };

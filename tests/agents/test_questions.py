@@ -95,11 +95,18 @@ def test_another_policy_is_asked_in_the_same_states(recording, other, tmp_path):
     seen = difference(recording, other, episodes=1, out=tmp_path / "other", device="cpu")
     (one,), (another,) = recording.episodes[:1], seen.other.episodes
     assert len(seen.states) == LENGTH
-    distances = [each.distance for each in seen.states]
-    assert max(distances) > 0.01
-    assert seen.widest(3)[0].actions[0] != seen.widest(3)[0].actions[1] or (
-        seen.widest(3)[0].distance == max(distances)
-    )
+    views = [choose_view(each.header.maps) for each in (one, another)]
+    apart = []
+    for t in range(LENGTH):
+        mine, theirs = (
+            view.weights(each[t]) for view, each in zip(views, (one, another), strict=True)
+        )
+        apart.append(float(np.abs(mine / mine.sum() - theirs / theirs.sum()).sum()) / 2)
+    assert [each.distance for each in seen.states] == pytest.approx(apart, abs=1e-6)
+    assert max(apart) > 0.01
+    differing = [one[t].action != another[t].action for t in range(LENGTH)]
+    order = sorted(range(LENGTH), key=lambda t: (differing[t], apart[t]), reverse=True)
+    assert [each.step for each in seen.widest(3)] == order[:3]
     for t in range(LENGTH):
         np.testing.assert_array_equal(one[t].observation[""], another[t].observation[""])
         assert another[t].action == another[t].distribution.argmax()
@@ -126,3 +133,26 @@ def test_steps_are_found_by_a_question(recording):
         "episode_0001 step 7",
     ]
     assert answer.notes == ["2 of 16 steps"]
+
+
+def test_a_question_that_only_the_episodes_refuse_says_where_they_are(run):
+    before = set((run / "recordings").glob("*"))
+    with pytest.raises(
+        ValueError, match=r"no token is called 'kee'.*\nthe episodes are kept"
+    ) as no:
+        ask(run, "find", "attention[kee] > 0", device="cpu")
+    (folder,) = set((run / "recordings").glob("*")) - before
+    assert str(no.value).endswith(str(folder))
+    assert len(ask(folder, "find", "step >= 6").lines) == 2
+
+
+def test_as_many_episodes_are_exported_as_are_asked_for(recording, tmp_path, monkeypatch):
+    minari = pytest.importorskip("minari", reason="the extra `minari` is not installed")
+    pytest.importorskip("h5py", reason="the extra `minari` is not installed")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
+    for count in (1, 2):
+        name = f"cues/{count}-v0"
+        assert ask(recording.folder, "minari", name, episodes=count).lines == [name]
+        assert minari.load_dataset(name).total_steps == count * LENGTH
+    with pytest.raises(ValueError, match="episodes must be 1 to 2 in this recording, got 3"):
+        ask(recording.folder, "minari", "cues/many-v0", episodes=3)

@@ -166,6 +166,40 @@ def test_without_ffmpeg_there_are_gifs_and_a_note(seen: Path, tmp_path: Path, mo
     ]
 
 
+def test_without_ffmpeg_a_gif_is_drawn_once(seen: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    replayed = replay(seen, make=("gif", "video"), episodes=1, out=tmp_path)
+    assert [file.name for file in replayed.drawn[0].files] == ["episode_0000.gif"]
+    assert len(replayed.notes) == 1 and replayed.notes[0].startswith("no ffmpeg")
+
+
+def test_both_kinds_of_film_are_drawn_without_a_note(seen: Path, tmp_path: Path) -> None:
+    replayed = replay(seen, make=("video", "gif"), episodes=1, out=tmp_path)
+    names = [file.name for file in replayed.drawn[0].files]
+    assert names == ["episode_0000.mp4", "episode_0000.gif"]
+    assert all((tmp_path / name).is_file() for name in names)
+    assert replayed.notes == []
+
+
+def test_the_numbers_are_of_the_episodes_that_are_asked_for(seen: Path, tmp_path: Path) -> None:
+    replayed = replay(seen, make=("npz",), episodes=1, out=tmp_path)
+    with np.load(replayed.files[0]) as file:
+        assert file["seed"].tolist() == [7]
+
+
+def test_what_only_the_played_episodes_show_is_refused_with_where_they_are(run: Path) -> None:
+    before = set((run / "recordings").glob("*"))
+    with pytest.raises(
+        ValueError, match=r"leave 'gallery' out .*\nthe episodes are kept in "
+    ) as no:
+        replay(run, make=("video", "gallery"))
+    (folder,) = set((run / "recordings").glob("*")) - before
+    assert str(no.value).endswith(str(folder))
+    assert {path.name for path in folder.iterdir()} == {"episode_0000", "recording.json"}
+    replayed = replay(folder, make=("sheet",))
+    assert [file.name for file in replayed.drawn[0].files] == ["episode_0000.png"]
+
+
 def test_without_pygame_the_observations_are_drawn_and_the_reason_told(
     run: Path, tmp_path: Path, monkeypatch
 ) -> None:
@@ -215,6 +249,24 @@ def test_a_history_is_recorded_and_drawn(tmp_path: Path) -> None:
         (["{seen}", "--out", "{seen}/recording.json"], "cannot make the folder"),
         (["{run}", "--make", "video", "paeg"], "'paeg'; did you mean 'page'?"),
         (["{run}", "--find", "reward >"], "cannot read the question 'reward >'"),
+        (["{run}", "--find", "nonsense("], "cannot read the question 'nonsense('"),
+        (["{run}", "--find", "nonsense(reward) > 0"], "unknown word 'nonsense'"),
+        (["{run}", "--find", "rewrad > 0"], "did you mean 'reward'?"),
+        (["{run}", "--find", "value"], "is not answered by yes or no"),
+        (["{seen}", "--find", f"reward > 1{'0' * 400}"], "below 1.8e308, got one of 401 digits"),
+        (["{run}", "--find", "reward > 0", "--out", "{run}/x"], "out has no use with find"),
+        (["{run}", "--terminal", "--out", "{run}/x"], "replay it first and ask that recording"),
+        (["{seen}", "--find", "reward > 0", "--fps", "3"], "fps has no use with find"),
+        (["{seen}", "--hide", "x0@1", "--layer", "0"], "layer has no use with hide"),
+        (["{seen}", "--minari", "a-v0", "--head", "0"], "head has no use with minari"),
+        (["{seen}", "--hide", "x0@1", "--episodes", "1"], "name it as TOKEN@EPISODE:STEP"),
+        (["{run}", "--diff", "{run}/nowhere"], "nowhere"),
+        (["{seen}", "--find", "step > 0", "--beside", "{run}"], "--beside cannot go with --find"),
+        (["{run}", "--terminal", "--make", "page"], "--make cannot go with --terminal"),
+        (["{run}", "--beside", "{seen}", "--make", "sheet"], "make 'page' too, got sheet"),
+        (["{seen}", "--make", "video", "gallery", "npz"], "leave 'gallery' out of what to make"),
+        (["{seen}", "--wat"], "unknown option --wat; see "),
+        (["{seen}", "--hed", "1"], "unknown option --hed; did you mean --head?"),
         (["{run}", "--hide", "key"], "say what to hide as TOKEN@STEP"),
         (["{run}", "--find", "reward > 0", "--diff", "x"], "got --find and --diff"),
         (["{seen}", "--find", "rewrad > 0"], "did you mean 'reward'?"),

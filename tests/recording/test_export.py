@@ -49,6 +49,15 @@ def test_an_npz_is_read_by_numpy_alone(recording, tmp_path):
             np.testing.assert_array_equal(file[f"episode_0000/{name}"], array)
 
 
+def test_an_npz_holds_as_many_episodes_as_are_asked_for(recording, tmp_path):
+    with np.load(export_npz(tmp_path / "one.npz", recording, episodes=1)) as file:
+        assert file["seed"].tolist() == [3]
+        assert {name.split("/")[0] for name in file.files} == {"header", "seed", "episode_0000"}
+    for wrong in (0, 3):
+        with pytest.raises(ValueError, match=f"episodes must be 1 to 2 in this rec.*, got {wrong}"):
+            export_npz(tmp_path / "wrong.npz", recording, episodes=wrong)
+
+
 def test_an_npz_that_cannot_be_written_is_told(recording, tmp_path):
     with pytest.raises(ValueError, match=r"cannot write .*all.npz"):
         export_npz(tmp_path / "missing" / "all.npz", recording)
@@ -71,6 +80,8 @@ def test_minari_gets_each_map_beside_the_observation_that_it_read(recording, tmp
             np.testing.assert_array_equal(maps[t], step.maps["actor/1"])
         np.testing.assert_array_equal(played.rewards, episode.rewards)
         assert played.terminations[-1] and not played.terminations[:-1].any()
+    first = minari.load_dataset(export_minari("road/first-v0", recording, episodes=1))
+    assert (first.total_episodes, first.total_steps) == (1, T + 3)
     with pytest.raises(ValueError, match="Minari refuses the dataset 'road/attention-v0'"):
         export_minari("road/attention-v0", recording)
     with pytest.raises(ValueError, match="Minari refuses the dataset 'no id'"):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from envs.layout import TokenGroup, TokenLayout
+from envs.layout import TokenGroup, TokenLayout, TokenPlaces
 from recording import Header, MapSpec, RecordingWriter, Step, open_recording
 from recording.columns import Columns
 from recording.contents import Contents
-from recording.query import LONGEST, explain, matching_steps
+from recording.query import LONGEST, check, explain, matching_steps
 from recording.view import choose_view
 
 WORDS = (("empty", "wall", "key", "door"), ("red", "yellow"))
@@ -128,6 +129,8 @@ REFUSED = {
     "action == 'pickup'": "unknown action 'pickup': did you mean 'pick up'?",
     "attention > 0": "say of what: attention[key]",
     "attention[kee] > 0": "no token is called 'kee': did you mean 'key'",
+    f"reward > 1{'0' * 400}": "a number in a question is below 1.8e308, got one of 401 digits",
+    f"-1{'0' * 400} < reward": "a number in a question is below 1.8e308, got one of 401 digits",
     "attention[yellow] > 0": "'yellow' says how a thing is; say which",
     "attention['purple key'] > 0": "no token is called 'purple key'",
     "attention[1:2] > 0": "put '1:2' in quotes",
@@ -155,6 +158,104 @@ REFUSED = {
 def test_what_is_no_question_is_refused_with_the_reason(question, columns):
     with pytest.raises(ValueError, match=re.escape(REFUSED[question])):
         matching_steps(question, columns)
+
+
+UNASKABLE = (
+    "reward >",
+    "rewrd > 0",
+    "reward",
+    "nonsense(reward) > 0",
+    "action > 0",
+    "attention > 0",
+)
+
+
+@pytest.mark.parametrize("question", UNASKABLE)
+def test_a_mistake_is_seen_without_an_episode(question):
+    with pytest.raises(ValueError, match=re.escape(REFUSED.get(question, "unknown word"))):
+        check(question)
+
+
+@pytest.mark.parametrize("question", ANSWERS)
+def test_what_has_an_answer_passes_the_check(question):
+    check(question)
+
+
+def test_what_only_an_episode_knows_passes_the_check(columns):
+    for question in ("attention[kee] > 0", "action == 'pickup'", "policy['jump'] > 0"):
+        check(question)
+        with pytest.raises(ValueError, match=re.escape(REFUSED[question])):
+            matching_steps(question, columns)
+
+
+def of_choices(folder, kind, sizes, action, chances):
+    """Return the columns of one step in which several choices were made at once."""
+    header = Header(
+        "Switches-v0", TokenLayout((TokenGroup("features", ("x", "y")),)),
+        (MapSpec("actor/0", "actor", 0, 1, "readout"),), ("",), kind, sizes, "probabilities",
+    )  # fmt: skip
+    with RecordingWriter(folder, header) as writer:
+        writer.begin_episode(3)
+        writer.add(
+            Step(
+                observation={"": np.zeros(2, np.float32)},
+                action=np.array(action),
+                maps={"actor/0": np.full((1, 1, 2), 0.5, np.float32)},
+                distribution=np.array(chances, np.float32),
+            )
+        )
+        writer.end_episode()
+    (episode,) = open_recording(folder).episodes
+    return Columns(episode, choose_view(header.maps))
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "action", "chances", "probability", "entropy"),
+    [
+        ("discrete", (3,), 1, [0.2, 0.7, 0.1], 0.7, 0.801819),
+        ("multi_discrete", (2, 2), [0, 1], [1, 0, 0.5, 0.5], 0.5, 0.693147),
+        ("multi_discrete", (2, 3), [1, 2], [0.9, 0.1, 0.2, 0.3, 0.5], 0.05, 0.325083 + 1.029653),
+        ("multi_binary", (2,), [1, 0], [0.9, 0.1], 0.81, 0.650166),
+        ("multi_binary", (2,), [0, 0], [0.9, 0.1], 0.09, 0.650166),
+        ("multi_binary", (3,), [1, 1, 0], [1, 0.5, 0], 0.5, 0.693147),
+    ],
+)
+def test_choices_made_at_once(tmp_path, kind, sizes, action, chances, probability, entropy):
+    columns = of_choices(tmp_path / "seen", kind, sizes, action, chances)
+    assert columns["probability"].tolist() == pytest.approx([probability], abs=1e-6)
+    assert columns["entropy"].tolist() == pytest.approx([entropy], abs=1e-5)
+
+
+ROWS = ([0.6, 0.3, 0.1], [0.6, 0.1, 0.3], [0.2, 0.3, 0.5], [0.0, 0.0, 0.0], [0.1, 0.2, 0.7])
+IDS = ([7, 8, 9], [7, 9, 8], [9, 8, 7], [9, 8, 7], [9, 8, 7])
+"""Objects 8 and 9 change slots with all that they have, then 7 and 9, and 7 loses some."""
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_attention_that_goes_with_an_object_has_not_moved(tmp_path, followed):
+    names = ("car 1", "car 2", "car 3")
+    header = Header(
+        "Road-v0", TokenLayout((TokenGroup("entities", names),)),
+        (MapSpec("actor/0", "actor", 0, 1, "readout"),), ("",), "discrete", (2,), "probabilities",
+    )  # fmt: skip
+    with RecordingWriter(tmp_path / "road", header) as writer:
+        writer.begin_episode(3)
+        for row, ids in zip(ROWS, IDS, strict=True):
+            places = TokenPlaces(np.zeros((3, 4), np.float32), np.array(ids))
+            step = Step(
+                observation={"": np.zeros((3, 2), np.float32)},
+                action=np.int64(0),
+                maps={"actor/0": np.array(row, np.float32)[None, None]},
+                attended=any(row),
+            )
+            writer.add(replace(step, places=places if followed else None))
+        writer.end_episode()
+    (episode,) = open_recording(tmp_path / "road").episodes
+    columns = Columns(episode, choose_view(header.maps))
+    # where nothing was attended to, nothing has moved; it is not even spread over no token
+    moved = [0, 0, 0.1, 0, 0] if followed else [0, 0.2, 0.4, 0, 0]
+    assert columns["shift"].tolist() == pytest.approx(moved, abs=2 / 255)
+    assert np.isnan(columns["spread"]).tolist() == [False, False, False, True, False]
 
 
 def test_every_word_is_explained():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from recording import RecordingWriter, open_recording
-from recording.terminal import UPPER, Screen, half_blocks, play_in_terminal
+from recording.terminal import GAP, PANEL, UPPER, Screen, half_blocks, play_in_terminal
 
 T = 3
 
@@ -57,6 +58,34 @@ def test_a_screen_fits(episode, width, height):
     assert len(rows) <= height
     for word in ("step 1 of 3", "right", NAMES[best]):
         assert word in out.getvalue()
+
+
+@pytest.fixture
+def rolled(tmp_path, header, make_step):
+    """An episode with a rollout, whose asker has a long name."""
+    long = "query learned for each part of the road"
+    spec = replace(header.maps[1], name="actor/rollout", heads=1, derived="rollout", asker=long)
+    weights = np.random.default_rng(0).dirichlet(np.ones(N_TOKENS), (1, 1)).astype("f")
+    step = make_step(0)
+    with RecordingWriter(tmp_path / "rolled", replace(header, maps=(*header.maps, spec))) as writer:
+        writer.begin_episode(5)
+        writer.add(replace(step, maps={**step.maps, spec.name: weights}))
+        writer.end_episode()
+    return open_recording(tmp_path / "rolled").episodes[0]
+
+
+@pytest.mark.parametrize("layer", [None, 1])
+@pytest.mark.parametrize("width", [40, 60, 80, 110, 160, 240])
+def test_every_row_of_the_picture_is_whole(rolled, width, layer):
+    out = io.StringIO()
+    console = Console(file=out, width=width, height=50, force_terminal=True, color_system=None)
+    console.print(Screen(rolled, layer).draw(rolled[0], 0, width, 50))
+    rows = [line for line in out.getvalue().splitlines() if UPPER in line]
+    columns = min(max(8, width - PANEL - GAP), 141)  # 20 x 30 pixels in 94 high are 141 wide
+    assert [row.count(UPPER) for row in rows] == [columns] * len(rows)
+    assert all(row.startswith(UPPER * columns + " " * GAP) for row in rows)
+    assert len(rows) == round(20 * columns / 30) // 2
+    assert ("rollout" in out.getvalue()) == (layer is None)
 
 
 def test_a_terminal_is_played_to_at_the_asked_rate(episode, monkeypatch):
