@@ -1,8 +1,10 @@
 """Train an attention agent on a Gymnasium environment."""
 
+import sys
+
 from agents.cli import run_verb
 from agents.config import TrainConfig
-from agents.words import glossary
+from agents.plugins import words_for_help
 
 EXAMPLES = """
 examples:
@@ -32,4 +34,4 @@ def main(config: TrainConfig) -> None:
 
 
 if __name__ == "__main__":
-    run_verb(main, TrainConfig, examples=glossary() + EXAMPLES)
+    run_verb(main, TrainConfig, examples=words_for_help(sys.argv[1:]) + EXAMPLES)

@@ -10,10 +10,9 @@ import contextlib
 import difflib
 import inspect
 import io
-import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field, fields, is_dataclass, make_dataclass
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -21,7 +20,11 @@ from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
 
 import tyro
 
+from agents.plugins import current_folder
+
 Config = TypeVar("Config")
+ELSEWHERE = {"score": "attention", "scores": "attention", "normalization": "normaliser"}
+"""What options are called by others, and here."""
 
 
 def run_verb(
@@ -42,7 +45,7 @@ def run_verb(
         examples: what `--help` ends with.
     """
     try:
-        with _current_folder():
+        with current_folder():
             verb(read_config(config_type, sys.argv[1:] if argv is None else argv, examples))
     except ValueError as error:
         refuse(str(error))
@@ -89,17 +92,6 @@ def read_config(config_type: type[Config], argv: Sequence[str], examples: str = 
     )
 
 
-@contextlib.contextmanager
-def _current_folder() -> Iterator[None]:
-    """Find modules in the current folder too, wherever the script itself lies."""
-    before = list(sys.path)
-    sys.path.append(os.getcwd())
-    try:
-        yield
-    finally:
-        sys.path[:] = before
-
-
 def _groups(config_type: type) -> list[tuple[str, Any, Any]]:
     """Return a field per dataclass that `config_type` is made of: `--help` groups options so.
 
@@ -129,6 +121,8 @@ def _about(word: str, options: Sequence[str]) -> str:
     if not word.startswith("-"):
         return f"unexpected word {word!r}; see {_script()} --help"
     name = word.partition("=")[0].replace("_", "-").lstrip("-")
+    if f"--{ELSEWHERE.get(name)}" in options:
+        return f"unknown option --{name}; it is called --{ELSEWHERE[name]}"
     near = difflib.get_close_matches(name, [each.lstrip("-") for each in options], n=1)
     advice = f"did you mean --{near[0]}?" if near else f"see {_script()} --help"
     return f"unknown option {word.partition('=')[0]}; {advice}"

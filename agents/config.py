@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated, Any
 
 from agents.encoder_config import EncoderConfig, EncoderOptions
-from agents.options import Count, Modules, Pairs, Word, left_open
+from agents.options import Count, Modules, Normalize, Pairs, Word, left_open
 from agents.rules import check_count, check_flag, check_number, check_plain, check_word, known
 
 ALGOS = ("ppo", "dqn", "a2c", "sac", "td3")
@@ -37,6 +37,8 @@ HEADS = {
 MOST_SEED = 2**32 - 1
 """As of numpy's streams."""
 MOST_THREADS = 1024
+MOST_ENTITIES = 1024
+"""The most tokens that can be attended to."""
 EVALUATED = "20 times a run; left out while those before took over a fifth of its steps so far"
 
 
@@ -73,7 +75,7 @@ class EnvironmentOptions:
     """What the agent lives in."""
 
     history: Count = None
-    """Observe the last K steps of a vector observation; 0 for the present step alone."""
+    """Observe the last K steps; pictures and grids keep their tokens, entities are one a step."""
     max_entities: int = 32
     """Room for the members of each Sequence or Graph in the observation."""
     max_episode_steps: Annotated[int | None, left_open("INT", "as registered")] = None
@@ -90,7 +92,7 @@ class LearningOptions:
     """What follows the encoder; explained below."""
     learning_rate: Word = None
     """A number, or lin_X: falling linearly from X to 0."""
-    normalize: Annotated[bool | None, left_open("BOOL")] = None
+    normalize: Normalize = None
     """True or False: normalise rewards and feature observations by their running variance."""
     hyperparams: Pairs = field(default_factory=dict)
     """Arguments such as gamma:0.98 net_arch:[7,7]; short runs cut n_steps and learning_starts."""
@@ -214,6 +216,11 @@ class RunConfig:
         for part, values in (("hyperparams", self.hyperparams), ("env_kwargs", self.env_kwargs)):
             for name, value in values.items():
                 check_plain(f"{name} of {part}", value)
+        if self.max_entities > MOST_ENTITIES:
+            raise ValueError(
+                f"max_entities must be at most {MOST_ENTITIES}, the most tokens that can be "
+                f"attended to, got {self.max_entities}"
+            )
         if "render_mode" in self.env_kwargs:
             raise ValueError("env_kwargs cannot have a render_mode: replay.py draws what was seen")
         for name in ("noise_std", "eval_share"):

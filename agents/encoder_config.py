@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated
 
 from agents.options import Count, Word, left_open
-from agents.rules import check_count, check_number, check_word, known
+from agents.rules import check_count, check_number, check_used, check_word, known
+from agents.words import WORDS
 
 if TYPE_CHECKING:
     from envs.spaces import TokenChoice
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 TOKENS = ("auto", "patches", "linear-patches", "cells", "entities", "features", "history")
 MECHANISMS = ("block", "readout", "attention", "normaliser", "hard", "where", "positions", "mix")
 """Options that take a registered name."""
+USERS: dict[str, dict[str, tuple[str, ...]]] = {
+    "budget": {"hard": ("top-k", "perturbed-top-k")},
+    "reach": {"where": ("local", "predicted")},
+    "points": {"readout": ("queries", "slots"), "block": ("isab",)},
+}
+"""The words that use a number; those of plugins may use any."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,12 @@ class EncoderOptions:
     mix: Word = None
     """How heads combine."""
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Which of these a person has said, but for `tokens`."""
+        names = (each.name for each in fields(EncoderOptions) if each.name != "tokens")
+        return tuple(name for name in names if getattr(self, name) is not None)
+
 
 @dataclass(frozen=True)
 class EncoderConfig:
@@ -86,6 +99,9 @@ class EncoderConfig:
     reach: int = 2
     positions: str = "none"
     mix: str = "concat"
+    given: Collection[str] = field(default=(), compare=False)
+    """Options that a person gave; the others come from a preset, or are defaults. Only those given
+    are refused where nothing uses them."""
 
     def __post_init__(self) -> None:
         for kind in self.tokens.values() if isinstance(self.tokens, Mapping) else (self.tokens,):
@@ -98,4 +114,20 @@ class EncoderConfig:
         if self.width % self.heads:
             raise ValueError(
                 f"width must be a multiple of heads, got width={self.width}, heads={self.heads}"
+            )
+        for name in self.given:
+            self._check_used(name)
+
+    def _check_used(self, name: str) -> None:
+        """Refuse an option that this encoder would not act upon."""
+        users = USERS.get(name, {})
+        if users:
+            chosen = {option: getattr(self, option) for option in users}
+            of_plugins = any(word not in WORDS[option] for option, word in chosen.items())
+            if not of_plugins:
+                check_used(name, getattr(self, name), chosen, users)
+        if name == "mix" and self.mix == "weighted" and self.heads == 1:
+            raise ValueError(
+                "mix='weighted' weighs heads against each other, and heads=1 has no other; use "
+                "more heads, or mix='concat'"
             )

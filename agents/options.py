@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import tyro
@@ -59,6 +59,35 @@ def left_open(metavar: str, default: str = "preset", aliases: tuple[str, ...] = 
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint, aliases=aliases)
 
 
+def read_normalize(words: Sequence[str]) -> bool:
+    """Read True or False, and tell `--normalize` from `--normaliser`.
+
+    >>> read_normalize(["true"])
+    True
+
+    Raises:
+        ValueError: it is another word, such as that of a normaliser.
+    """
+    values = {"true": True, "false": False}
+    if words[0].lower() not in values:
+        raise ValueError(
+            f"expected True or False, got {words[0]!r}; the word for how scores become weights "
+            "is --normaliser"
+        )
+    return values[words[0].lower()]
+
+
+Normalize = Annotated[
+    bool | None,
+    left_open("BOOL"),
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="BOOL",
+        instance_from_str=read_normalize,
+        is_instance=lambda value: value is None or isinstance(value, bool),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
 Count = Annotated[int | None, left_open("INT")]
 Word = Annotated[str | None, left_open("STR")]
 Modules = Annotated[

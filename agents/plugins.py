@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+
+from agents.words import WORDS, glossary
 
 
 class PluginError(ValueError):
@@ -45,6 +49,78 @@ def check_imported(names: Iterable[str]) -> None:
             f"this run imports {' and '.join(map(repr, missing))} for its mechanisms; if you trust "
             f"that, add --plugins {shlex.join(names)} (in Python, import it first)"
         )
+
+
+def words_for_help(argv: Sequence[str]) -> str:
+    """Return the table of all words that `--help` ends with.
+
+    Those of the plugins that stand beside `--help` are among them, or why they cannot be. Without
+    `--help` nothing is imported.
+    """
+    names = plugins_named(argv) if {"-h", "--help"} & set(argv) else ()
+    if not names:
+        return glossary()
+    try:
+        with current_folder():
+            return glossary(plugin_words(names))
+    except PluginError as error:
+        return f"{glossary()}{error}\n"
+
+
+def plugin_words(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Import modules, and return the words that are registered besides ours: option, word, help.
+
+    Raises:
+        PluginError: see `import_plugins`.
+    """
+    import_plugins(names)
+    from policies.attention import MIXES, NORMALISERS, POSITIONS, SCORES, SELECTIONS, WHERES
+    from policies.blocks import BLOCKS
+    from policies.readouts import READOUTS
+
+    registries = {
+        "block": BLOCKS,
+        "readout": READOUTS,
+        "attention": SCORES,
+        "normaliser": NORMALISERS,
+        "hard": SELECTIONS,
+        "where": WHERES,
+        "positions": POSITIONS,
+        "mix": MIXES,
+    }
+    return {
+        option: {word: registry.help(word) for word in registry.names if word not in WORDS[option]}
+        for option, registry in registries.items()
+    }
+
+
+def plugins_named(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the modules that a command line names, whatever else it says.
+
+    >>> plugins_named(["--plugins", "my_scores", "my_blocks", "--help"])
+    ('my_scores', 'my_blocks')
+    """
+    names: list[str] = []
+    reading = False
+    for word in words:
+        if word.startswith("-"):
+            option, _, value = word.partition("=")
+            reading = option == "--plugins"
+            names += [value] if reading and value else []
+        elif reading:
+            names.append(word)
+    return tuple(names)
+
+
+@contextmanager
+def current_folder() -> Iterator[None]:
+    """Find modules in the current folder too, after all that are installed."""
+    before = list(sys.path)
+    sys.path.append(os.getcwd())
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def is_module(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -65,6 +65,30 @@ def check_number(name: str, value: Any, least: float = -math.inf) -> None:
         raise ValueError(f"{name} must be a number, got {value!r}")
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+def check_used(
+    name: str, value: Any, chosen: Mapping[str, str], users: Mapping[str, Iterable[str]]
+) -> None:
+    """Refuse a value that none of the chosen words uses.
+
+    Args:
+        name: of the value.
+        value: the value.
+        chosen: the word of each option that decides.
+        users: for each of these options, the words that use the value.
+
+    Raises:
+        ValueError: none of them is chosen; the text names them.
+    """
+    if any(chosen[option] in words for option, words in users.items()):
+        return
+    named = ", ".join(f"{option}={word!r}" for option, word in chosen.items())
+    able = [f"{option}={word!r}" for option, words in users.items() for word in words]
+    raise ValueError(
+        f"{name}={value} would change nothing with {named}; leave it out, or use one of "
+        f"{', '.join(able)}"
+    )
 
 
 def check_plain(name: str, value: Any) -> None:

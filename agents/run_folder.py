@@ -59,7 +59,7 @@ class RunFolder:
 
     @property
     def final(self) -> Path:
-        """Checkpoint at the end, or at the interruption."""
+        """Checkpoint at the end, at the interruption, or at a fault."""
         return self.path / "final"
 
     @property

@@ -31,6 +31,7 @@ from agents.progress import ProgressCallback
 from agents.run_folder import RunFolder
 from envs.families import family_of
 from envs.make import make_env
+from envs.padding import TooManyEntitiesError
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -42,7 +43,7 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class TrainingFault(RuntimeError):
-    """Something broke while a run was training; the run folder holds what was saved before."""
+    """Something broke while a run was training; the run folder holds what it had learnt."""
 
 
 def train(asked: TrainConfig) -> Path:
@@ -53,7 +54,8 @@ def train(asked: TrainConfig) -> Path:
     Raises:
         ValueError: the configuration cannot be trained; the text says what to change.
         TrainingInterrupted: Ctrl-C; the policy was saved.
-        TrainingFault: the environment or the algorithm failed midway.
+        TooManyEntitiesError: an observation did not fit; the policy was saved.
+        TrainingFault: the environment or the algorithm failed midway; the policy was saved.
     """
     import_plugins(asked.plugins)
     family = family_of(asked.env)
@@ -167,10 +169,25 @@ def _learn(
 ) -> None:
     try:
         model.learn(config.n_timesteps, callback=CallbackList(callbacks))
+    except TooManyEntitiesError as error:
+        raise TooManyEntitiesError(_failed(model, config, folder, str(error))) from error
     except Exception as error:
-        raise TrainingFault(
-            f"training failed after {model.num_timesteps:,} steps; the run is {folder.path}"
-        ) from error
+        raise TrainingFault(_failed(model, config, folder, _cause(error))) from error
+
+
+def _failed(model: BaseAlgorithm, config: RunConfig, folder: RunFolder, cause: str) -> str:
+    """Save what was trained, and return what to say."""
+    steps, where = model.num_timesteps, f"the run is {folder.path}"
+    if steps:
+        where = f"saved to {save_checkpoint(model, folder.final, config)}"
+    return f"training failed after {steps:,} steps ({where}): {cause}"
+
+
+def _cause(error: Exception) -> str:
+    """Say in a line what went wrong."""
+    if isinstance(error, (EOFError, ConnectionError)):
+        return "the process of an environment ended; what it said of that stands above"
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
 
 
 def _draw(folder: RunFolder) -> None:

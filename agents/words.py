@@ -6,6 +6,8 @@ Free of torch, so that `--help` is quick; a test holds that they are those of th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 WORDS: dict[str, dict[str, str]] = {
     "block": {
         "residual": "self-attention and feed-forward, each added (pre-norm transformer)",
@@ -79,9 +81,14 @@ HEAD = {
 """What follows the encoder, with help."""
 
 
-def glossary() -> str:
-    """Return a table of all words, for the end of `--help`."""
-    options = WORDS | {"head": HEAD}
+def glossary(own: Mapping[str, Mapping[str, str]] | None = None) -> str:
+    """Return a table of all words, for the end of `--help`.
+
+    Args:
+        own: words of plugins, by option, with a line of help each; they stand after ours.
+    """
+    ours = WORDS | {"head": HEAD}
+    options = {option: {**words, **(own or {}).get(option, {})} for option, words in ours.items()}
     width = max(len(word) for words in options.values() for word in words)
     lines = ["", "words, the default first:"]
     for option, words in options.items():

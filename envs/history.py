@@ -22,6 +22,9 @@ class History(gym.Wrapper):
     Row K - 1 is the present, row 0 the oldest. Column 0 is 1 where the row holds an observation
     and 0 where the episode is not that old yet; the window is empty at every reset.
 
+    Entities are numbers of their step like all others: what a step tells depends on the order of
+    the rows, and on what the rows of absent entities hold.
+
     >>> env = History(gym.make("CartPole-v1"), steps=3)
     >>> window, _ = env.reset(seed=0)
     >>> window.shape, window[:, 0].tolist()

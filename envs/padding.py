@@ -10,13 +10,17 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from envs.spaces import TokenBox
+from envs.spaces import MAX_TOKENS, TokenBox
 from envs.specs import Entities
 
 MAX_ENTITIES = 32
 """Rows of a table, when nobody says how many."""
 
 Pad = Callable[[Any], Any]
+
+
+class TooManyEntitiesError(ValueError):
+    """An observation holds more entities than its table has rows; the text says what to do."""
 
 
 class PadSequences(gym.ObservationWrapper):
@@ -38,8 +42,9 @@ class PadSequences(gym.ObservationWrapper):
         max_entities: of each Sequence; of the nodes and of the edges of each Graph.
 
     Raises:
-        ValueError: `max_entities` is below 1, or features are of an unsupported space. An
-            observation raises it too when it holds more entities than fit.
+        ValueError: `max_entities` is not 1 to `MAX_TOKENS`, or features are of an unsupported
+            space.
+        TooManyEntitiesError: an observation holds more entities than fit.
     """
 
     def __init__(self, env: gym.Env, max_entities: int = MAX_ENTITIES):
@@ -63,6 +68,11 @@ def padded(space: spaces.Space, max_entities: int) -> tuple[spaces.Space, Pad]:
     """
     if max_entities < 1:
         raise ValueError(f"max_entities must be at least 1, got {max_entities}")
+    if max_entities > MAX_TOKENS:
+        raise ValueError(
+            f"max_entities must be at most {MAX_TOKENS}, the most tokens that can be attended to, "
+            f"got {max_entities}"
+        )
     return _padded(space, (), max_entities)
 
 
@@ -153,9 +163,12 @@ class _Table:
         columns = [leaf.columns(items, self._stacked) for leaf in self._leaves]
         count, most = len(columns[0]), len(self.empty)
         if count > most:
-            raise ValueError(
+            advice = f"train with --max-entities {count} or more (max_entities in Python)"
+            if count > MAX_TOKENS:
+                advice = f"observe at most {MAX_TOKENS}, such as the nearest, in a wrapper"
+            raise TooManyEntitiesError(
                 f"{self._where} holds {count} entities ({self._label}), and there is room for "
-                f"max_entities={most}; make the environment with max_entities={count} or more"
+                f"{most}; {advice}"
             )
         table = self.empty.copy()
         table[:count, 0] = 1

@@ -9,6 +9,7 @@ them first itself; in a script of your own, give such a picture its channels fir
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, get_args
@@ -125,8 +126,10 @@ def specs_of(
     )
     unknown = sorted(set(choices) - set(space.spaces))
     if unknown:
+        near = difflib.get_close_matches(str(unknown[0]), sorted(space.spaces), n=1)
+        advice = f"did you mean {near[0]!r}? The" if near else "the"
         raise ValueError(
-            f"tokens names unknown keys {unknown}; the observation has {sorted(space.spaces)}"
+            f"tokens names unknown keys {unknown}; {advice} observation has {sorted(space.spaces)}"
         )
     return {key: spec_of(part, choices.get(key, "auto")) for key, part in space.spaces.items()}
 
@@ -140,9 +143,14 @@ def layout_of(specs: Mapping[str, TokenSpec]) -> TokenLayout:
     layout = TokenLayout(tuple(group for key, spec in specs.items() for group in spec.groups(key)))
     if len(layout) > MAX_TOKENS:
         parts = ", ".join(_counted(spec) for spec in specs.values())
-        framed = any(isinstance(spec, Frames) for spec in specs.values())
+        kinds = {type(spec) for spec in specs.values()}
         advice = "Choose tokens='patches' for a picture, or reduce the observation in a wrapper"
-        if framed:
+        if Entities in kinds:
+            advice = (
+                "Make less room for a Sequence or Graph (--max-entities, max_entities in Python), "
+                "or reduce the observation in a wrapper"
+            )
+        if Frames in kinds:
             advice = "Observe a shorter history, or choose tokens that are fewer per frame"
         raise ValueError(
             f"the observation would give {len(layout)} tokens ({parts}); at most {MAX_TOKENS} can "

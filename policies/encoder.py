@@ -1,6 +1,8 @@
 """From N tokens to one vector: blocks, then a readout.
 
-With a readout that attends, the last layer computes only its own rows, so `layers=1` costs O(N).
+With a readout that attends, the last layer computes only its own rows, so that `layers=1` costs
+O(N); but for the readout "votes", where every token asks, in O(N^2), and for "attention-gru" on a
+history of numbers, whose every step reads all steps before it.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from envs.layout import TokenLayout
 from envs.spaces import TokenChoice, layout_of, specs_of
+from envs.specs import Entities
 from policies.attention import Mechanism, Site
 from policies.encoder import Encoder
 from policies.tokenizers import ObservationTokenizer
@@ -72,6 +73,7 @@ class AttentionExtractor(BaseFeaturesExtractor):
             mechanism=mechanism,
             points=points,
             asker=asker,
+            placed=any(isinstance(spec, Entities) and spec.position for spec in specs.values()),
         )
         self.encoder = Encoder(self.site, layers, block, readout)
         self.tokenizer = ObservationTokenizer(specs, width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from stable_baselines3.common.policies import BasePolicy
 
 from policies.pointer import Pointing
 
@@ -28,8 +29,13 @@ class MaskablePointerPolicy(Pointing, MaskableActorCriticPolicy):  # type: ignor
         distribution = self._get_action_dist_from_latent(latent)
         if action_masks is not None:
             distribution.apply_masking(action_masks)
-        actions = self.told(distribution).get_actions(deterministic=deterministic)
+        actions = self.told(distribution, latent).get_actions(deterministic=deterministic)
         return actions.reshape(-1), values, distribution.log_prob(actions)
 
     def get_distribution(self, obs: Any, action_masks: Any = None) -> Any:
-        return self.told(super().get_distribution(obs, action_masks))
+        features: Any = BasePolicy.extract_features(self, obs, self.pi_features_extractor)
+        latent = self.mlp_extractor.forward_actor(features)
+        distribution = self._get_action_dist_from_latent(latent)
+        if action_masks is not None:
+            distribution.apply_masking(action_masks)
+        return self.told(distribution, latent)

@@ -1,11 +1,14 @@
 """Pointer actions: the logits of actions are attention scores over entities.
 
 For worlds with one action per entity. The map and the decision are the same numbers: the weights
-that the pointer tells are the probabilities that the action is drawn from.
+that the pointer tells are the probabilities that the action is drawn from. Only where no entity is
+there, and an action must be drawn all the same, the map is 0.
 """
 
 from __future__ import annotations
 
+import warnings
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -35,7 +38,8 @@ class PointerFeatures(NamedTuple):
 class PointerExtractor(AttentionExtractor):
     """Give the readout's vector, and the tokens of the entities, as one long vector.
 
-    Its width is D + A * D + A: the summary, the A rows, and which of them are present.
+    Its width is D + A * D + A: the summary, the A rows, and which of them are present. Which tokens
+    the rows are, `pointer_targets` says.
 
     Args:
         observation_space: with entities.
@@ -83,25 +87,33 @@ def pointed_at(actions: spaces.Space | None) -> int:
 
 
 def pointer_targets(layout: TokenLayout, actions: int) -> tuple[int, ...]:
-    """Return the token that each action points at: the entities in their order, without the ego
-    where there is an action less than entities.
+    """Return the token that each action points at: the first that fits of these.
+
+    All entities in their order; all but the ego; the entities of one key, such as the nodes of a
+    graph whose edges are entities too, the first key that fits; those of one key but the ego.
 
     Raises:
         ValueError: there is not one action per entity.
     """
-    entities, others, start = [], [], 0
-    for group in layout.groups:
-        if group.kind == "entities":
-            rows = range(start, start + len(group))
-            entities += rows
-            others += [row for row in rows if group.ego is None or row != start + group.ego]
-        start += len(group)
-    for rows in (entities, others):
+    groups = [
+        (group, range(len(layout))[part])
+        for group, part in zip(layout.groups, layout.slices, strict=True)
+        if group.kind == "entities"
+    ]
+    everyone = [list(rows) for _, rows in groups]
+    others = [[row for i, row in enumerate(rows) if i != group.ego] for group, rows in groups]
+    for rows in ([*chain(*everyone)], [*chain(*others)], *everyone, *others):
         if len(rows) == actions:
             return tuple(rows)
+    count = sum(map(len, everyone))
+    parts = ", ".join(f"{len(group)} of {group.key!r}" for group, _ in groups)
+    parts = f" ({parts})" if len(groups) > 1 else ""
+    advice = "use --head mlp (in Python a plain policy)"
+    if count:
+        advice += f" or, for a padded Sequence or Graph, --max-entities {actions}"
     raise ValueError(
-        f"a pointer needs one action per entity, got {actions} actions for {len(entities)} "
-        "entities; use --head mlp (in Python a plain policy)"
+        f"a pointer needs one action per entity, got {actions} actions for {count} "
+        f"entities{parts}; {advice}"
     )
 
 
@@ -128,13 +140,26 @@ class Pointer(Attentive):
         summary, rows, present = self.cut(features)
         q = self.query(summary)[:, :, None]  # (B, D, 1)
         logits = self.scale * (self.key(rows) @ q)[:, :, 0]
-        return logits.masked_fill(~present, ABSENT)
+        some = present.any(1, keepdim=True)  # where none is there, all actions are alike
+        return torch.where(some, logits.masked_fill(~present, ABSENT), 0.0)
 
-    def told(self, probabilities: Float[Tensor, "B A"]) -> None:
-        """Tell the probabilities as weights over all tokens, 0 for those nobody can point at."""
-        weights = probabilities.new_zeros(len(probabilities), self.keys_total)
-        weights[:, self.targets] = probabilities
-        self.tell(Heard(weights[:, None, None], weights > 0))
+    def told(self, probabilities: Float[Tensor, "B A"], features: Float[Tensor, "B F"]) -> None:
+        """Tell the probabilities as weights over all tokens, 0 for those nobody can point at.
+
+        An absent entity weighs exactly 0, also where no other is present and the action is drawn
+        from all of them evenly: `weights = probabilities * present`.
+
+        Args:
+            probabilities: what the action is drawn from.
+            features: of the same pass.
+        """
+        present = self.cut(features).present
+        B, N = len(probabilities), self.keys_total
+        weights = probabilities.new_zeros(B, N).index_copy(
+            1, self.targets, torch.where(present, probabilities, 0.0)
+        )
+        mask = present.new_zeros(B, N).index_copy(1, self.targets, present)
+        self.tell(Heard(weights[:, None, None], mask))
 
 
 class PointerHeads(nn.Module):
@@ -164,6 +189,9 @@ class PointerHeads(nn.Module):
 class Pointing:
     """What a pointer changes in an actor-critic policy of SB3 or sb3-contrib.
 
+    The actor has no hidden layers: of `net_arch` only the critic's are made, with a warning where
+    others are asked for.
+
     Raises:
         ValueError: actions are not Discrete, or there is not one per entity.
     """
@@ -185,6 +213,7 @@ class Pointing:
     ):
         extractor = {**(features_extractor_kwargs or {}), "actions": pointed_at(action_space)}
         options |= {"features_extractor_class": PointerExtractor}
+        options["net_arch"] = critic_only(options.get("net_arch"))
         super().__init__(
             observation_space,  # type: ignore[call-arg]
             action_space,
@@ -207,11 +236,30 @@ class Pointing:
             **self.optimizer_kwargs,
         )
 
-    def told(self, distribution: Any) -> Any:
+    def told(self, distribution: Any, features: Float[Tensor, "B F"]) -> Any:
         """Tell what the action is drawn from, if somebody listens, and return it."""
         if self.action_net.listeners:
-            self.action_net.told(distribution.distribution.probs.detach())
+            self.action_net.told(distribution.distribution.probs.detach(), features.detach())
         return distribution
+
+
+def critic_only(net_arch: Any) -> Any:
+    """Return hidden layers of which the actor has none.
+
+    Args:
+        net_arch: in SB3's words; a list is the critic's, and None is SB3's default.
+    """
+    if net_arch is None:
+        return {"pi": [], "vf": [64, 64]}
+    if isinstance(net_arch, list) and net_arch and isinstance(net_arch[0], dict):
+        net_arch = net_arch[0]  # as SB3 used to write it
+    if isinstance(net_arch, dict) and net_arch.get("pi"):
+        warnings.warn(
+            "the actor of a pointer has no hidden layers, as its logits are attention scores; "
+            f"pi={net_arch['pi']} of net_arch is left out",
+            stacklevel=3,
+        )
+    return {**net_arch, "pi": []} if isinstance(net_arch, dict) else net_arch
 
 
 class PointerPolicy(Pointing, ActorCriticPolicy):  # type: ignore[misc]
@@ -226,4 +274,4 @@ class PointerPolicy(Pointing, ActorCriticPolicy):  # type: ignore[misc]
     """
 
     def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Any:
-        return self.told(super()._get_action_dist_from_latent(latent_pi))
+        return self.told(super()._get_action_dist_from_latent(latent_pi), latent_pi)

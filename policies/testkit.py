@@ -11,21 +11,24 @@ A module under test takes `Tokens` and gives (B, N, D), a row per token, or (B, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import config
 from torch import Tensor, nn
 
 from envs.layout import TokenGroup, TokenLayout
-from policies.attention import Attentive, Heard, Mechanism, Site
+from policies.attention import Attentive, Heard, Mechanism, MultiHead, Site
 from policies.tokens import Tokens
 
 Make = Callable[[], nn.Module]
 Order = Literal["equivariant", "invariant", "ordered"]
 B, N, K = 2, 5, 7
+FAR_SCORES = torch.tensor([-110.0, -25.0, 25.0, 110.0])
+"""Beyond what exponentials of 32 bits hold, and below what 1 can be told from."""
 
 
 def site(heads: int = 3, layout: TokenLayout | None = None, **parts: Any) -> Site:
@@ -60,6 +63,7 @@ def check(
     attends: bool = True,
     compiles: bool = True,
     tokens: Tokens | None = None,
+    idle: Collection[str] = (),
 ) -> None:
     """Check every property of a mechanism.
 
@@ -72,12 +76,15 @@ def check(
         attends: False for a module without attention, such as a pooling readout.
         compiles: whether to try the compiler too, which takes longer than all the rest.
         tokens: an example with absent tokens in the first sample; `example(place)` by default.
+        idle: names of parameters that can do nothing at this place.
 
     Raises:
         AssertionError: a property does not hold; the text says which.
     """
     tokens = example(place) if tokens is None else tokens
     check_weights(make, tokens, attends)
+    check_reads(make, tokens)
+    check_far_scores(make, place)
     check_absent_tokens(make, tokens)
     if order != "ordered":
         check_permutation(make, tokens, order)
@@ -85,6 +92,7 @@ def check(
     check_nothing_present(make, tokens)
     check_modes(make, tokens)
     check_gradient(make, tokens, exact_gradient)
+    check_parameters(make, tokens, idle)
     check_seed(make, tokens)
     check_devices(make, tokens)
     check_saving(make, tokens)
@@ -137,6 +145,81 @@ def check_weights(make: Make, tokens: Tokens, attends: bool = True) -> None:
                 assert weights.shape[-1] == count + len(ear.extra_keys), f"{kind}: {weights.shape}"
                 absent = ~tokens.mask[:, None, None].expand_as(weights[..., :count])
                 assert weights[..., :count][absent].eq(0).all(), f"{kind}: absent tokens weigh"
+
+
+def check_reads(make: Make, tokens: Tokens) -> None:
+    """The weights told, times the values, are what multi-head attention has given.
+
+    `output(join(weights @ values))`, with `MultiHead.values`. Attention of another kind, which is
+    no `MultiHead`, must be tested for this by itself.
+    """
+    module = built(make)
+    passes = overheard_passes(module, tokens)
+    for ear, inputs, out, told in passes:
+        kind = type(ear).__name__
+        assert told is not None, f"{kind}: a pass told no weights"
+        seen = told.weights.ne(0).any(1, keepdim=True)  # (B, 1, Q, N)
+        expected = ear.combined(told.weights @ ear.values(*inputs), seen)
+        if ear.queries == "asking tokens":  # rows of absent ones are told as 0
+            asks = seen.any(-1)[:, 0, :, None]
+            expected, out = torch.where(asks, expected, 0.0), torch.where(asks, out, 0.0)
+        near = torch.isclose(out, expected, atol=1e-5, rtol=1e-3)
+        assert near.all(), f"{kind}: the weights told are not those that tokens were read with"
+
+
+class ReadPass(NamedTuple):
+    """One call of multi-head attention in a pass that is listened to."""
+
+    ear: MultiHead
+    inputs: tuple[Any, ...]
+    out: Tensor
+    told: Heard | None
+    """The last that it told in this call."""
+
+
+def overheard_passes(module: nn.Module, tokens: Tokens) -> list[ReadPass]:
+    """Return every call of multi-head attention in one pass, with what each told."""
+    passes: list[ReadPass] = []
+    last: dict[MultiHead, Heard] = {}
+    ears = [each for each in module.modules() if isinstance(each, MultiHead)]
+
+    def tell(ear: MultiHead, heard: Heard) -> None:
+        last[ear] = heard
+        MultiHead.tell(ear, heard)
+
+    def ended(ear: Any, inputs: tuple[Any, ...], out: Tensor) -> None:
+        passes.append(ReadPass(ear, inputs, out, last.pop(ear, None)))
+
+    hooks = [ear.register_forward_hook(ended) for ear in ears]
+    for ear in ears:
+        ear.tell = partial(tell, ear)  # type: ignore[method-assign]
+    try:
+        listened(module, tokens)
+    finally:
+        for ear, hook in zip(ears, hooks, strict=True):
+            hook.remove()
+            del ear.tell
+    return passes
+
+
+def check_far_scores(make: Make, place: Site) -> None:
+    """A normaliser keeps its norm where all scores of a row are far from 0, on either side."""
+    module = built(make)
+    for ear in (each for each in module.modules() if isinstance(each, MultiHead)):
+        normaliser = ear.weighing.normaliser
+        if normaliser.normalised_over != "keys" or ear.keys != "tokens":
+            continue
+        count = place.keys + len(ear.extra_keys)
+        scores = torch.randn(B, ear.heads, len(FAR_SCORES), count) + FAR_SCORES[:, None]
+        visible = torch.ones(B, 1, 1, count, dtype=torch.bool)
+        visible[0, ..., 0] = False
+        for seen in (None, visible) if count > 1 else (None,):
+            weights = normaliser(scores, seen)
+            kind, total = type(normaliser).__name__, weights.sum(-1)
+            assert (weights >= 0).all(), f"{kind}: weights below 0, or not finite, of far scores"
+            assert (total - 1).abs().max() < 1e-4, (
+                f"{kind}: rows of scores near {FAR_SCORES.tolist()} sum to {total[0, 0].tolist()}"
+            )
 
 
 def check_absent_tokens(make: Make, tokens: Tokens) -> None:
@@ -222,6 +305,28 @@ def check_gradient(make: Make, tokens: Tokens, exact: bool) -> None:
         assert torch.autograd.gradcheck(read, (x,), fast_mode=True), "the gradient is wrong"
     (grad,) = torch.autograd.grad(read(x).square().sum(), x)
     assert grad.isfinite().all() and grad.ne(0).any()
+
+
+def check_parameters(make: Make, tokens: Tokens, idle: Collection[str] = ()) -> None:
+    """Every parameter gets a gradient that is not 0, over passes with and without tokens.
+
+    But for `MultiHead.nothing` where something can always be read, and those in `idle`.
+    """
+    module = built(make)
+    nothing = _mask(tokens).clone()
+    nothing[0] = False
+    torch.manual_seed(5)
+    for each in (tokens, tokens._replace(mask=nothing)):
+        out = module(each)
+        (out * torch.randn_like(out)).sum().backward()
+    spare = {id(each.nothing) for each in module.modules() if isinstance(each, MultiHead)}
+    lost = [
+        name
+        for name, each in module.named_parameters()
+        if id(each) not in spare and (each.grad is None or not each.grad.any())
+    ]
+    wrong = ", ".join(sorted(set(lost) - set(idle)))
+    assert not wrong, f"parameters that get no gradient, so that nothing is learned: {wrong}"
 
 
 def check_seed(make: Make, tokens: Tokens) -> None:

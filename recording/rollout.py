@@ -30,6 +30,7 @@ class Chain:
     layers: tuple[MapSpec, ...]
     """Next to the observation first; none where attention cannot be followed."""
     readout: MapSpec | None
+    """The last link; of one layer the only one."""
     reason: str = ""
     """Why it cannot be followed; empty where it can."""
 
@@ -88,9 +89,10 @@ def chain_of(maps: Sequence[MapSpec], tokens: int) -> Chain:
     layers = sorted((spec for spec in own if spec.queries != "readout"), key=lambda s: s.layer)
     readouts = [spec for spec in own if spec.queries == "readout"]
     reason = _broken(layers, readouts, tokens)
-    if reason:
+    alone = not layers and len(readouts) == 1 and readouts[0].keys == "tokens"
+    if reason and not alone:
         return Chain((), None, reason)
-    return Chain(tuple(layers), readouts[0] if readouts else None)
+    return Chain(tuple(layers), readouts[0] if readouts else None, reason)
 
 
 def rollout(layers: Sequence[np.ndarray], row: np.ndarray, present: np.ndarray) -> np.ndarray:

@@ -50,7 +50,7 @@ ROOMS = {
             "policies/extractor.py": ("stable_baselines3",),
             "policies/pointer.py": ("stable_baselines3",),
             # with the extra contrib
-            "policies/maskable_pointer.py": ("sb3_contrib",),
+            "policies/maskable_pointer.py": ("sb3_contrib", "stable_baselines3"),
             "policies/recurrent.py": ("sb3_contrib",),
         },
         closed=("pathlib", "shutil", "tempfile", "pickle", "time", "datetime"),

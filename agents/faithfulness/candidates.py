@@ -105,13 +105,10 @@ def _at(
         found[view.spec.name] = ("attention", "; ".join(view.lines), rows)
     gradients = gradients_at(subject, part, seats)
     chain = chain_of(specs, present.shape[1])
-    if chain.reason:
-        needed = set()
-    else:
+    if not chain.reason:
         rows = [chain.row(step)[: present.shape[1]] for step in seen]
         found[chain.spec.name] = ("attention", "attention followed through all layers", rows)
-        needed = {one.name for one in (*chain.layers, chain.readout) if one is not None}
-    if needed and needed <= gradients.weights.keys():
+    if chain.names and chain.names <= gradients.weights.keys():
         rows = _relevant(chain, gradients, present)
         found[GRADIENT_WEIGHTED] = ("attention", "attention times its gradient, all layers", rows)
     words = "gradient of what was said of the action, times the embedding"

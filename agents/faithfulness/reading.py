@@ -94,7 +94,7 @@ class ActorCriticReader:
         if states.valid is not None:
             first = torch.where(states.valid[rows], first, INVALID)
         if isinstance(policy, Pointing) and policy.action_net.listeners:
-            policy.action_net.told(first.softmax(-1))
+            policy.action_net.told(first.softmax(-1), latent)
         return self.kind.said(first, value)
 
 

@@ -38,13 +38,18 @@ class Distance(Score):
 
 @NORMALISERS.register("softplus", "softmax with linear growth in place of exponential; sums to 1")
 class Softplus(Normaliser):
-    """`softplus(scores) / softplus(scores).sum(-1)` over the visible tokens."""
+    """`softplus(scores) / softplus(scores).sum(-1)` over the visible tokens, by way of logarithms.
+
+    Below -15, `log(softplus(scores))` is the score itself, to 2e-7.
+    """
+
+    def __init__(self, site: Site):
+        super().__init__(site)
+        self.softmax = NORMALISERS["softmax"](site)
 
     def forward(self, scores: Tensor, visible: Tensor | None) -> Tensor:
-        weights = F.softplus(scores)
-        if visible is not None:
-            weights = torch.where(visible, weights, 0.0)
-        return weights / weights.sum(-1, keepdim=True).clamp(min=1e-9)
+        logs = F.softplus(scores.clamp(min=-15)).log()
+        return self.softmax(torch.where(scores < -15, scores, logs), visible)
 
 
 @READOUTS.register("mean-query", "the mean of the tokens asks")

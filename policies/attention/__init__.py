@@ -14,7 +14,7 @@ from policies.attention.projection import Projection
 from policies.attention.registry import Registry
 from policies.attention.relative import Relative
 from policies.attention.scores import SCORES, Bilinear, Score
-from policies.attention.selections import SELECTIONS, Selection, visible_share
+from policies.attention.selections import SELECTIONS, Selection
 from policies.attention.sparse import Entmax15, Sparsemax
 from policies.attention.weighing import Weighed, Weighing, attend
 from policies.attention.wheres import WHERES, Where
@@ -56,5 +56,4 @@ __all__ = [
     "Where",
     "Window",
     "attend",
-    "visible_share",
 ]

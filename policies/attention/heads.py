@@ -6,6 +6,8 @@ are computed besides, from the same q and k and without gradient, so that watchi
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -28,6 +30,13 @@ class MultiHead(Attentive):
         self.normalised_over = self.weighing.normalised_over
         self.output = Projection(site.width, site.width, site.gain)
         self.nothing = nn.Parameter(torch.zeros(site.width))
+
+    def values(self, *inputs: Any) -> Float[Tensor, "B H N K"]:
+        """Return what is read where `forward` gets these inputs: `read = weights @ values`.
+
+        No pass needs it. The test kit does, to see that the weights told are those that read.
+        """
+        raise NotImplementedError
 
     def told(self, weighed: Weighed, mask: Bool[Tensor, "B N"] | None) -> None:
         """Tell the weights of this pass."""
@@ -62,6 +71,10 @@ class SelfAttention(MultiHead):
     def __init__(self, site: Site):
         super().__init__(site)
         self.inputs = Projection(site.width, 3 * site.width)
+
+    def values(self, tokens: Tokens) -> Float[Tensor, "B H N K"]:
+        inputs = self.inputs(tokens.values).unflatten(-1, (3, self.heads, -1))  # (B, N, 3, H, K)
+        return inputs[:, :, 2].transpose(1, 2)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B N D"]:
         x, mask, places = tokens
@@ -106,6 +119,9 @@ class QueryAttention(MultiHead):
         self.query = Projection(site.width, site.width)
         self.key = Projection(site.width, site.width, bias=False)
         self.value = Projection(site.width, site.width, bias=False)
+
+    def values(self, query: Float[Tensor, "B Q D"], tokens: Tokens) -> Float[Tensor, "B H N K"]:
+        return self.value(tokens.values).unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def forward(self, query: Float[Tensor, "B Q D"], tokens: Tokens) -> Float[Tensor, "B Q D"]:
         x, mask, places = tokens

@@ -7,13 +7,21 @@ from dataclasses import dataclass, field
 
 from envs.layout import TokenLayout
 
+COLDEST, WARMEST = 1e-3, 1e3
+"""Temperatures beyond these are slips of the hand."""
+
 
 @dataclass(frozen=True)
 class Mechanism:
     """How queries weigh tokens: a word for each choice, each from its own registry.
 
-    `weights = choose(normalise(score(q, k) / temperature + positions, visible))`, then heads are
-    combined.
+    ```
+    scores = score(q, k) / temperature + where + positions
+    weights = mix(hard(normaliser(mix(scores), visible)))
+    ```
+
+    `where` says what is visible, and may add to the scores; `mix` lets heads exchange scores and
+    weights, and says how much what each has read counts.
     """
 
     score: str = "scaled-dot-product"
@@ -43,6 +51,11 @@ class Mechanism:
         temperature = self.temperature
         if not isinstance(temperature, (int, float)) or not 0 < temperature < math.inf:
             raise ValueError(f"temperature must be a number above 0, got {temperature!r}")
+        if not COLDEST <= temperature <= WARMEST:
+            raise ValueError(
+                f"temperature must be {COLDEST:g} to {WARMEST:g}, got {temperature!r}; for one "
+                "token alone use hard='gumbel', for all tokens alike readout='mean'"
+            )
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,8 @@ class Site:
     """How many learned queries, slots or inducing points a block or readout has."""
     asker: str = ""
     """Key of the observation whose tokens ask, for a readout that crosses two keys."""
+    placed: bool = True
+    """Whether entities, where there are some, come with x and y."""
 
     @property
     def head_width(self) -> int:

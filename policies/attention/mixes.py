@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -15,11 +17,16 @@ MIXES: Registry[type[Mix]] = Registry("mix of heads")
 class Mix(nn.Module):
     """Let heads talk before or after the normaliser, or weigh what each has read.
 
-    A subclass overrides what it changes.
+    A subclass overrides what it changes. One that changes scores or weights is not read by the
+    fused kernel, which knows neither.
     """
 
     talks = False
-    """Whether `scores` or `weights` mix heads; rows then no longer sum to 1."""
+    """Whether a subclass overrides `scores` or `weights`; rows then no longer sum to 1."""
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        cls.talks = cls.scores is not Mix.scores or cls.weights is not Mix.weights
 
     def __init__(self, site: Site):
         super().__init__()
@@ -73,8 +80,6 @@ class Talking(Mix):
     Source: Shazeer et al. 2020, Talking-heads attention, section 3, https://arxiv.org/abs/2003.02436.
     Differs: as many heads for keys as for values; both begin at the identity.
     """
-
-    talks = True
 
     def __init__(self, site: Site):
         super().__init__(site)

@@ -39,8 +39,8 @@ class Relative(Positions):
         clipped.
 
     Raises:
-        ValueError: tokens stand neither on a grid, nor in time, nor are they entities; or, in
-            `forward`, entities are all there is and they come without places.
+        ValueError: tokens stand neither on a grid, nor in time, nor are they entities; or entities
+            are all there is, and they come without places.
     """
 
     needs_askers = True
@@ -61,6 +61,8 @@ class Relative(Positions):
                 "positions='relative' needs tokens on a grid, in time, or entities, and these are "
                 f"{called(site.layout)}; use positions='none'"
             )
+        if not self.tables and not site.placed:
+            raise placeless()
         if not len(askers):
             raise ValueError("positions='relative' needs queries that are tokens, got none")
 
@@ -69,10 +71,7 @@ class Relative(Positions):
         if self.distance is not None and places is not None:
             parts.append(self.distance(places))
         if not parts:
-            raise ValueError(
-                "positions='relative' needs to know where entities stand; say which columns hold "
-                "it with Entities(position=(x, y)), or use positions='none'"
-            )
+            raise placeless()
         return functools.reduce(torch.add, parts)
 
 
@@ -148,6 +147,15 @@ def seen(apart: Float[Tensor, "2 B Q N"]) -> Float[Tensor, "9 B Q N"]:
     parts = torch.cat([apart, d])
     parts = parts.sign() * torch.log1p(parts.abs() / NEAR) / math.log1p(1 / NEAR)
     return torch.cat([torch.ones_like(d), parts, parts.square(), apart / d])
+
+
+def placeless() -> ValueError:
+    """Return the error of entities that do not say where they stand."""
+    return ValueError(
+        "positions='relative' needs to know where entities stand, and this observation does not "
+        "say; use positions='none', or a TokenBox that says which columns hold x and y, with "
+        "Entities(position=(x, y)): tables of a padded Sequence or Graph never do"
+    )
 
 
 def grid_offsets(here: Geometry, grid: int) -> Int[np.ndarray, "N N"]:

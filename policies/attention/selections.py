@@ -100,24 +100,3 @@ def largest(x: Float[Tensor, "*shape N"], count: int) -> Bool[Tensor, "*shape N"
     above, level = x > least, x == least
     room = count - above.sum(-1, keepdim=True)
     return above | (level & (level.cumsum(-1) <= room))
-
-
-def visible_share(
-    weights: Float[Tensor, "B H Q N"],
-    mask: Bool[Tensor, "B N"] | None,
-    askers: Bool[Tensor, "B Q"] | None = None,
-) -> Float[Tensor, "B"]:
-    """Return the share of the present tokens that any head and query has read; 0 of none.
-
-    Args:
-        weights: what tokens were read with; without extra keys, such as a CLS token.
-        mask: True where a token is present; None when all are.
-        askers: True where a query is present, which is `mask` where tokens ask; None when all are.
-    """
-    read = weights > 0
-    if askers is not None:
-        read = read & askers[:, None, :, None]
-    read = read.any(1).any(1)  # (B, N)
-    if mask is None:
-        return read.to(weights.dtype).mean(-1)
-    return (read & mask).sum(-1).to(weights.dtype) / mask.sum(-1).clamp(min=1)

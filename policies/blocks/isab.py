@@ -36,6 +36,12 @@ class Spreading(MultiHead):
         self.query = Projection(site.width, site.width)
         self.inputs = Projection(site.width, 2 * site.width)
 
+    def values(
+        self, x: Float[Tensor, "B N D"], points: Float[Tensor, "B M D"]
+    ) -> Float[Tensor, "B H M K"]:
+        inputs = self.inputs(points).unflatten(-1, (2, self.heads, -1))  # (B, M, 2, H, K)
+        return inputs[:, :, 1].transpose(1, 2)
+
     def forward(
         self, x: Float[Tensor, "B N D"], points: Float[Tensor, "B M D"]
     ) -> Float[Tensor, "B N D"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import replace
 
 import torch
@@ -87,9 +88,10 @@ def asking_tokens(site: Site) -> tuple[int, ...]:
             f"for the others, got {named}; use readout='query'"
         )
     if site.asker not in keys:
+        near = difflib.get_close_matches(site.asker, [key for key in keys if key], n=1)
         raise ValueError(
             "readout 'cross' needs asker, the key whose tokens ask, to be one of "
-            f"{named}, got {site.asker!r}"
+            f"{named}, got {site.asker!r}" + (f"; did you mean {near[0]!r}?" if near else "")
         )
     assert site.layout is not None
     owners = [group.key for group in groups for _ in range(len(group))]

@@ -53,6 +53,9 @@ class VotingAttention(MultiHead):
         self.inputs = Projection(site.width, 2 * site.width)
         self.value = Projection(site.width, site.width, bias=False)
 
+    def values(self, tokens: Tokens) -> Float[Tensor, "B H N K"]:
+        return self.value(tokens.values).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
     def forward(self, tokens: Tokens) -> Float[Tensor, "B 1 D"]:
         x, mask, places = tokens
         B, N, D = x.shape

@@ -11,14 +11,14 @@ from typing import get_args
 import pytest
 
 from agents.build import encoder_arguments
-from agents.config import PolicyConfig, RunConfig, TrainConfig
+from agents.config import MOST_ENTITIES, PolicyConfig, RunConfig, TrainConfig
 from agents.encoder_config import MECHANISMS, TOKENS, EncoderConfig
-from agents.options import read_pairs
+from agents.options import read_normalize, read_pairs
 from agents.presets import Entry, preset, settle, told
 from agents.rules import known
 from agents.words import WORDS
 from envs.padding import MAX_ENTITIES
-from envs.spaces import TokenChoice
+from envs.spaces import MAX_TOKENS, TokenChoice
 from policies import AttentionExtractor
 from policies.attention import Mechanism
 
@@ -77,6 +77,7 @@ def test_words_that_a_plugin_may_bring_are_not_refused():
         ({"encoder": {"temperature": "hot"}}, "temperature must be a number, got 'hot'"),
         ({"encoder": {"score": "dot"}}, "not the config of a run"),
         ({"max_entities": 0}, "max_entities must be a whole number of at least 1, got 0"),
+        ({"max_entities": 1025}, "max_entities must be at most 1024, the most tokens that can be"),
         ({"plugins": [3]}, "each of plugins must be a word, got 3"),
         ({"policy": {"net_arch": [0]}}, "every layer of net_arch must be a whole number"),
         ({"policy": 3}, "not the config of a run"),
@@ -115,6 +116,12 @@ def test_pairs_are_read_as_values_and_never_run():
     for word in ("gamma", ":3", "x:[1", "x:!!python/object/apply:os.system [ls]"):
         with pytest.raises(ValueError, match=r"expected key:value|cannot read the value of"):
             read_pairs([word])
+
+
+def test_a_flag_is_read_and_told_from_a_normaliser():
+    assert [read_normalize([word]) for word in ("True", "false")] == [True, False]
+    with pytest.raises(ValueError, match=r"expected True or False, got 'softmax'; .*--normaliser$"):
+        read_normalize(["softmax"])
 
 
 def test_a_far_off_name_lists_what_is_known():
@@ -212,6 +219,7 @@ def test_defaults_are_those_of_the_extractor():
     assert arguments == {name: parameters[name].default for name in arguments}
     assert set(arguments) == set(parameters) - {"observation_space", "attention"}
     assert TrainConfig().max_entities == MAX_ENTITIES
+    assert MOST_ENTITIES == MAX_TOKENS
 
 
 def test_every_word_of_a_mechanism_reaches_it():

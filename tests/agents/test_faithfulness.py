@@ -193,12 +193,7 @@ CHAIN = {"actor/0", "actor/1", "actor/rollout", "gradient rollout"}
         ("channel", "mean", "", set()),
         ("isab", "mean", "actor/1/in", {"actor/0/in", "actor/1/in"}),
         ("residual", "slots", "actor/1", {"actor/0", "actor/1"}),
-        (
-            "residual",
-            "cls",
-            "actor/rollout",
-            {"actor/0", "actor/1", "actor/rollout", "gradient rollout"},
-        ),
+        ("residual", "cls", "actor/rollout", CHAIN),
     ],
 )
 def test_what_is_no_chain_of_tokens_is_judged_by_what_it_has(
@@ -215,6 +210,18 @@ def test_what_is_no_chain_of_tokens_is_judged_by_what_it_has(
     if not maps:
         assert report.verdict.startswith("There is no map to believe: the policy's attention")
         assert recording.summary["best"] is None
+
+
+def test_one_layer_is_judged_by_its_row_and_by_that_times_its_gradient(tmp_path, unknown):
+    kwargs = dict(
+        features_extractor_class=AttentionExtractor,
+        features_extractor_kwargs=dict(width=12, heads=3, layers=1),
+    )
+    model = PPO("MlpPolicy", Crowd(), policy_kwargs=kwargs, n_steps=8, batch_size=8, device="cpu")
+    recording, loaded = recorded(model, tmp_path / "seen")
+    report = report_on(recording, loaded, {"checkpoint": "made"}, score_steps=3)
+    own = {each.name for each in report.findings if each.evidence.family == "attention"}
+    assert (report.drawn, own) == ("actor/0", {"actor/0", "gradient rollout"})
 
 
 def small(folder: Path, **options: Any) -> Path:

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from agents.plugins import PluginError, check_imported, import_plugins
+from agents.plugins import (
+    PluginError,
+    check_imported,
+    import_plugins,
+    plugin_words,
+    plugins_named,
+    words_for_help,
+)
+from agents.words import WORDS, glossary
 
 ROOT = Path(__file__).parents[2]
 SCORES = """
@@ -74,6 +82,46 @@ def test_an_unknown_word_may_be_a_plugin_s(tmp_path):
     near = call("train.py --env CartPole-v1 --plugins my_scores --attention frist", tmp_path)
     assert near.returncode == 2
     assert near.stderr == "train.py: unknown score 'frist'; did you mean 'first'?\n"
+
+
+def test_help_lists_the_words_of_plugins_that_stand_beside_it(tmp_path):
+    (tmp_path / "my_scores.py").write_text(SCORES)
+    line = re.compile(r"^ +first +the first number of the key$", re.MULTILINE)
+    asked = call("train.py --plugins my_scores --help", tmp_path)
+    assert asked.returncode == 0
+    assert line.search(asked.stdout)
+    assert asked.stdout.index("--attention  ") < line.search(asked.stdout).start()
+    assert not line.search(call("train.py --help", tmp_path).stdout)
+    broken = call("train.py -h --plugins no_such_plugin", tmp_path)
+    assert broken.returncode == 0
+    assert "cannot import the plugin 'no_such_plugin': there is no module" in broken.stdout
+    assert "examples:" in broken.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("--plugins a b.c --help", ("a", "b.c")),
+        ("--help --plugins=a", ("a",)),
+        ("--env x --plugins a --layers 2 b", ("a",)),
+        ("--plugin a", ()),
+        ("plugins a", ()),
+    ],
+)
+def test_the_plugins_of_a_command_line(words, names):
+    assert plugins_named(words.split()) == names
+
+
+def test_every_option_of_words_may_have_words_of_plugins():
+    words = plugin_words(["json"])
+    assert words.keys() == WORDS.keys()
+    assert not any(word in WORDS[option] for option, own in words.items() for word in own)
+
+
+def test_without_help_no_plugin_is_imported_for_it(tmp_path, monkeypatch):
+    (tmp_path / "heedless.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.chdir(tmp_path)
+    assert words_for_help(["--plugins", "heedless"]) == glossary()
 
 
 @pytest.mark.parametrize("source", FAULTS)

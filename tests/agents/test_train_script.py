@@ -82,6 +82,11 @@ MISTAKES = {
     "--normaliser": "Missing value for argument",
     "--plugins no_such_module": "cannot import the plugin 'no_such_module': there is no module",
     "--plugins my_scores.py": "a plugin is named like a module, such as my_scores, got 'my_scores.",
+    "--env CartPole-v1 --max-entities 1000000000": "max_entities must be at most 1024, the most to",
+    "--env CartPole-v1 --normalize entmax15": "--normalize: expected True or False, got 'entm"
+    "ax15'; the word for how scores become weights is --normaliser",
+    "--env MiniGrid-DoorKey-5x5-v0 --tokens vie:cells": "tokens names unknown keys ['vie']; did "
+    "you mean 'view'? The observation has ['direction', 'view']",
     "--env CartPole-v1 --max-entities 0": "max_entities must be a whole number of at least 1, got",
     "--env CartPole-v1 --device cpu:x": "there is no device 'cpu:x': Invalid device string",
     f"{DQN} log_std_init:-1": "log_std_init is for ppo, a2c, trpo, ppo_lstm, sac, tqc, crossq, got",
@@ -130,6 +135,30 @@ def test_a_process_refuses_like_that_too(words, tmp_path):
     ended = train_py(words, tmp_path)
     assert_refused(ended.returncode, ended.stdout, ended.stderr, MISTAKES[words])
     assert not list(tmp_path.iterdir())
+
+
+CROWD = """
+import gymnasium as gym
+
+
+class Crowd(gym.Env):
+    observation_space = gym.spaces.Sequence(gym.spaces.Box(-1, 1, (3,)))
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        return (self.observation_space.feature_space.sample(),) * 14, {}
+
+
+gym.register("Crowd-v0", Crowd)
+"""
+
+
+def test_more_entities_than_there_is_room_for_are_a_mistake_too(tmp_path):
+    (tmp_path / "crowd.py").write_text(CROWD)
+    ended = train_py("--env crowd:Crowd-v0 --max-entities 5 --no-progress", tmp_path)
+    text = "holds 14 entities (entity), and there is room for 5; train with --max-entities 14 or "
+    assert_refused(ended.returncode, ended.stdout, ended.stderr, text)
+    assert len(ended.stderr.splitlines()) == 1
 
 
 def test_more_than_the_memory_holds_is_a_mistake_too(capsys):

@@ -17,9 +17,10 @@ from agents.periodic import PeriodicCallback, random_streams_kept
 from agents.periodic_evaluation import read_rows
 from agents.progress import ProgressCallback
 from agents.run_folder import RunFolder
-from agents.training import TrainingFault, torch_settings
+from agents.training import TrainingFault, prepare, torch_settings
 from agents.workers import Workers
 from envs.make import make_env
+from envs.padding import TooManyEntitiesError
 
 SMALL = {"layers": 2, "heads": 2, "width": 8, "n_envs": 2, "device": "cpu", "progress": False}
 PPO = {"n_steps": 16, "batch_size": 16, "n_epochs": 2, "net_arch": [7]}
@@ -142,10 +143,69 @@ def test_a_fault_of_the_environment_is_no_mistake_of_the_caller(tmp_path, monkey
 
     monkeypatch.setattr(CartPoleEnv, "step", broken)
     with pytest.raises(
-        TrainingFault, match=r"training failed after 0 steps; the run is .*_1"
+        TrainingFault,
+        match=r"training failed after 0 steps \(the run is .*_1\): ValueError: the pole has brok",
     ) as caught:
         train(cartpole(tmp_path, eval_freq=0))
     assert not isinstance(caught.value, ValueError)
+    assert not RunFolder.open(tmp_path / "ppo/CartPole-v1_1").final.exists()
+
+
+class Crowd(gym.Env):
+    """Observe one entity more after every fourth step."""
+
+    observation_space = gym.spaces.Sequence(gym.spaces.Box(-1, 1, (3,)))
+    action_space = gym.spaces.Discrete(2)
+    steps = 0
+
+    def reset(self, *, seed=None, options=None):
+        return self.observe(), {}
+
+    def step(self, action):
+        self.steps += 1
+        return self.observe(), 1.0, self.steps % 7 == 0, False, {}
+
+    def observe(self):
+        return (np.zeros(3, np.float32),) * (1 + self.steps // 4)
+
+
+@pytest.fixture
+def crowd():
+    gym.register("Crowd-v0", Crowd)
+    yield
+    gym.registry.pop("Crowd-v0")
+
+
+def crowded(log_folder: Path, **changes) -> TrainConfig:
+    values = {**SMALL, "n_envs": 1, "n_timesteps": 128, "eval_freq": 0, **changes}
+    return TrainConfig(env="Crowd-v0", log_folder=str(log_folder), hyperparams=PPO, **values)
+
+
+def test_what_was_trained_is_kept_when_entities_outgrow_their_table(crowd, tmp_path):
+    # 5 rows are too few after 20 steps: one rollout of 16 has been learned from
+    with pytest.raises(
+        TooManyEntitiesError,
+        match=r"training failed after 19 steps \(saved to .*_1/final\): the observation holds 6 "
+        r"entities \(entity\), and there is room for 5; train with --max-entities 6 or more",
+    ):
+        train(crowded(tmp_path, max_entities=5))
+    run = RunFolder.open(tmp_path / "ppo/Crowd-v0_1")
+    kept = load_checkpoint(run.final)
+    assert (kept.model.num_timesteps, kept.config) == (19, run.config())
+    untrained = prepare(run.config())[1].policy.state_dict()
+    moved = [
+        not torch.equal(w, untrained[key]) for key, w in kept.model.policy.state_dict().items()
+    ]
+    assert any(moved)
+
+
+def test_a_worker_that_has_ended_is_told(tmp_path, monkeypatch):
+    def ended(self):
+        raise EOFError
+
+    monkeypatch.setattr(Workers, "step_wait", ended)
+    with pytest.raises(TrainingFault, match="an environment ended; what it said of that stands ab"):
+        train(cartpole(tmp_path, eval_freq=0, vec_env="subproc"))
 
 
 def test_workers_close_whatever_has_become_of_them():

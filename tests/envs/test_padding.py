@@ -7,7 +7,7 @@ from gymnasium import spaces
 from stable_baselines3.common.env_checker import check_env
 
 from envs import Entities, TokenBox, layout_of, make_env, specs_of
-from envs.padding import PadSequences, pad_sequences, padded
+from envs.padding import PadSequences, TooManyEntitiesError, pad_sequences, padded
 from tests.envs.worlds import Sampler
 
 MOST = 5
@@ -161,9 +161,9 @@ def test_more_entities_than_fit_are_refused(stack):
     space = spaces.Dict(a=spaces.Dict(units=spaces.Sequence(spaces.Box(-1, 1, (2,)), stack=stack)))
     _, pad = padded(space, 2)
     with pytest.raises(
-        ValueError,
-        match=r"a/units holds 3 entities \(units\), and there is room for max_entities=2; make the "
-        "environment with max_entities=3 or more",
+        TooManyEntitiesError,
+        match=r"a/units holds 3 entities \(units\), and there is room for 2; train with "
+        r"--max-entities 3 or more \(max_entities in Python\)",
     ):
         pad({"a": {"units": np.zeros((3, 2), np.float32)}})
     graph = spaces.Graph(spaces.Discrete(2), spaces.Discrete(2))
@@ -190,6 +190,24 @@ def test_entities_of_unsupported_features_are_refused(space, message):
 def test_there_must_be_room():
     with pytest.raises(ValueError, match="max_entities must be at least 1, got 0"):
         PadSequences(Sampler(spaces.Sequence(UNIT)), 0)
+
+
+def test_there_is_no_room_for_more_than_can_be_attended_to():
+    assert made(spaces.Sequence(spaces.Discrete(3)), max_entities=1024).observation_space
+    with pytest.raises(
+        ValueError,
+        match="max_entities must be at most 1024, the most tokens that can be attended to, got",
+    ):
+        PadSequences(Sampler(spaces.Sequence(UNIT)), 1025)
+    _, pad = padded(spaces.Sequence(spaces.Box(-1, 1, (1,)), stack=True), 2)
+    with pytest.raises(TooManyEntitiesError, match="; observe at most 1024, such as the nearest"):
+        pad(np.zeros((1025, 1), np.float32))
+
+
+def test_tables_of_too_many_tokens_in_all_are_refused_with_the_option():
+    env = made(spaces.Dict(a=spaces.Sequence(UNIT), b=spaces.Sequence(UNIT)), max_entities=600)
+    with pytest.raises(ValueError, match=r"would give 1200 tokens .*\. Make less room .*--max-ent"):
+        layout_of(specs_of(env.observation_space))
 
 
 @pytest.mark.parametrize("name", ["nodes", "edges"])

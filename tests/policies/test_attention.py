@@ -1,5 +1,6 @@
 """The two attention modules and how they weigh: references, absorbed and fused reads, no tokens."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -19,7 +20,7 @@ from policies.attention import (
     Weighing,
     attend,
 )
-from policies.testkit import built, listened, site
+from policies.testkit import built, example, listened, site
 from policies.tokens import Tokens
 from tests.policies.reads import HARD, READS, Ask, attention_of, check_read
 
@@ -257,6 +258,23 @@ def test_only_a_soft_read_of_a_bilinear_score_is_fused():
     assert fused == set(BILINEAR) == {"scaled-dot-product", "dot", "general"}
     for words in MECHANISMS[len(SCORES.names) :]:
         assert not Weighing(site(mechanism=Mechanism(**words))).fused, words
+
+
+@pytest.mark.parametrize("temperature", [1e-300, 1e-40, 0.00099, 1001.0, 1e40])
+def test_temperatures_beyond_what_scores_can_hold_are_refused(temperature):
+    text = f"temperature must be 0.001 to 1000, got {temperature}; for one token alone use"
+    with pytest.raises(ValueError, match=re.escape(text)):
+        Mechanism(temperature=temperature)
+
+
+@pytest.mark.parametrize("normaliser", NORMALISERS.names)
+@pytest.mark.parametrize("temperature", [1e-3, 1e3])
+def test_the_coldest_and_the_warmest_temperature_learn(temperature, normaliser):
+    place = site(mechanism=Mechanism(temperature=temperature, normaliser=normaliser))
+    module = built(lambda: SelfAttention(place))
+    x = example(place)
+    module(x).square().sum().backward()
+    assert all(each.grad.isfinite().all() for each in module.parameters())
 
 
 def test_weighing_divides_scores_by_the_temperature_and_then_adds_places():

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from policies.attention import MIXES, Mechanism, SelfAttention, Weighing
+from policies.attention import MIXES, Mechanism, Mix, SelfAttention, Weighing
+from policies.attention.mixes import Weighted
 from policies.testkit import B, K, N, check, example, listened, site, without_mask
 from tests.policies.scenes import SCENES, Asking, moved, projected, started, told
 
@@ -22,9 +23,12 @@ def placed(mix: str, heads: int = H, scene: str = "features", **words):
 @pytest.mark.parametrize("mix", ["weighted", "talking"])
 def test_kit(mix, heads):
     place = placed(mix, heads)
-    check(lambda: SelfAttention(place), place, compiles=place.heads == 3)
+    alone = heads == 1 and mix == "weighted"  # one head counts 1, whatever its importance
+    idle = ("weighing.mix.importance",) if alone else ()
+    check(lambda: SelfAttention(place), place, compiles=place.heads == 3, idle=idle)
     asking = placed(mix, heads, askers=(2,))
-    check(lambda: Asking(asking), asking, "ordered", compiles=asking.heads == 3)
+    idle = tuple(f"attention.{name}" for name in idle)
+    check(lambda: Asking(asking), asking, "ordered", compiles=asking.heads == 3, idle=idle)
 
 
 @pytest.mark.parametrize("mix", ["weighted", "talking"])
@@ -118,6 +122,34 @@ def test_talking_heads_write_their_weights_down():
     weighing = Weighing(placed("talking"))
     assert weighing.normalised_over == "none" and not weighing.fused
     assert Weighing(placed("weighted")).fused
+
+
+def test_a_mix_that_overrides_scores_or_weights_talks():
+    class Turned(Mix):
+        def weights(self, weights):
+            return weights.flip(1)
+
+    class Louder(Weighted):
+        def scores(self, scores):
+            return 2 * scores
+
+    talks = {"concat": False, "weighted": False, "talking": True}
+    assert {name: MIXES[name].talks for name in MIXES.names} == talks
+    assert Turned.talks and Louder.talks
+
+
+def test_weights_that_a_mix_turns_are_read_as_they_are_told(monkeypatch):
+    class Turned(Mix):
+        def weights(self, weights):
+            return weights.flip(1)
+
+    place, plain = placed("talking"), started(placed("concat"))
+    monkeypatch.setitem(MIXES._pieces, "talking", (Turned, ""))
+    module, tokens = started(place), example(place)
+    assert not module.weighing.fused
+    assert not torch.allclose(module(tokens), plain(tokens))
+    torch.testing.assert_close(told(module, tokens)[1], told(plain, tokens)[1].flip(1))
+    check(lambda: SelfAttention(place), place, compiles=False)
 
 
 def test_an_absorbed_query_talks_as_projected_keys_do():

@@ -5,8 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 
 from envs.layout import TokenLayout
+from envs.padding import padded
+from envs.spaces import TokenBox
+from envs.specs import Entities
+from policies import AttentionExtractor
 from policies.attention import POSITIONS, Mechanism, Relative, SelfAttention, Weighing
 from policies.attention.relative import NEAR
 from policies.testkit import B, K, built, check, example, site, without_mask
@@ -218,11 +223,47 @@ def test_training_reaches_tables_and_network():
         assert learned and all(each.grad.ne(0).any() for each in learned)
 
 
+NOWHERE = r"where entities stand, and this observation does not say; use positions='none', or a "
+
+
+@pytest.mark.parametrize("scene", ["entities", "crowd"])
+def test_entities_without_places_are_refused_before_the_first_pass(scene):
+    with pytest.raises(ValueError, match=NOWHERE):
+        SelfAttention(placed(scene, placed=False))
+    with pytest.raises(ValueError, match=r"Entities\(position=\(x, y\)\): tables of a padded"):
+        SelfAttention(placed(scene, placed=False))
+    SelfAttention(placed("grid", placed=False))
+
+
 def test_entities_need_places():
-    text = r"say which columns hold it with Entities\(position=\(x, y\)\), or use positions='none'"
     module = started(placed("entities"))
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises(ValueError, match=NOWHERE):
         module(example(placed("entities"))._replace(places=None))
+
+
+@pytest.mark.parametrize("position", [None, (1, 2)])
+def test_the_extractor_knows_whether_entities_say_where_they_stand(position):
+    spec = Entities(5, ("presence", "x", "y"), presence=0, ego=0, position=position)
+    space = TokenBox(-1, 1, (5, 3), tokens=spec)
+
+    def made() -> AttentionExtractor:
+        return AttentionExtractor(
+            space, layers=1, width=6, heads=3, attention=Mechanism(positions="relative")
+        )
+
+    if position is None:
+        with pytest.raises(ValueError, match=NOWHERE):
+            made()
+    else:
+        assert made()(torch.rand(B, 5, 3)).isfinite().all()
+
+
+def test_a_padded_sequence_is_refused_relative_positions():
+    members = spaces.Sequence(spaces.Box(-1, 1, (3,)))
+    table, _ = padded(spaces.Dict(units=members), max_entities=5)
+    mechanism = Mechanism(positions="relative")
+    with pytest.raises(ValueError, match=NOWHERE):
+        AttentionExtractor(table, layers=2, width=6, heads=3, attention=mechanism)
 
 
 def test_a_grid_beside_entities_without_places_is_enough():

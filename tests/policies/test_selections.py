@@ -14,7 +14,6 @@ from policies.attention import (
     Mechanism,
     Selection,
     SelfAttention,
-    visible_share,
 )
 from policies.attention.perturbed import NOISE, _gumbel_like
 from policies.attention.selections import largest
@@ -291,33 +290,6 @@ def test_learning_moves_the_choice_to_the_better_token():
             (-chosen(selection, scores) * pay).sum().backward()
             optimiser.step()
         assert chosen(selection, scores)[..., 3].item() == 1, name
-
-
-def test_visible_share_by_hand():
-    weights = torch.zeros(B, H, Q, N)
-    weights[0, 0, 3, 1] = 0.5
-    weights[0, 2, 7, 4] = 1e-30
-    weights[0, 1, 7, 4] = 1.0
-    weights[1, 2, 10, 0] = 1.0
-    assert visible_share(weights, None).tolist() == pytest.approx([2 / 5, 1 / 5])
-    mask = torch.tensor([[True, True, False, False, True], [False] * 5])
-    assert visible_share(weights, mask).tolist() == pytest.approx([2 / 3, 0])
-    askers = torch.ones(B, Q, dtype=torch.bool)
-    askers[0, 3] = False
-    assert visible_share(weights, mask, askers).tolist() == pytest.approx([1 / 3, 0])
-
-
-def test_visible_share_of_a_read():
-    place = site(H, mechanism=Mechanism(hard="top-k", budget=1))
-    tokens = example(place)
-    _, [(_, told)] = listened(built(lambda: SelfAttention(place)), tokens)
-    share = visible_share(told.weights, told.mask, told.mask)
-    rows = [(b, h, q) for b, h, q in np.ndindex(B, H, N) if tokens.mask[b, q]]
-    read = {(b, int(told.weights[b, h, q].argmax())) for b, h, q in rows}
-    for b in range(B):
-        count = sum(1 for sample, _ in read if sample == b)
-        assert share[b].item() == pytest.approx(count / tokens.mask[b].sum().item())
-    assert share.min() > 0 and share.max() <= 1
 
 
 def test_refusals():
