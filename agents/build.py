@@ -85,9 +85,15 @@ def check_encoder(
     check_networks(config)
     try:
         with torch.random.fork_rng(devices=()):
-            _extractor(config, space, actions)
+            extractor = _extractor(config, space, actions)
     except RuntimeError as error:
         raise ValueError(f"torch cannot build this encoder: {reason(error)}") from error
+    encoder, tokens = config.encoder, len(extractor.layout)
+    if "budget" in encoder.given and encoder.hard == "top-k" and encoder.budget >= tokens:
+        raise ValueError(
+            f"hard='top-k' with budget={encoder.budget} reads all {tokens} tokens, as soft "
+            "attention does; lower the budget, or leave both out"
+        )
 
 
 def _extractor(

@@ -42,7 +42,7 @@ SHOTS = {
     "highway": Shot("t=10", 820, "light"),
     "lunarlander": Shot("t=60&layer=causal", 960, "dark"),
     "memory": Shot("t=7", 960, "light"),
-    "atari": Shot("t=300", 960, "light"),
+    "atari": Shot("t=64", 960, "light"),
 }
 
 
