@@ -79,7 +79,7 @@ MISTAKES = {
     "--env CartPole-v1 --readout cross": "readout 'cross' needs a Dict observation with two keys",
     "--env CartPole-v1 --normaliser sigmoid --hard gumbel": "hard='gumbel' draws from softmax(",
     "--env CartPole-v1 --budget 100 --hard perturbed-top-k": "lower the budget, or use hard=",
-    "--env CartPole-v1 --budget 4 --hard top-k": "reads all 4 tokens, as soft attention does; lower",
+    "--env CartPole-v1 --budget 4 --hard top-k": "reads all 4 tokens, as soft attention",
     "--normaliser": "Missing value for argument",
     "--plugins no_such_module": "cannot import the plugin 'no_such_module': there is no module",
     "--plugins my_scores.py": "a plugin is named like a module, such as my_scores, got 'my_scores.",
