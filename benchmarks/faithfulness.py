@@ -18,21 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tyro
 
 from agents.cli import run_verb
+from recording.page.worth import COLUMNS
 from recording.scores import SUMMARY_FILE, read_summary
 
 Summary = dict[str, Any]
-COLUMNS: dict[str, tuple[str, str]] = {
-    "deletion": ("deletion", ".3f"),
-    "insertion": ("insertion", ".3f"),
-    "over random": ("gain", "+.3f"),
-    "over shuffled": ("over_shuffled", "+.3f"),
-    "shuffled over random": ("sanity", "+.3f"),
-    "rank corr.": ("correlation", "+.2f"),
-    "top 3 flip": ("flips", ".0%"),
-    "hits truth": ("hit", ".0%"),
-    "mass on truth": ("mass", ".0%"),
-}
-"""Headings, each with the name of an estimate and how its numbers are written."""
 
 
 @dataclass(frozen=True)

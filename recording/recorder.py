@@ -6,34 +6,28 @@ action, no reward, no weight and no random stream.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import torch
-from gymnasium import spaces
-from gymnasium.wrappers import AtariPreprocessing
 
 from envs.layout import TokenLayout, TokenPlaces
-from envs.make import action_names
 from envs.places import places_of
-from policies.seats import seats_of
-from policies.tap import AttentionMap, AttentionTap, Pass, extractors_of, rehearse
-from recording.format import Header, MapSpec, Step
-from recording.maps import MEAN_OVER_QUERIES, stored_rows
-from recording.outputs import Heads, Judgement, action_kind, action_sizes, heads_of
+from policies.tap import AttentionTap, Pass, extractors_of, rehearse
+from recording.described import critics_maps, header_of, map_spec
+from recording.format import Header, Step
+from recording.maps import stored_rows
+from recording.outputs import Judgement, heads_of
 from recording.rollout import chain_of
 from recording.writer import RecordingWriter
 
 OF_THE_WORLD = ("env_id", "action_names", "picture", "fps")
 """What a header says of the environment, and not of the policy."""
 NOTHING = np.zeros(0)
-PACKAGES = ("gymnasium", "stable-baselines3", "torch", "numpy")
 
 
 class Seen(NamedTuple):
@@ -109,7 +103,7 @@ class RecordAttention(gym.Wrapper):
             if not (chain := chain_of(specs, len(self._layout))).reason
         ]
         maps = (*self._maps, *self._critics, *(chain.spec for chain in self._chains))
-        header = _header(env, self._layout, maps, self._heads, map_dtype)
+        header = header_of(env, self._layout, maps, self._heads, map_dtype)
         named: dict[str, Any] = {"algo": type(model).__name__.lower(), "run": run}
         named |= {"value_unit": value_unit}
         if world is not None:
@@ -234,90 +228,6 @@ class RecordAttention(gym.Wrapper):
 
 def _row(batch: torch.Tensor, index: int) -> np.ndarray:
     return batch[index].float().cpu().numpy()
-
-
-def critics_maps(policy: Any, maps: Sequence[MapSpec]) -> tuple[MapSpec, ...]:
-    """Return the maps of a critic with an extractor of its own, by those of the actor's.
-
-    Stable-Baselines3 makes both extractors alike.
-    """
-    own = {seat.name for seat in seats_of(policy) if seat.role == "critic" and seat.inside}
-    critics = (
-        replace(spec, role="critic", name=f"critic/{spec.name.partition('/')[2]}") for spec in maps
-    )
-    return tuple(spec for spec in critics if spec.name in own)
-
-
-def map_spec(one: AttentionMap, full: bool) -> MapSpec:
-    """Describe how the maps of a module are stored.
-
-    Args:
-        one: a map as the module tells it.
-        full: store maps from tokens to tokens whole.
-    """
-    _, heads, queries, keys = one.weights.shape
-    square = one.queries == one.keys == "tokens" and one.normalised_over != "queries"
-    derived = square and not full
-    return MapSpec(
-        name=one.name,
-        role=one.role,
-        layer=one.layer,
-        heads=heads,
-        queries=one.queries,
-        normalised_over=one.normalised_over,  # type: ignore[arg-type]
-        derived=MEAN_OVER_QUERIES if derived else "",
-        asker=one.asker,
-        keys=one.keys,
-        extra_keys=one.extra_keys,
-        key_count=keys,
-        query_count=1 if derived else queries,
-        part=one.part,
-        mechanism=one.mechanism,
-        soft=one.soft is not None,
-        head_weights=one.heads is not None,
-    )
-
-
-def _header(
-    env: gym.Env,
-    layout: TokenLayout,
-    maps: tuple[MapSpec, ...],
-    heads: Heads,
-    map_dtype: Literal["uint8", "float32"],
-) -> Header:
-    space, observed = env.action_space, env.observation_space
-    return Header(
-        env_id=env.spec.id if env.spec is not None else type(env.unwrapped).__name__,
-        layout=layout,
-        maps=maps,
-        observation_keys=tuple(observed.spaces) if isinstance(observed, spaces.Dict) else ("",),
-        action_kind=action_kind(space),
-        action_sizes=action_sizes(space),
-        action_names=action_names(env),
-        action_bounds=_bounds(space),
-        distribution=heads.distribution,
-        picture="frame" if env.render_mode == "rgb_array" else "observation",
-        fps=float(np.clip((env.metadata.get("render_fps") or 15) / _frame_skip(env), 1, 1000)),
-        map_dtype=map_dtype,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        versions={name: metadata.version(name) for name in PACKAGES},
-    )
-
-
-def _frame_skip(env: gym.Env) -> int:
-    """Return how many frames a step of `AtariPreprocessing` takes, 1 without it."""
-    while isinstance(env, gym.Wrapper):
-        if isinstance(env, AtariPreprocessing):
-            return env.frame_skip
-        env = env.env
-    return 1
-
-
-def _bounds(space: gym.Space) -> tuple[tuple[float, float], ...] | None:
-    if not isinstance(space, spaces.Box) or not space.is_bounded():
-        return None
-    pairs = zip(np.ravel(space.low).tolist(), np.ravel(space.high).tolist(), strict=True)
-    return tuple((float(low), float(high)) for low, high in pairs)
 
 
 def _frame(env: gym.Env) -> np.ndarray | None:

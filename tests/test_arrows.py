@@ -61,8 +61,9 @@ ROOMS = {
         more={
             "recording/recorder.py": (
                 *("torch", "policies", "gymnasium"),
-                *("envs.make.action_names", "envs.places.places_of"),
+                "envs.places.places_of",
             ),
+            "recording/described.py": ("policies", "gymnasium", "envs.make.action_names"),
             # the recorder's view of SB3's heads
             "recording/outputs.py": ("torch", "gymnasium.spaces"),
             "recording/terminal.py": ("rich",),

@@ -17,7 +17,7 @@ from agents.faithfulness.subject import FLOATS_AT_ONCE, Subject
 from policies.seats import Seat, seats_of
 from policies.tap import AttentionMap, AttentionTap
 from recording import Step
-from recording.recorder import map_spec
+from recording.described import map_spec
 from recording.rollout import Chain, chain_of
 from recording.view import View
 
