@@ -21,9 +21,6 @@ from recording.panel import action_text
 from recording.query import matching_steps
 from recording.view import choose_view
 
-OF_A_RUN = ("env", "seed", "stochastic", "checkpoint")
-"""Options that say how to play, which a recording has done."""
-
 
 class Replayed(NamedTuple):
     """What a replay left behind."""

@@ -176,10 +176,15 @@ def _learn(
 
 
 def _failed(model: BaseAlgorithm, config: RunConfig, folder: RunFolder, cause: str) -> str:
-    """Save what was trained, and return what to say."""
+    """Save what was trained, where that can be, and return what to say."""
     steps, where = model.num_timesteps, f"the run is {folder.path}"
-    if steps:
-        where = f"saved to {save_checkpoint(model, folder.final, config)}"
+    if not all(weights.isfinite().all() for weights in model.policy.parameters()):
+        where = f"not saved, for its weights are not finite; {where}"
+    elif steps:
+        try:
+            where = f"saved to {save_checkpoint(model, folder.final, config)}"
+        except OSError as error:  # a full disk may be the cause itself
+            where = f"not saved: {error.strerror or error}; {where}"
     return f"training failed after {steps:,} steps ({where}): {cause}"
 
 

@@ -20,7 +20,7 @@ from envs.places import places_of
 from policies.tap import AttentionTap, Pass, extractors_of, rehearse
 from recording.described import critics_maps, header_of, map_spec
 from recording.format import Header, Step
-from recording.maps import stored_rows
+from recording.maps import MapSpec, stored_rows
 from recording.outputs import Judgement, heads_of
 from recording.rollout import chain_of
 from recording.writer import RecordingWriter
@@ -195,13 +195,13 @@ class RecordAttention(gym.Wrapper):
         """Return what a step holds of a pass, and of the critic's where that was another; where
         none was heard, weights are 0."""
         header = self._writer.header
-        nothing = {spec.name: np.zeros(header.shape(spec), np.float32) for spec in header.maps}
         if heard is None:
+            nothing = {spec.name: _nothing(header, spec) for spec in header.maps}
             return {"maps": nothing, "soft": nothing, "attended": False}
         told = {one.name: (one, 0) for one in judged.maps} if judged is not None else {}
         told |= {one.name: (one, self._index) for one in heard.maps}
         present, whole = self._present(heard), {}
-        maps, soft, heads = dict(nothing), {}, {}
+        maps, soft, heads = {}, {}, {}
         for spec in (spec for spec in (*self._maps, *self._critics) if spec.name in told):
             one, row = told[spec.name]
             whole[spec.name] = _row(one.weights, row)
@@ -210,13 +210,13 @@ class RecordAttention(gym.Wrapper):
                 soft[spec.name] = stored_rows(_row(one.soft, row), spec, present)
             if one.heads is not None:
                 heads[spec.name] = one.heads.float().cpu().numpy()
-        soft = {
-            spec.name: soft.get(spec.name, maps[spec.name]) for spec in header.maps if spec.soft
-        }
         seen = Step(observation={}, action=NOTHING, maps=whole, mask=present, heads=heads)
         for chain in self._chains:
             if whole.keys() >= chain.names:
                 maps[chain.spec.name] = chain.row(seen)[None, None]
+        for spec in header.maps:
+            if spec.name not in maps:  # a critic that was not asked
+                maps[spec.name] = soft[spec.name] = _nothing(header, spec)
         return {"maps": maps, "soft": soft, "heads": heads, "mask": present}
 
     def _present(self, heard: Pass) -> np.ndarray:
@@ -224,6 +224,10 @@ class RecordAttention(gym.Wrapper):
         if mask is None:
             return np.ones(len(self._layout), bool)
         return mask[self._index].cpu().numpy()
+
+
+def _nothing(header: Header, spec: MapSpec) -> np.ndarray:
+    return np.zeros(header.shape(spec), np.float32)
 
 
 def _row(batch: torch.Tensor, index: int) -> np.ndarray:

@@ -25,10 +25,3 @@ def packed(array: np.ndarray) -> dict[str, Any]:
     data = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
     text = base64.b64encode(zlib.compress(data, 9)).decode()
     return {"type": values.dtype.name, "shape": list(values.shape), "data": text}
-
-
-def unpacked(data: dict[str, Any]) -> np.ndarray:
-    """Return the array that `packed` was given."""
-    dtype = np.dtype(data["type"]).newbyteorder("<")
-    values = np.frombuffer(zlib.decompress(base64.b64decode(data["data"])), dtype)
-    return values.reshape(data["shape"])

@@ -151,6 +151,51 @@ def test_a_fault_of_the_environment_is_no_mistake_of_the_caller(tmp_path, monkey
     assert not RunFolder.open(tmp_path / "ppo/CartPole-v1_1").final.exists()
 
 
+def broken_after(steps, monkeypatch, change=lambda: None):
+    """Let CartPole break after so many steps, and something happen just before."""
+    from gymnasium.envs.classic_control import CartPoleEnv
+
+    step, taken = CartPoleEnv.step, iter(range(steps))
+
+    def counted(self, action):
+        if next(taken, None) is None:
+            change()
+            raise OSError(28, "No space left on device")
+        return step(self, action)
+
+    monkeypatch.setattr(CartPoleEnv, "step", counted)
+
+
+def test_a_disk_that_is_full_is_named_and_so_is_the_run(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    broken_after(10, monkeypatch)
+    monkeypatch.setattr("agents.training.save_checkpoint", full)
+    with pytest.raises(
+        TrainingFault,
+        match=r"after 10 steps \(not saved: No space left on device; the run is .*_1\): OSError: ",
+    ):
+        train(cartpole(tmp_path, eval_freq=0, save_freq=0))
+
+
+def test_weights_that_are_not_finite_are_not_kept_as_the_final_ones(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "agents.training.prepare", lambda config: made.append(prepare(config)) or made[-1]
+    )
+
+    def diverge():
+        next(made[0][1].policy.parameters()).data.fill_(float("nan"))
+
+    broken_after(10, monkeypatch, diverge)
+    with pytest.raises(
+        TrainingFault, match=r"\(not saved, for its weights are not finite; the run"
+    ):
+        train(cartpole(tmp_path, eval_freq=0, save_freq=0))
+    assert not RunFolder.open(tmp_path / "ppo/CartPole-v1_1").final.exists()
+
+
 class Crowd(gym.Env):
     """Observe one entity more after every fourth step."""
 

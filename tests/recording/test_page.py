@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -21,7 +22,7 @@ from recording import MapSpec, RecordingWriter, open_recording
 from recording.chunk import decode_frame
 from recording.overlay import Scene
 from recording.page import write_page
-from recording.page.arrays import packed, unpacked
+from recording.page.arrays import packed
 from recording.page.page import FOLDER, MOST_BYTES, SCRIPTS, STYLES, assemble
 from recording.page.pictures import ENCODINGS, Pictures
 from recording.page.rows import REDUCTIONS, WORDS, Reduction, rollout_facts
@@ -48,6 +49,13 @@ from tests.recording.page_scene import (
 )
 
 ROOT = Path(__file__).parents[2]
+
+
+def unpacked(data: dict[str, Any]) -> np.ndarray:
+    """Return the array that `packed` was given."""
+    dtype = np.dtype(data["type"]).newbyteorder("<")
+    values = np.frombuffer(zlib.decompress(base64.b64decode(data["data"])), dtype)
+    return values.reshape(data["shape"])
 
 
 class Page(HTMLParser):
