@@ -64,7 +64,7 @@ CanvasRenderingContext2D.prototype.fillText = function (text, ...more) {
 
 
 def until(page: Any, truth: str) -> None:
-    for _ in range(400):
+    for _ in range(1200):
         if page.evaluate(truth):
             return
         page.wait_for_timeout(25)
@@ -83,7 +83,7 @@ class Shown:
         page.on("dialog", lambda dialog: self.errors.append("a dialog opened"))
         page.on("request", lambda request: self.requests.append(request.url))
         page.add_init_script(LISTEN)
-        page.set_default_timeout(5000)
+        page.set_default_timeout(15000)
 
     def open(self, link: str = "") -> Shown:
         self.page.goto("about:blank")
@@ -92,8 +92,9 @@ class Shown:
         return self.settle()
 
     def wait(self, truth: str) -> None:
-        """Wait until something is true; the page's policy stops Playwright's own way to wait."""
+        """Wait until something is true and drawn; the page's policy stops Playwright's own wait."""
         until(self.page, truth)
+        self.page.evaluate("window.replay?.settled()")
 
     def settle(self) -> Shown:
         self.page.evaluate("replay.settled()")
