@@ -1,38 +1,42 @@
-"""The last T pictures or grids as one observation: attention over space and time."""
+"""The last T pictures, grids or scenes as one observation: attention over space and time."""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from envs.layout import TokenLayout, TokenPlaces
+from envs.layout import TokenGroup, TokenLayout, TokenPlaces
 from envs.places import places_of
 from envs.spaces import MAX_TOKENS, TokenBox, is_bytes, specs_of
-from envs.specs import Cells, Frames, Patches
+from envs.specs import Cells, FramePart, Frames
 
 
 class FrameHistory(gym.Wrapper):
-    """Observe the last T pictures or grids of this episode, each flattened to a row of P numbers.
+    """Observe the last T pictures, grids or tables of entities of this episode, each as P numbers.
 
     Row T - 1 is the present, row 0 the oldest. Column 0 is 1 where the row holds a frame and 0
     where the episode is not that old yet; the window is empty at every reset. Rows keep their
     dtype: Stable-Baselines3 takes them for no picture and leaves categories alone, the tokenizer
     scales bytes.
 
-    In a Dict every picture and every grid is framed, and all else is observed as it is at present:
-    numbers, entities, and rows of words (grids of a single row). To see those of the past too, use
+    In a Dict every picture, grid and table is framed, and all else is observed as it is at present:
+    numbers, and rows of words (grids of a single row). To see those of the past too, use
     `envs.history.History`, which flattens the whole observation to one token per step.
 
+    Entities of the past keep their identities, where the environment tells them: those that were
+    asked for when they were present.
+
     Args:
-        env: an environment that observes a picture or a grid, alone or in a Dict.
+        env: an environment that observes a picture, a grid or entities, alone or in a Dict.
         steps: T, the present included.
 
     Raises:
-        ValueError: `steps` is not 1 to `MAX_TOKENS`, or the observation has neither picture nor
-            grid.
+        ValueError: `steps` is not 1 to `MAX_TOKENS`, or the observation has no picture, no grid
+            and no entities.
     """
 
     def __init__(self, env: gym.Env, steps: int):
@@ -43,19 +47,22 @@ class FrameHistory(gym.Wrapper):
         framed = framed_parts(space)
         if not framed:
             raise ValueError(
-                f"a history of frames needs a picture or a grid in the observation, got {space}; "
-                "for vectors, use History"
+                f"a history of frames needs a picture, a grid or entities in the observation, got "
+                f"{space}; for vectors, use History"
             )
         parts = _members(space)
         self._windows = {key: _Window(parts[key], part, steps) for key, part in framed.items()}
         members = {**parts, **{key: window.space for key, window in self._windows.items()}}
         is_dict = isinstance(space, spaces.Dict)
         self.observation_space = spaces.Dict(list(members.items())) if is_dict else members[""]
+        self._ids: deque[np.ndarray | None] = deque(maxlen=steps)
+        """Identities of the present tokens at each of the last T steps, the present last."""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         obs, info = self.env.reset(seed=seed, options=options)
         for window in self._windows.values():
             window.clear()
+        self._ids.clear()
         return self._push(obs), info
 
     def step(self, action: Any):
@@ -64,15 +71,28 @@ class FrameHistory(gym.Wrapper):
 
     def token_places(self, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
         """Return the places of present tokens: the past does not stand on the present frame."""
-        present = np.concatenate([np.full(len(g), not g.past) for g in layout.groups])
-        groups = tuple(group for group in layout.groups if not group.past)
-        places = TokenPlaces.unknown(len(layout))
-        places.boxes[present], places.ids[present] = places_of(
-            self.env, TokenLayout(groups), frame_shape
-        )
+        present = [i for i, group in enumerate(layout.groups) if not group.past]
+        now = TokenLayout(tuple(layout.groups[i] for i in present))
+        boxes, ids = places_of(self.env, now, frame_shape)
+        if self._ids:
+            self._ids[-1] = ids
+        places, slices = TokenPlaces.unknown(len(layout)), layout.slices
+        spans = {layout.groups[i].key: part for i, part in zip(present, now.slices, strict=True)}
+        for i, part in zip(present, now.slices, strict=True):
+            places.boxes[slices[i]], places.ids[slices[i]] = boxes[part], ids[part]
+        for group, where in zip(layout.groups, slices, strict=True):
+            known = self._ids_then(group)
+            if known is not None:
+                places.ids[where] = known[spans[group.key]]
         return places
 
+    def _ids_then(self, group: TokenGroup) -> np.ndarray | None:
+        """Return the identities that tokens of the past had when they were present, if known."""
+        back = 1 if group.offsets is None else 1 - group.offsets[0]
+        return self._ids[-back] if group.past and back <= len(self._ids) else None
+
     def _push(self, obs: Any) -> Any:
+        self._ids.append(None)
         if "" in self._windows:
             return self._windows[""].push(obs)
         return {**obs, **{key: window.push(obs[key]) for key, window in self._windows.items()}}
@@ -81,7 +101,7 @@ class FrameHistory(gym.Wrapper):
 class _Window:
     """The last T frames of one part of the observation."""
 
-    def __init__(self, space: spaces.Box, part: Patches | Cells, steps: int):
+    def __init__(self, space: spaces.Box, part: FramePart, steps: int):
         P = int(np.prod(space.shape))
         of_bytes = is_bytes(space) and len(space.shape) == 3  # what SB3 would have scaled
         # the presence column shares the bounds of the numbers, so that files hold one for all
@@ -110,8 +130,8 @@ class _Window:
         return frames
 
 
-def framed_parts(space: spaces.Space) -> dict[str, Patches | Cells]:
-    """Return the pictures and grids of an observation, by key; key "" where it is no Dict.
+def framed_parts(space: spaces.Space) -> dict[str, FramePart]:
+    """Return the pictures, grids and tables of an observation, by key; key "" if it is no Dict.
 
     In a Dict, grids of a single row are words: they are left out.
 
@@ -122,7 +142,7 @@ def framed_parts(space: spaces.Space) -> dict[str, Patches | Cells]:
     return {
         key: spec
         for key, spec in specs_of(space).items()
-        if isinstance(spec, (Patches, Cells)) and (alone or _has_rows(spec))
+        if isinstance(spec, FramePart) and (alone or _has_rows(spec))
     }
 
 
@@ -130,5 +150,5 @@ def _members(space: spaces.Space) -> dict[str, Any]:
     return dict(space.spaces) if isinstance(space, spaces.Dict) else {"": space}
 
 
-def _has_rows(spec: Patches | Cells) -> bool:
-    return isinstance(spec, Patches) or spec.rows > 1
+def _has_rows(spec: FramePart) -> bool:
+    return not isinstance(spec, Cells) or spec.rows > 1

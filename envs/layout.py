@@ -45,7 +45,7 @@ class TokenGroup:
     """Which token is the agent itself; None where none is."""
     frame: tuple[int, ...] | None = None
     """Shape of the frame that the tokens were cut from, where the observation holds several, each
-    as a row of (presence, its numbers); None elsewhere."""
+    as rows of (presence, its numbers); None elsewhere."""
     words: tuple[tuple[str, ...], ...] | None = None
     """What each category of each channel of a token is called; the first channel says what is
     there. None where nobody said, or where tokens are no categories."""
@@ -114,6 +114,16 @@ class TokenLayout:
             return cls(tuple(TokenGroup(**{k: tuples(v) for k, v in g.items()}) for g in groups))
         except (TypeError, AttributeError) as error:
             raise ValueError(f"not a token layout: {error}") from error
+
+
+def aged(name: str, t: int) -> str:
+    """Return what a token of t <= 0 steps from the present is called, by its name at present."""
+    return name if t == 0 else f"{name}, {t} steps"
+
+
+def ageless(name: str, t: int) -> str:
+    """Return what `aged` was given."""
+    return name.removesuffix(aged("", t))
 
 
 class TokenPlaces(NamedTuple):

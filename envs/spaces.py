@@ -18,7 +18,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.layout import Conv, TokenLayout
-from envs.specs import Categories, Cells, Entities, Features, Frames, Patches, TokenSpec
+from envs.specs import Categories, Cells, Entities, Features, FramePart, Frames, Patches, TokenSpec
 
 MAX_TOKENS = 1024
 """More tokens than this are refused with advice: attention costs grow with their square."""
@@ -185,12 +185,13 @@ def _spec_of_box(space: spaces.Box, choice: TokenChoice) -> TokenSpec:
     raise ValueError(f"{kind} tokens do not fit an observation of shape {shape}")
 
 
-def _recut(part: Patches | Cells, choice: TokenChoice) -> Patches | Cells:
+def _recut(part: FramePart, choice: TokenChoice) -> FramePart:
     """Cut the frames of a history in another way."""
     spec = _spec_of(TokenBox(-np.inf, np.inf, part.shape, tokens=part), choice)
-    if not isinstance(spec, (Patches, Cells)):
+    if not isinstance(spec, FramePart):
         raise ValueError(
-            f"the frames of a history are cut into patches, linear-patches or cells, got {choice!r}"
+            "the frames of a history are cut into patches, linear-patches, cells or entities, "
+            f"got {choice!r}"
         )
     return spec
 

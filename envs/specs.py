@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from envs.layout import Conv, TokenGroup, receptive_boxes
+from envs.layout import Conv, TokenGroup, aged, receptive_boxes
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,15 @@ class Entities:
     position: tuple[int, int] | None = None
     """Columns of x and y, for relative positions between entities; None where there are none."""
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the observation."""
+        return self.count, len(self.features)
+
     def fits(self, shape: tuple[int, ...]) -> bool:
-        rows, columns = self.count, len(self.features)
+        rows, columns = self.shape
         known = all(0 <= c < columns for c in (self.presence or 0, *(self.position or ())))
-        return known and 0 <= (self.ego or 0) < rows and shape == (rows, columns)
+        return known and 0 <= (self.ego or 0) < rows and shape == self.shape
 
     def groups(self, key: str) -> tuple[TokenGroup, ...]:
         names = (
@@ -131,6 +136,10 @@ class Patches:
         return (TokenGroup("patches", names, key, grid, boxes, (self.height, self.width)),)
 
 
+FramePart = Patches | Cells | Entities
+"""What a frame of several can be made of."""
+
+
 @dataclass(frozen=True)
 class History:
     """Every past step is a token: rows of (presence, F numbers), oldest first, the present last."""
@@ -150,7 +159,7 @@ class History:
 
 @dataclass(frozen=True)
 class Frames:
-    """Every patch or cell of every past frame is a token: T frames of N tokens.
+    """Every patch, cell or entity of every past frame is a token: T frames of N tokens.
 
     Rows of (presence, the frame's P numbers in C order), oldest first, the present last. One group
     of tokens per frame.
@@ -158,7 +167,7 @@ class Frames:
 
     steps: int
     """T, the present included."""
-    part: Patches | Cells
+    part: FramePart
     """How one frame is cut."""
     of_bytes: bool = False
     """Pictures of 0 to 255, which Stable-Baselines3 would scale to 0 to 1 were they not rows."""
@@ -176,9 +185,13 @@ TokenSpec = Features | Categories | Entities | Cells | Patches | History | Frame
 
 
 def _aged(frame: TokenGroup, t: int) -> TokenGroup:
-    """Return the tokens of a frame as those of t <= 0 steps from the present."""
-    names = frame.names if t == 0 else tuple(f"{name}, {t} steps" for name in frame.names)
-    return replace(frame, names=names, offsets=(t,) * len(frame))
+    """Return the tokens of a frame as those of t <= 0 steps from the present.
+
+    The agent itself is one of the present frame.
+    """
+    names = tuple(aged(name, t) for name in frame.names)
+    ego = frame.ego if t == 0 else None
+    return replace(frame, names=names, offsets=(t,) * len(frame), ego=ego)
 
 
 def _picture_shape(height: int, width: int, channels: int, first: bool) -> tuple[int, ...]:

@@ -7,7 +7,17 @@ from typing import Any
 
 from envs import json_fields as read
 from envs.layout import Conv
-from envs.specs import Categories, Cells, Entities, Features, Frames, History, Patches, TokenSpec
+from envs.specs import (
+    Categories,
+    Cells,
+    Entities,
+    Features,
+    FramePart,
+    Frames,
+    History,
+    Patches,
+    TokenSpec,
+)
 
 Reader = Callable[[Any, str], Any]
 
@@ -65,12 +75,12 @@ def _words(value: Any, name: str) -> tuple[tuple[str, ...], ...]:
     return tuple(read.strings(words, name) for words in read.items(value, name))
 
 
-def _part(value: Any, name: str) -> Patches | Cells:
+def _part(value: Any, name: str) -> FramePart:
     kind = value.get("kind") if isinstance(value, dict) else value
-    if kind not in ("patches", "cells"):
-        raise ValueError(f"{name} must be patches or cells, got {read.short(kind)}")
+    if kind not in ("patches", "cells", "entities"):
+        raise ValueError(f"{name} must be patches, cells or entities, got {read.short(kind)}")
     part = spec_from_json(value)
-    assert isinstance(part, (Patches, Cells))
+    assert isinstance(part, FramePart)
     return part
 
 
@@ -115,6 +125,6 @@ _KINDS: dict[str, tuple[type, dict[str, Reader]]] = {
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (Patches, Cells)):
+    if isinstance(value, FramePart):
         return spec_to_json(value)
     return [_plain(item) for item in value] if isinstance(value, tuple) else value

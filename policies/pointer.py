@@ -98,7 +98,7 @@ def pointer_targets(layout: TokenLayout, actions: int) -> tuple[int, ...]:
     groups = [
         (group, range(len(layout))[part])
         for group, part in zip(layout.groups, layout.slices, strict=True)
-        if group.kind == "entities"
+        if group.kind == "entities" and not group.past
     ]
     everyone = [list(rows) for _, rows in groups]
     others = [[row for i, row in enumerate(rows) if i != group.ego] for group, rows in groups]

@@ -121,6 +121,7 @@ OBSERVATIONS: dict[str, spaces.Space] = {
     "history": VECTOR,
     "frames of cells": CELLS,
     "frames of pictures": PICTURE,
+    "frames of entities": VEHICLES,
     "sequence": SEQUENCE,
     "graph": GRAPH,
     "no entities at times": VEHICLES,

@@ -1,4 +1,4 @@
-"""Patches or cells of past frames as tokens: attention over space and time."""
+"""Patches, cells or entities of past frames as tokens: attention over space and time."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from envs.specs import Cells, Frames
+from envs.specs import Cells, Entities, Frames, Patches
 from policies.tokenizers.cells import CellTokenizer
 from policies.tokenizers.patches import PatchTokenizer
+from policies.tokenizers.rows import EntityTokenizer
 from policies.tokens import Tokens
 
 BRIGHTEST = 255.0
 """Of a picture of bytes; Stable-Baselines3 divides pictures by it, but not rows of numbers."""
 
 
-class FrameTokenizer(nn.Module):
-    """Make each patch or cell of each frame a token: `content + place + age`, oldest frame first.
+PARTS: dict[type, type[nn.Module]] = {
+    Patches: PatchTokenizer,
+    Cells: CellTokenizer,
+    Entities: EntityTokenizer,
+}
 
-    All frames share content and place; each has its own learned age. Tokens of frames from before
-    the episode are absent.
+
+class FrameTokenizer(nn.Module):
+    """Make each patch, cell or entity of each frame a token: `content + place + age`, oldest first.
+
+    All frames share content and place, which entities have none of; each has its own learned age.
+    Tokens of frames from before the episode are absent, and so are entities that were.
 
     Source: Bertasius et al. 2021, Is space-time attention all you need for video understanding?,
         section 3.1, https://arxiv.org/abs/2102.05095. Differs: one embedding per place and one per
@@ -29,14 +37,16 @@ class FrameTokenizer(nn.Module):
     def __init__(self, spec: Frames, width: int):
         super().__init__()
         self.shape, self.scale = spec.part.shape, BRIGHTEST if spec.of_bytes else 1.0
-        part = spec.part
-        cells = isinstance(part, Cells)
-        self.part = CellTokenizer(part, width) if cells else PatchTokenizer(part, width)
+        self.part = PARTS[type(spec.part)](spec.part, width)
         self.age = nn.Parameter(torch.randn(spec.steps, 1, width))
 
     def forward(self, obs: Float[Tensor, "B T P1"]) -> Tokens:
         B, T, _ = obs.shape
         frames = obs[:, :, 1:].reshape(B * T, *self.shape) / self.scale
-        tokens = self.part(frames).values.unflatten(0, (B, T))  # (B, T, N, D)
+        values, mask, places = self.part(frames)
+        tokens = values.unflatten(0, (B, T)) + self.age  # (B, T, N, D)
         real = (obs[:, :, :1] > 0.5).expand(B, T, tokens.shape[2])  # (B, T, N)
-        return Tokens((tokens + self.age).flatten(1, 2), real.flatten(1, 2))  # (B, T * N, D)
+        if mask is not None:
+            real = real & mask.unflatten(0, (B, T))
+        where = None if places is None else places.reshape(B, -1, 2)  # (B, T * N, 2)
+        return Tokens(tokens.flatten(1, 2), real.flatten(1, 2), where)

@@ -1,4 +1,4 @@
-"""The last pictures and grids of an episode, as Stable-Baselines3 takes them."""
+"""The last pictures, grids and scenes of an episode, as Stable-Baselines3 takes them."""
 
 import copy
 import json
@@ -19,6 +19,7 @@ from envs import (
     Patches,
     TokenBox,
     TokenLayout,
+    TokenPlaces,
     layout_of,
     make_env,
     places_of,
@@ -48,6 +49,8 @@ PARTS = {
     "patches": TokenBox(0, 1, (4, 6, 2), np.uint8, tokens=Patches(4, 6, 2, STEM, False)),
     "bytes": TokenBox(0, 255, (3, 4, 6), np.uint8, tokens=Patches(4, 6, 3, STEM)),
     "plain picture": spaces.Box(0, 255, (3, 36, 24), np.uint8),
+    "entities": TokenBox(-2, 3, (5, 3), tokens=Entities(5, ("presence", "x", "y"), 0, ego=1)),
+    "plain table": spaces.Box(-2, 3, (5, 3)),
 }
 
 
@@ -125,7 +128,7 @@ def test_a_file_holds_one_number_for_the_bounds_of_a_picture():
     assert (space.low == 0).all() and (space.high == 255).all()
 
 
-def test_a_dict_frames_pictures_and_grids_and_keeps_all_else():
+def test_a_dict_frames_pictures_grids_and_tables_and_keeps_all_else():
     cars = TokenBox(0, 1, (3, 2), tokens=Entities(3, ("presence", "x"), 0))
     space = spaces.Dict(
         [
@@ -142,7 +145,8 @@ def test_a_dict_frames_pictures_and_grids_and_keeps_all_else():
     assert list(members) == ["view", "gear", "cars", "words", "camera"]
     assert members["view"].tokens == Frames(T, VIEW.tokens)
     assert members["camera"].tokens == Frames(T, PARTS["bytes"].tokens, of_bytes=True)
-    assert [members[key] for key in ("gear", "cars", "words")] == [spaces.Discrete(4), cars, WORDS]
+    assert members["cars"].tokens == Frames(T, cars.tokens)
+    assert [members[key] for key in ("gear", "words")] == [spaces.Discrete(4), WORDS]
     env.reset(seed=0)
     obs = env.step(1)[0]
     assert env.observation_space.contains(obs)
@@ -172,12 +176,14 @@ def test_only_the_present_frame_stands_on_the_rendered_one():
         (spaces.Box(0, 255, (40, 36), np.uint8), FrameHistory),
         (spaces.Dict(a=VIEW, b=spaces.Discrete(3)), FrameHistory),
         (spaces.Box(-1, 1, (4,)), History),
-        (spaces.Box(-1, 1, (4, 3)), History),
+        (spaces.Box(-1, 1, (4, 3)), FrameHistory),
+        (PARTS["entities"], FrameHistory),
+        (spaces.Sequence(spaces.Box(-1, 1, (2,))), FrameHistory),
         (spaces.Discrete(3), History),
         (spaces.Dict(a=WORDS, b=spaces.Box(-1, 1, (3,))), History),
     ],
 )
-def test_make_env_frames_pictures_and_grids_and_flattens_vectors(space, history):
+def test_make_env_frames_all_but_vectors_and_flattens_those(space, history):
     gym.register("Sampler-v0", lambda **_: Sampler(space))
     try:
         env = make_env("Sampler-v0", history=T)
@@ -204,12 +210,50 @@ def test_minigrid_keeps_its_direction_and_places():
     np.testing.assert_array_equal(framed[(T - 1) * 49 :], alone)
 
 
+class Walkers(Sampler):
+    """Three places, of which the walker of that number has each in turn: 7 walks at the left."""
+
+    def __init__(self):
+        super().__init__(PARTS["entities"])
+        self.first = 7
+
+    def step(self, action):
+        self.first += 1
+        return super().step(action)
+
+    def token_places(self, layout, frame_shape):
+        places = TokenPlaces.unknown(len(layout))
+        places.ids[:] = self.first + np.arange(len(layout))
+        places.boxes[:] = 1
+        return places
+
+
+def test_entities_of_the_past_keep_who_they_were():
+    env = FrameHistory(Walkers(), steps=T)
+    layout = layout_of(specs_of(env.observation_space))
+    assert [group.ego for group in layout.groups] == [None, None, 1]
+    assert places_of(env, layout, (9, 9, 3)).ids[:10].tolist() == [-1] * 10
+    env.reset(seed=0)
+    for first in range(7, 13):
+        places = places_of(env, layout, (9, 9, 3))
+        known = [then >= 7 for then in (first - 2, first - 1, first)]
+        assert (
+            places.ids.reshape(T, 5)[:, 0] == np.where(known, first + np.arange(-2, 1), -1)
+        ).all()
+        assert np.isfinite(places.boxes).all(1).tolist() == [False] * 10 + [True] * 5
+        env.step(0)
+    env.step(0)  # nobody asked who was there
+    assert places_of(env, layout, (9, 9, 3)).ids.reshape(T, 5)[:, 0].tolist() == [12, -1, 14]
+    env.reset(seed=0)
+    assert (places_of(env, layout, (9, 9, 3)).ids[:10] == -1).all()
+
+
 @pytest.mark.parametrize(
     ("space", "steps", "message"),
     [
         (VIEW, 0, "a history needs 1 to 1024 steps, got 0"),
         (VIEW, 1025, "a history needs 1 to 1024 steps, got 1025"),
-        (spaces.Box(-1, 1, (4,)), 3, "needs a picture or a grid in the observation, got Box"),
+        (spaces.Box(-1, 1, (4,)), 3, "needs a picture, a grid or entities in the .*, got Box"),
         (spaces.Dict(a=WORDS), 3, "for vectors, use History"),
     ],
 )

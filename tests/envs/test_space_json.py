@@ -41,6 +41,9 @@ TOKENS = {
         *(0, 255, (3, 1 + 11 * 13 * 4), np.uint8),
         tokens=Frames(3, Patches(11, 13, 4, STEM, False), of_bytes=True),
     ),
+    "frames of entities": TokenBox(
+        -1, 1, (2, 16), tokens=Frames(2, Entities(5, ("x", "y", "hp"), ego=3, position=(1, 0)))
+    ),
 }
 
 PLAIN = {
@@ -177,9 +180,9 @@ def test_the_examples_below_are_sound_but_for_their_fault():
         (frames(steps=3), "box: tokens must fit the shape"),
         (frames(steps=0), "steps must be at least 1"),
         (frames(of_bytes=1), "of_bytes must be true or false"),
-        (frames(part=None), "frames tokens: part must be patches or cells, got None"),
-        (frames(part={"kind": "frames"}), "part must be patches or cells, got 'frames'"),
-        (frames(part={"kind": ["cells"]}), "part must be patches or cells"),
+        (frames(part=None), "frames tokens: part must be patches, cells or entities, got None"),
+        (frames(part={"kind": "frames"}), "part must be patches, cells or entities, got 'frames'"),
+        (frames(part={"kind": ["cells"]}), "part must be patches, cells or entities"),
         (frames(part={"kind": "cells"}), "frames tokens: cells tokens: lacks "),
         (
             box(tokens={"kind": "history", "steps": 2, "features": 3}),

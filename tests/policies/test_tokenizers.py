@@ -211,6 +211,7 @@ FRAMES = {
     "patches": Frames(T, Patches(4, 6, 2, (Conv(3, 2, 2),))),
     "patches, channels last": Frames(T, Patches(4, 6, 3, (Conv(3, 2, 2),), False)),
     "bytes": Frames(T, Patches(4, 6, 3, (Conv(3, 2, 2),)), of_bytes=True),
+    "entities": Frames(T, Entities(7, tuple("abc"), ego=2)),
 }
 
 
@@ -241,7 +242,7 @@ def test_frames_share_their_content_and_differ_by_age(name):
     assert tokens.mask.view(B, T, N).any(-1).tolist() == [[True] * 3, [False, True, True]]
 
 
-@pytest.mark.parametrize("name", ["categories", "patches"])
+@pytest.mark.parametrize("name", ["categories", "patches", "entities"])
 def test_a_frame_changes_its_own_tokens_alone(name):
     space, obs = framed(FRAMES[name])
     module, N = tokenizer(space), len(FRAMES[name].part.groups("")[0])
@@ -263,6 +264,25 @@ def test_frames_give_a_group_each_oldest_first():
     assert groups[-1].names == part.names
     assert groups[0].names[7] == "row 1 col 2, -2 steps"
     assert len(set(layout_of({"view": spec}).names)) == 30
+
+
+def test_entities_of_a_frame_are_there_where_both_say_so():
+    spec = Frames(T, Entities(5, tuple("pxy"), presence=0, position=(1, 2)))
+    space, obs = framed(spec)
+    tables = obs[:, :, 1:].view(B, T, 5, 3)
+    tables[..., 0] = torch.tensor([1, 0, 1, 1, 0])
+    tokens = tokenizer(space)(obs)
+    mask = tokens.mask.view(B, T, 5)
+    assert (mask[0] == torch.tensor([True, False, True, True, False])).all()
+    assert mask[1].any(-1).tolist() == [False, True, True]
+    torch.testing.assert_close(tokens.places, tables[..., 1:].reshape(B, T * 5, 2))
+
+
+def test_the_agent_is_one_of_the_present_frame():
+    groups = Frames(T, Entities(3, tuple("xy"), ego=1, label="car")).groups("")
+    assert [group.ego for group in groups] == [None, None, 1]
+    assert groups[0].names == ("car 0, -2 steps", "ego car, -2 steps", "car 2, -2 steps")
+    assert groups[-1].names == ("car 0", "ego car", "car 2")
 
 
 def test_frames_can_be_cut_in_another_way():
