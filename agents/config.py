@@ -75,7 +75,7 @@ class EnvironmentOptions:
     """What the agent lives in."""
 
     history: Count = None
-    """Observe the last K steps; pictures and grids keep their tokens, entities are one a step."""
+    """Observe the last K steps; pictures, grids and entities keep their tokens."""
     max_entities: int = 32
     """Room for the members of each Sequence or Graph in the observation."""
     max_episode_steps: Annotated[int | None, left_open("INT", "as registered")] = None

@@ -23,7 +23,8 @@ class History(gym.Wrapper):
     and 0 where the episode is not that old yet; the window is empty at every reset.
 
     Entities are numbers of their step like all others: what a step tells depends on the order of
-    the rows, and on what the rows of absent entities hold.
+    the rows, and on what the rows of absent entities hold. `envs.frames.FrameHistory` keeps them
+    apart.
 
     >>> env = History(gym.make("CartPole-v1"), steps=3)
     >>> window, _ = env.reset(seed=0)

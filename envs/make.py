@@ -43,9 +43,9 @@ def make_env(
         training: use the signals that the family trains on, where they differ from those it is
             judged by (Atari: clipped rewards, an episode per life).
         history: observe a window of this many steps as tokens; 0 observes the present alone. Of
-            pictures and grids, in a Dict too, every frame keeps its patches or cells
-            (`envs.frames`), and entities beside them are those of the present; every other
-            observation, of entities too, becomes one token per step (`envs.history`).
+            pictures, grids and entities, in a Dict too, every frame keeps its patches, cells or
+            entities (`envs.frames`), and what stands beside them is of the present; every other
+            observation becomes one token per step (`envs.history`).
         max_entities: room for the members of each Sequence in the observation, and for the nodes
             and the edges of each Graph (`envs.padding`).
         max_episode_steps: truncate episodes after this many steps, whatever the registered limit.

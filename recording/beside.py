@@ -45,7 +45,7 @@ class TokenBars:
             y += self.ROW
         if len(own) > MOST_ROWS:
             rest = float(own.sum() - own[rows].sum())
-            pen.text(x, y, f"{len(own) - MOST_ROWS} others, together {rest:.3f}", 13, palette.DIM)
+            pen.text(x, y, others(len(own) - MOST_ROWS, rest), 13, palette.DIM)
 
     def _row(
         self, pen: Pen, x: int, y: int, width: int, i: int, step: Step, weight: float, share: float
@@ -158,6 +158,11 @@ class TimeStrip:
         right, foot = left + self.thumb, y + self.BAR
         pen.box(left, y, right, foot, palette.PANEL)
         pen.box(left, foot - self.BAR * share, right, foot, palette.bar_colour(share))
+
+
+def others(count: int, weight: float) -> str:
+    """Return the words for tokens that there is no room for."""
+    return f"1 other, {weight:.3f}" if count == 1 else f"{count} others, together {weight:.3f}"
 
 
 def _back(past: Sequence[np.ndarray], offset: int) -> np.ndarray | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
@@ -12,10 +11,8 @@ from recording.contents import Contents
 from recording.format import Header, Step
 from recording.panel import action_names, action_text, chosen_choices
 from recording.reader import Episode
+from recording.shift import attention_shift
 from recording.view import View, entropy
-
-ABSENT = -1
-"""The id of a token that is no object."""
 
 
 class Columns:
@@ -164,9 +161,7 @@ class Columns:
 
     @cached_property
     def _shift(self) -> np.ndarray:
-        shares = [_shares(step, row) for step, row in zip(self.episode, self.weights, strict=True)]
-        moved = [_moved(old, now) for old, now in pairwise(shares)]
-        return np.array([0.0, *moved])[: len(self.episode)]
+        return attention_shift(self.episode, self.weights)
 
     @cached_property
     def _spread(self) -> np.ndarray:
@@ -207,22 +202,3 @@ def _parts(header: Header, chances: np.ndarray) -> list[np.ndarray]:
     if header.action_kind == "multi_binary":
         return list(np.stack([chances, 1 - chances], -1))
     return np.split(chances, np.cumsum(header.action_sizes)[:-1])
-
-
-def _shares(step: Step, weights: np.ndarray) -> dict[tuple[str, int], float]:
-    """Return the share of the weight (N,) on each object; a token that is none goes by its slot."""
-    if not step.attended or not weights.any():
-        return {}
-    shares = weights.astype(np.float64) / weights.sum(dtype=np.float64)
-    ids = np.full(len(weights), ABSENT) if step.places is None else step.places.ids
-    return {
-        ("object", int(ids[i])) if ids[i] != ABSENT else ("slot", i): float(shares[i])
-        for i in np.flatnonzero(weights > 0).tolist()
-    }
-
-
-def _moved(old: dict[tuple[str, int], float], now: dict[tuple[str, int], float]) -> float:
-    """Return the share that lies elsewhere than before; 0 where nothing was attended to."""
-    if not old or not now:
-        return 0.0
-    return sum(abs(now.get(key, 0.0) - old.get(key, 0.0)) for key in old.keys() | now.keys()) / 2

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from envs.layout import TokenGroup, TokenLayout
+from envs.layout import TokenGroup, TokenLayout, ageless
 from recording.format import Step
 from recording.observed import frame_of, parts_of, stem_of
 
@@ -19,9 +19,9 @@ class Contents:
     """Look up tokens by name, by kind or by what stands there.
 
     A word means, whatever its case: the token of that number or name ("7", "ego car", "car 12", an
-    object that is followed by its identity); all whose name is the word and a number ("car"); all
-    of a part of the observation ("mission"); and, where an environment names its categories, the
-    cells that hold it ("key", or closer: "yellow key").
+    object that is followed by its identity, through all steps of a history); all whose name is the
+    word and a number ("car"); all of a part of the observation ("mission"); and, where an
+    environment names its categories, the cells that hold it ("key", or closer: "yellow key").
 
     Args:
         layout: of the recording.
@@ -36,12 +36,14 @@ class Contents:
         for part in self._parts:
             self._add(part.title, np.arange(part.where.start, part.where.stop))
             for i, name in enumerate(part.group.names):
-                stem, _, number = name.rpartition(" ")
+                entity, token = part.group.kind == "entities", [part.where.start + i]
+                bare = ageless(name, part.offset) if entity else name
+                stem, _, number = bare.rpartition(" ")
                 if number.isdigit():
-                    self._add(stem, [part.where.start + i])
-                if part.group.kind != "entities" or not stem_of(name):  # else it changes its row
-                    self._add(name, [part.where.start + i])
-                    self._add(part.name(i), [part.where.start + i])
+                    self._add(stem, token)
+                if not entity or not stem_of(bare):  # else it changes its row
+                    for known in {name, bare, part.name(i)}:
+                        self._add(known, token)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -73,7 +75,8 @@ class Contents:
                 cells = frame_of(part.group, step.observation[part.group.key])
                 where[part.where] |= _holds(cells.reshape(len(part.group), -1), codes)
             for part in followed:
-                where[part.where] |= [name.lower() == asked for name in part.names_at(step)]
+                names = zip(part.names_at(step), part.names_at(step, dated=False), strict=True)
+                where[part.where] |= [asked in (one.lower(), bare.lower()) for one, bare in names]
             return where & step.present
 
         return found
@@ -101,8 +104,11 @@ class Contents:
 
 def _follows(group: TokenGroup, asked: str) -> bool:
     """Say whether a word may name an object of a group, such as "car 12"."""
-    stems = {stem_of(name).lower() for name in group.names} - {""}
-    return group.kind == "entities" and stem_of(asked) in stems
+    if group.kind != "entities":
+        return False
+    t = 0 if group.offsets is None else group.offsets[0]
+    stems = {stem_of(ageless(name, t)).lower() for name in group.names} - {""}
+    return stem_of(ageless(asked, t)) in stems
 
 
 def _codes(group: TokenGroup, asked: list[str]) -> list[tuple[int, int]] | None:

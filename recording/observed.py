@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from envs.layout import TokenGroup, TokenLayout
+from envs.layout import TokenGroup, TokenLayout, aged, ageless
 from recording import palette
 from recording.format import Step
 
@@ -32,21 +32,24 @@ class Part(NamedTuple):
         """Return the name of token i of the group; the only token of a key goes by that."""
         return self.group.key if len(self.group) == 1 and self.group.key else self.group.names[i]
 
-    def names_at(self, step: Step) -> tuple[str, ...]:
+    def names_at(self, step: Step, dated: bool = True) -> tuple[str, ...]:
         """Return the names of the group's tokens at a step.
 
         Entities that are numbered go by their identities, where these are known: "vehicle 3" is the
         same vehicle at every step, whatever row of the observation it is in.
+
+        Args:
+            step: tells the identities.
+            dated: name entities of the past as such, "vehicle 3, -2 steps".
         """
-        names = tuple(self.name(i) for i in range(len(self.group)))
-        if self.group.kind != "entities" or step.places is None:
-            return names
-        ids = step.places.ids[self.where].tolist()
-        pairs = zip(names, ids, strict=True)
-        return tuple(
-            f"{stem_of(name)} {known}" if known >= 0 and stem_of(name) else name
-            for name, known in pairs
-        )
+        names = [self.name(i) for i in range(len(self.group))]
+        if self.group.kind == "entities":
+            names = [ageless(name, self.offset) for name in names]
+            ids = [-1] * len(names) if step.places is None else step.places.ids[self.where].tolist()
+            names = [called(*pair) for pair in zip(names, ids, strict=True)]
+            if dated:
+                names = [aged(name, self.offset) for name in names]
+        return tuple(names)
 
     def own_boxes(self, step: Step) -> np.ndarray:
         """Return boxes (N, 4) in pixels of the group's own picture; NaN for absent tokens and those
@@ -60,6 +63,12 @@ class Part(NamedTuple):
     def observed(self, step: Step) -> np.ndarray | None:
         """Return the group's observation as a picture; None where it is none."""
         return observation_picture(self.group, step.observation[self.group.key])
+
+
+def called(name: str, identity: int) -> str:
+    """Return what an entity is called, "vehicle 12"; by its name alone if its identity is -1, or
+    the name is no number's."""
+    return f"{stem_of(name)} {identity}" if identity >= 0 and stem_of(name) else name
 
 
 def stem_of(name: str) -> str:

@@ -27,6 +27,7 @@ from recording.observed import Part, parts_of
 from recording.palette import HEADING, Pen, heading
 from recording.panel import ActionBars, AttentionWords, Numbers
 from recording.past import past_frames
+from recording.past_table import PastTable, past_tables
 from recording.stage import Stage
 from recording.view import choose_view
 
@@ -57,10 +58,11 @@ class Scene:
         parts = parts_of(header.layout)
         self.stage = Stage.plan(parts, first, self.view.asker)
         """The picture with its attention alone; None where there is no picture."""
-        self._beside: list[TokenBars | TokenGrid] = []
+        self._beside: list[TokenBars | TokenGrid | PastTable] = []
         self._strip: TimeStrip | None = None
         self._past = past_frames(parts, first, self.stage.width) if self.stage else []
-        shown = [part for frames in self._past for part in frames.parts]
+        tables = past_tables(parts, SIDE)
+        shown = [part for each in (*self._past, *tables) for part in each.parts]
         shown += self.stage.parts if self.stage is not None else []
         for part in parts:
             if part in shown:
@@ -72,6 +74,7 @@ class Scene:
                 self._strip = TimeStrip(part, first.frame.shape[:2], self.stage.width)
             else:
                 self._beside.append(TokenBars(part))
+        self._beside += tables
         self._action, self._numbers = ActionBars(header), Numbers(header)
         self._words = AttentionWords(self.view)
         self._measure()
@@ -124,7 +127,9 @@ class Scene:
     @property
     def parts_beside(self) -> list[Part]:
         """The tokens that are drawn beside the picture, grids left out."""
-        bars = [beside.part for beside in self._beside if isinstance(beside, TokenBars)]
+        bars = [each.part for each in self._beside if isinstance(each, TokenBars)]
+        tables = [each for each in self._beside if isinstance(each, PastTable)]
+        bars += [part for table in tables for part in table.parts]
         return bars if self._strip is None else [*bars, self._strip.part]
 
     @property

@@ -114,7 +114,7 @@ def _card(scene: Scene, stage: Stage | None, step: Step, t: int, width: int) -> 
 def _best_tokens(scene: Scene, step: Step, weights: np.ndarray) -> list[tuple[str, float]]:
     """Return names and weights of the most attended keys that are not on the picture."""
     ranked = [
-        (part.name(int(i)), float(weights[part.where][i]))
+        (part.names_at(step)[i], float(weights[part.where][i]))
         for part in scene.parts_beside
         for i in np.flatnonzero(step.present[part.where])
     ]
