@@ -89,31 +89,31 @@ def pointed_at(actions: spaces.Space | None) -> int:
 def pointer_targets(layout: TokenLayout, actions: int) -> tuple[int, ...]:
     """Return the token that each action points at: the first that fits of these.
 
-    All entities in their order; all but the ego; the entities of one key, such as the nodes of a
-    graph whose edges are entities too, the first key that fits; those of one key but the ego.
+    All entities in their order; the entities of one key, such as the nodes of a graph whose edges
+    are entities too, the first key that fits. Nobody points at the agent itself, nor at the past.
 
     Raises:
         ValueError: there is not one action per entity.
     """
     groups = [
-        (group, range(len(layout))[part])
+        (group, [row for i, row in enumerate(range(len(layout))[part]) if i != group.ego])
         for group, part in zip(layout.groups, layout.slices, strict=True)
         if group.kind == "entities" and not group.past
     ]
-    everyone = [list(rows) for _, rows in groups]
-    others = [[row for i, row in enumerate(rows) if i != group.ego] for group, rows in groups]
-    for rows in ([*chain(*everyone)], [*chain(*others)], *everyone, *others):
+    all_of_key = [rows for _, rows in groups]
+    for rows in ([*chain(*all_of_key)], *all_of_key):
         if len(rows) == actions:
             return tuple(rows)
-    count = sum(map(len, everyone))
-    parts = ", ".join(f"{len(group)} of {group.key!r}" for group, _ in groups)
+    count = sum(map(len, all_of_key))
+    parts = ", ".join(f"{len(rows)} of {group.key!r}" for group, rows in groups)
     parts = f" ({parts})" if len(groups) > 1 else ""
+    beside = " beside the agent" if any(group.ego is not None for group, _ in groups) else ""
     advice = "use --head mlp (in Python a plain policy)"
-    if count:
+    if count and not beside:
         advice += f" or, for a padded Sequence or Graph, --max-entities {actions}"
     raise ValueError(
         f"a pointer needs one action per entity, got {actions} actions for {count} "
-        f"entities{parts}; {advice}"
+        f"entities{beside}{parts}; {advice}"
     )
 
 

@@ -83,6 +83,9 @@ class SpaceTime(Block):
     projections in place of one: at width 64 it is faster than block 'residual' from some 400 tokens
     on.
 
+    The place of an entity is its row. Where an environment gives objects other rows from step to
+    step, such as the nearest first, attention through time mixes them: block 'residual' does not.
+
     Frames from before the episode are absent tokens. Tokens outside of the frames, such as a
     mission, are of the present: every frame reads them, they read the present frame and each other,
     and through time only themselves.

@@ -46,7 +46,7 @@ def past_step(t: int, weights: np.ndarray | None = None) -> Step:
     boxes[-CARS:] = [(12 * row, 10, 12 * row + 8, 16) for row in range(CARS)]
     return Step(
         observation={"cars": np.zeros((T, 1 + 2 * CARS), np.float32)},
-        action=np.int64(t % 2),
+        action=np.array(t % 2),
         maps={"actor/0": (own / own.sum()).astype(np.float32).reshape(1, 1, N)},
         frame=np.full((*FRAME, 3), 10 * t, np.uint8),
         distribution=np.array([0.25, 0.75], "f"),
