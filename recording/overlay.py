@@ -27,7 +27,7 @@ from recording.observed import Part, parts_of
 from recording.palette import HEADING, Pen, heading
 from recording.panel import ActionBars, AttentionWords, Numbers
 from recording.past import past_frames
-from recording.past_table import PastTable, past_tables
+from recording.past_table import PastTable, past_entities
 from recording.stage import Stage
 from recording.view import choose_view
 
@@ -61,7 +61,7 @@ class Scene:
         self._beside: list[TokenBars | TokenGrid | PastTable] = []
         self._strip: TimeStrip | None = None
         self._past = past_frames(parts, first, self.stage.width) if self.stage else []
-        tables = past_tables(parts, SIDE)
+        tables = [PastTable(each, SIDE) for each in past_entities(parts)]
         shown = [part for each in (*self._past, *tables) for part in each.parts]
         shown += self.stage.parts if self.stage is not None else []
         for part in parts:

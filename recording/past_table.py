@@ -69,15 +69,14 @@ class PastTable:
             pen.text(x, y + self.ROW, words, 13, palette.DIM)
 
 
-def past_tables(parts: list[Part], width: int) -> list[PastTable]:
-    """Return the entities of past steps among some tokens, those of each part of the observation
-    together."""
+def past_entities(parts: list[Part]) -> list[list[Part]]:
+    """Return the entities of past steps among some tokens, oldest first, those of each part of the
+    observation together."""
     by_key: dict[str, list[Part]] = {}
     for part in parts:
         if part.group.past and part.group.kind == "entities":
             by_key.setdefault(part.group.key, []).append(part)
-    ordered = (sorted(each, key=lambda part: part.offset) for each in by_key.values())
-    return [PastTable(each, width) for each in ordered]
+    return [sorted(each, key=lambda part: part.offset) for each in by_key.values()]
 
 
 def past_title(parts: list[Part]) -> str:

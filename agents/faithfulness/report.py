@@ -76,8 +76,7 @@ class FaithfulnessReport:
         notes = []
         best = self.best
         if best is not None and best.name != self.drawn and best.word != "nothing to explain":
-            text = sentence(best, self.chance)
-            notes.append(text.replace("This map", "Best: the map", 1))
+            notes.append("Best: the" + sentence(best, self.chance).removeprefix("The"))
         curves = self.chance.both
         notes.append(
             f"{self.steps} causal maps; areas over {0 if curves is None else curves.steps} "

@@ -5,7 +5,7 @@ const AHEAD = 6; // steps whose pictures are made ready while time runs
 class App {
   constructor(data, episodes, pictures, colours) {
     Object.assign(this, { data, episodes, pictures, colours });
-    this.settings = { opacity: MOST_OPAQUE, scale: 0 };
+    this.settings = { opacity: MOST_OPAQUE, scale: 0, truth: true };
     this.clock = new Clock(this);
     this.sides = [];
     this.turn = 0;

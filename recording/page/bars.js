@@ -39,7 +39,8 @@ class TokenRows {
     say(this.heading.note, note);
     say(this.rest, rest);
     this.rest.hidden = !rest;
-    const chosen = this.side.chosen();
+    const chosen = this.side.chosen(),
+      matters = truthOf(this.side, this.side.t) ?? [];
     this.rows.forEach((row, n) => {
       const own = tokens[n];
       row.element.hidden = !own;
@@ -48,6 +49,9 @@ class TokenRows {
       row.element.disabled = own.token === null;
       row.element.classList.toggle("absent", own.absent);
       row.element.setAttribute("aria-pressed", String(own.token !== null && own.token === chosen));
+      const known = matters.includes(own.token);
+      row.element.classList.toggle("matters", known);
+      row.element.title = known ? "the environment says that it matters" : "";
       say(row.name, own.name);
       row.name.title = own.name;
       say(row.seen, own.absent ? "" : own.seen);
@@ -78,6 +82,12 @@ function tokenFacts(side, t, i, weights, top, look) {
   };
 }
 
+/** Return the words for tokens that there is no room for. */
+function others(count, weight) {
+  const said = weight.toFixed(3);
+  return count === 1 ? `1 other, ${said}` : `${count} others, together ${said}`;
+}
+
 /** The tokens of one part as named bars. */
 class PartBars {
   constructor(side, p) {
@@ -97,7 +107,7 @@ class PartBars {
     if (names.length > MOST_ROWS) {
       order = order.sort((a, b) => weights[b] - weights[a] || a - b).slice(0, MOST_ROWS);
       const shown = sum(order.map((i) => weights[i]));
-      rest = `${names.length - MOST_ROWS} others, together ${(own - shown).toFixed(3)}`;
+      rest = others(names.length - MOST_ROWS, own - shown);
     }
     const facts = order.map((i) => tokenFacts(this.side, t, i, weights, top, look));
     this.rows.show(facts, `${look.noun}, sum ${own.toFixed(2)}`, rest);

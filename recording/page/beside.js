@@ -29,6 +29,7 @@ class PartGrid {
       weights = look.weights(t);
     const boxes = Array.from(weights, (_, i) => scaled(episode.ownBox(this.p, t, i), ratio, 0));
     const lift = heatOf(weights, boxes, look.even(t), this.canvas.width, this.canvas.height);
+    context.save();
     context.setTransform(1, 0, 0, 1, 0, 0);
     const top = app.settings.scale || Math.max(largest(lift), LOWEST_TOP);
     app.colours.paint(
@@ -39,6 +40,8 @@ class PartGrid {
       top,
       app.settings.opacity,
     );
+    context.restore();
+    drawTruth(context, this.side, t, (i) => scaled(episode.ownBox(this.p, t, i), factor, 0));
     const own = sum(weights.subarray(this.part.start, this.part.start + this.part.names.length));
     say(this.heading.note, `${look.noun}, sum ${own.toFixed(2)}, to ${top.toFixed(1)} x even`);
   }

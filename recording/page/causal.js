@@ -28,6 +28,15 @@ class Scored {
     return Float64Array.from(this.arrays.causal.subarray(s * N, (s + 1) * N));
   }
 
+  /** Return the tokens there that the environment says matter; null where it does not say. */
+  truth(t) {
+    const N = this.episode.tokens,
+      s = this.places.get(t);
+    if (s === undefined || !this.arrays.true) return null;
+    const row = this.arrays.true.subarray(s * N, (s + 1) * N);
+    return [...row.keys()].filter((i) => row[i] && this.episode.present(t, i));
+  }
+
   /** Return what the policy says without a token: rows of actions, an action and a value; or null.
    * Rows are null where they were left out, the value is NaN where it cannot be told. */
   without(t, i) {

@@ -98,7 +98,7 @@ class Controls {
   }
 }
 
-/** How the heat is shown: its opacity, and where its scale ends. */
+/** How the heat is shown: its opacity, where its scale ends, and whether dashes stand on it. */
 class HeatControls {
   constructor(app) {
     this.app = app;
@@ -117,12 +117,17 @@ class HeatControls {
       "where the scale of colours ends, in multiples of an even spread",
       (value) => app.set({ scale: Number(value) }),
     );
+    const dashed = "dashed: what the environment says matters (w)";
+    this.truth = button("mark what matters", dashed, "What matters", () => toggleTruth(app));
     const label = make("label", { class: "choice" }, make("span", {}, "Opacity"), this.opacity);
-    this.element = make("div", { class: "heat-controls" }, label, this.scale.element);
+    const all = [label, this.scale.element, this.truth];
+    this.element = make("div", { class: "heat-controls" }, ...all);
   }
 
   draw() {
-    const { opacity, scale } = this.app.settings;
+    const { opacity, scale, truth } = this.app.settings;
+    this.truth.hidden = !this.app.sides.some((side) => tellsTruth(side.episode));
+    this.truth.setAttribute("aria-pressed", String(truth));
     this.opacity.value = String(Math.round(100 * opacity));
     const ends = [3, 5, 10, 20, 50, 100];
     if (scale && !ends.includes(scale)) ends.push(scale);

@@ -38,19 +38,27 @@ class Episode {
     return id === ABSENT_ID ? null : id;
   }
 
-  /** Return where a selected token is at a step: an object may have moved to another one; or -1. */
+  /** Return what tells a spot of attention from others: an object, or a token that is none. */
+  spot(t, i) {
+    const id = this.identity(t, i);
+    return id === null ? `slot ${i}` : `object ${id} of ${this.parts[this.partOf[i]].key}`;
+  }
+
+  /** Return where a selected token is at a step: an object may have moved to another one of its
+   * kind, and of a history to one as many steps back; or -1. */
   find(t, selected) {
     if (selected === null) return -1;
     if (selected.object === null) return selected.token;
-    for (let i = 0; i < this.tokens; i++) {
-      if (this.arrays.ids[t * this.tokens + i] === selected.object && this.present(t, i)) return i;
+    const { start, names } = this.parts[this.partOf[selected.token]];
+    for (let i = start; i < start + names.length; i++) {
+      if (this.identity(t, i) === selected.object && this.present(t, i)) return i;
     }
     return -1;
   }
 
-  /** Return the name of a token; an object goes by its own number. */
-  name(t, i) {
-    return this.called(i, this.identity(t, i));
+  /** Return the name of a token; an object goes by its own number. `dated` says how old it is. */
+  name(t, i, dated = true) {
+    return this.called(i, this.identity(t, i), dated);
   }
 
   /** Return the name of a token that was chosen, whoever is in its place by then. */
@@ -58,11 +66,13 @@ class Episode {
     return object === null ? this.name(at, token) : this.called(token, object);
   }
 
-  called(i, id) {
-    const name = this.names[i],
+  called(i, id, dated = true) {
+    const { kind, offset } = this.parts[this.partOf[i]],
+      age = offset ? `, ${offset} steps` : "";
+    if (kind !== "entities") return this.names[i];
+    const name = age ? this.names[i].slice(0, -age.length) : this.names[i],
       stem = /\d$/.test(name) ? name.replace(/[\d ]+$/, "") : "";
-    const entity = this.parts[this.partOf[i]].kind === "entities";
-    return id !== null && stem && entity ? `${stem} ${id}` : name;
+    return (id !== null && stem ? `${stem} ${id}` : name) + (dated ? age : "");
   }
 
   /** Return the box of a token on the stage's picture, in its pixels; null where it has none. */

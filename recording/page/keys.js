@@ -34,6 +34,7 @@ function keysOf(app) {
       () => app.set({ opacity: clamp(app.settings.opacity - 0.1, 0, 1) }),
     ],
     [["d"], "what the policy does without the token", () => side().hide()],
+    [["w"], "mark what the environment says matters", () => toggleTruth(app)],
     [["p"], "save the picture as PNG", () => app.save()],
     [["Escape"], "let go of the token", () => side().select(null)],
     [["?", "Shift+?"], "this list", () => app.help.toggle()],

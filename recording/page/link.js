@@ -25,6 +25,7 @@ class Link {
       wanted = readLink(location.hash || (app.many() ? "#recording2=1" : ""));
     app.settings.opacity = wanted.opacity ?? MOST_OPAQUE;
     app.settings.scale = wanted.scale ?? 0;
+    app.settings.truth = wanted.truth;
     app.sides = app.sides.slice(0, wanted.sides.length);
     wanted.sides.forEach((one, place) => this.open(one, place, wanted.t ?? 0));
     app.clock.seek(wanted.t ?? 0);
@@ -56,6 +57,7 @@ function linkOf(app) {
   });
   if (app.settings.opacity !== MOST_OPAQUE) link.set("opacity", app.settings.opacity.toFixed(2));
   if (app.settings.scale) link.set("scale", String(app.settings.scale));
+  if (!app.settings.truth) link.set("truth", "0");
   return link.toString();
 }
 
@@ -88,6 +90,7 @@ function readLink(hash) {
     t: whole(link, "t"),
     opacity: Number.isFinite(opacity) ? clamp(opacity, 0, 1) : null,
     scale: whole(link, "scale"),
+    truth: link.get("truth") !== "0",
     sides: sameLayer(ends.map((end) => readSide(link, end))),
   };
 }

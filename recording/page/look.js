@@ -96,7 +96,8 @@ class Look {
       const total = sum(own),
         shares = new Map();
       own.forEach((weight, i) => {
-        if (weight > 0) shares.set(this.episode.identity(at, i) ?? `slot ${i}`, weight / total);
+        const spot = this.episode.spot(at, i);
+        if (weight > 0) shares.set(spot, (shares.get(spot) ?? 0) + weight / total);
       });
       return shares;
     };

@@ -51,6 +51,7 @@ class TimeStrip {
       top = largest(weights) || 1e-9;
     const own = sum(weights.subarray(this.part.start, this.part.start + this.part.names.length));
     say(this.heading.note, `${look.noun}, sum ${own.toFixed(2)}`);
+    const matters = truthOf(this.side, t) ?? [];
     for (const slot of this.slots) {
       const there = episode.present(t, slot.token),
         weight = weights[slot.token];
@@ -60,7 +61,10 @@ class TimeStrip {
       slot.filled.style.background = app.colours.bar(share);
       slot.element.classList.toggle("absent", !there);
       slot.element.setAttribute("aria-pressed", String(this.side.chosen() === slot.token));
-      const words = there ? `${look.noun} ${weight.toFixed(3)}` : "before the episode began";
+      const known = matters.includes(slot.token);
+      slot.element.classList.toggle("matters", known);
+      const weighed = `${look.noun} ${weight.toFixed(3)}${known ? ", matters" : ""}`;
+      const words = there ? weighed : "before the episode began";
       slot.element.setAttribute("aria-label", `step ${when}, ${words}`);
       slot.element.title = `${when}: ${words}`;
       say(slot.label, there ? look.said(weight) : "");
@@ -129,8 +133,12 @@ class PastFrames {
       const picture = there ? app.pictures.get(episode.observed(this.group[n], t)) : null;
       context.imageSmoothingEnabled = false;
       if (picture) context.drawImage(picture, 0, 0, ...size);
+      context.save();
       context.setTransform(1, 0, 0, 1, 0, 0);
       app.colours.paint(context, heats[n], canvas.width, canvas.height, top, app.settings.opacity);
+      context.restore();
+      const boxOf = (i) => scaled(episode.ownBox(this.group[n], t, i), factor, 0);
+      drawTruth(context, this.side, t, boxOf);
       say(
         label,
         there ? `${this.parts[n].offset}: ${sums[n].toFixed(2)}` : String(this.parts[n].offset),

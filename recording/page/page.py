@@ -21,8 +21,9 @@ FOLDER = Path(__file__).parent
 SCRIPTS = (
     *("dom.js", "data.js", "episode.js"),
     *("look.js", "maps.js", "rollout.js", "causal.js"),
-    *("heat.js", "entities.js", "picture.js", "stage.js"),
-    *("bars.js", "beside.js", "memory.js", "action.js", "panel.js", "heads.js", "token.js"),
+    *("heat.js", "entities.js", "truth.js", "picture.js", "stage.js"),
+    *("bars.js", "beside.js", "memory.js", "past_table.js", "action.js", "panel.js"),
+    *("heads.js", "token.js"),
     *("charts.js", "raster.js", "curves.js", "jumps.js", "views.js", "worth.js", "side.js"),
     *("clock.js", "link.js", "snapshot.js", "controls.js", "head.js", "keys.js"),
     *("app.js", "start.js"),
@@ -30,7 +31,7 @@ SCRIPTS = (
 """The code of the page, in the order in which it is read."""
 STYLES = (
     *("base.css", "head.css", "side.css", "worth.css", "stage.css"),
-    *("panel.css", "rows.css", "curves.css", "controls.css", "narrow.css"),
+    *("panel.css", "rows.css", "truth.css", "curves.css", "controls.css", "narrow.css"),
 )
 """The style sheets of the page; a later rule goes before an earlier one."""
 

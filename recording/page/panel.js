@@ -26,7 +26,7 @@ class NumbersPanel {
 class WordsPanel {
   constructor() {
     this.heading = new Heading("attention");
-    this.lines = Array.from({ length: 6 }, (_, n) => make("p", { class: n ? null : "attended" }));
+    this.lines = Array.from({ length: 7 }, (_, n) => make("p", { class: n ? null : "attended" }));
     this.why = make("p", { class: "why" });
     this.element = make(
       "section",
@@ -37,13 +37,14 @@ class WordsPanel {
     );
   }
 
-  draw(t, look, attended) {
+  /** `pointing` says how much of it lies on what matters; empty where nobody knows. */
+  draw(t, look, attended, pointing) {
     const { reason, recorded } = look.episode.recording.rollout[look.facts.role];
     this.why.hidden = !reason || recorded !== null;
     say(this.why, this.why.hidden ? "" : `No attention rollout: ${reason}.`);
     const [first, second] = look.lines(t);
     const said = attended
-      ? [first, second, ...look.notes(t), look.spread(t)]
+      ? [first, second, ...look.notes(t), look.spread(t), pointing]
       : ["this action is not the policy's: nothing was attended to"];
     this.lines.forEach((line, n) => {
       line.hidden = !said[n];

@@ -1,22 +1,31 @@
 // A picture of one step with the attention on it, on any canvas.
 
 /** Draw a stage on any canvas; return what was drawn: its lift, its scale, the share on it.
- * `named` is false where there is no room for names. */
+ * `named` is false where there is no room for names, nor for dashes. */
 function drawStage(context, app, side, t, look, size, canvas, named = true) {
   const { episode } = side,
+    factor = size[0] / episode.plan.size[1],
     picture = app.pictures.get(episode.stagePicture(t));
   context.fillStyle = "rgb(0 0 0)";
   context.fillRect(0, 0, ...size);
   if (picture) enlarge(context, picture, size, canvas.width);
   const drawn = { lift: null, scale: "", share: 0, top: 0 };
-  if (!look || !look.facts.drawable || !episode.plan.stage.length) return drawn;
-  const weights = look.weights(t),
+  if (look && look.facts.drawable && episode.plan.stage.length)
+    drawAttention(context, app, side, t, look, size, canvas, named, drawn);
+  if (named) drawTruth(context, side, t, (i) => scaled(episode.box(t, i), factor, 0));
+  return drawn;
+}
+
+/** Draw heat, entities and the chosen token; note in `drawn` what was drawn. */
+function drawAttention(context, app, side, t, look, size, canvas, named, drawn) {
+  const { episode } = side,
+    factor = size[0] / episode.plan.size[1],
+    weights = look.weights(t),
     boxes = Array.from(weights, (_, i) => episode.box(t, i));
   const total = Math.max(sum(weights), 1e-9);
   drawn.share = sum(weights.map((weight, i) => (boxes[i] ? weight : 0))) / total;
   drawHeat(context, app, episode, weights, boxes, look.even(t), canvas, drawn);
-  const factor = size[0] / episode.plan.size[1];
-  const placed = boxes.map((box) => box && box.map((at) => at * factor));
+  const placed = boxes.map((box) => scaled(box, factor, 0));
   for (const p of episode.plan.stage)
     drawPart(context, app, episode, p, t, look, placed, size, named);
   const chosen = episode.find(t, side.selected);
@@ -24,7 +33,6 @@ function drawStage(context, app, side, t, look, size, canvas, named = true) {
     if (side.hidden(t)) drawHidden(context, placed[chosen]);
     drawChosen(context, placed[chosen]);
   }
-  return drawn;
 }
 
 /** Draw a picture scaled, with its pixels kept sharp where it grows. */

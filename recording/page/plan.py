@@ -11,6 +11,7 @@ from typing import Any
 from recording.format import Header, Step
 from recording.observed import Part, parts_of
 from recording.past import past_frames
+from recording.past_table import past_entities
 from recording.stage import Stage
 from recording.view import choose_view
 
@@ -32,6 +33,8 @@ class Plan:
     """A history that is shown as the frames of its steps."""
     grids: tuple[Part, ...]
     bars: tuple[Part, ...]
+    tables: tuple[tuple[Part, ...], ...]
+    """Entities of past steps, oldest first."""
 
     @property
     def pictured(self) -> tuple[Part, ...]:
@@ -53,6 +56,7 @@ class Plan:
             "strip": None if self.strip is None else self.number(self.strip),
             "grids": [self.number(part) for part in self.grids],
             "bars": [self.number(part) for part in self.bars],
+            "tables": [[self.number(part) for part in table] for table in self.tables],
         }
 
 
@@ -65,7 +69,8 @@ def plan_of(header: Header, first: Step) -> Plan:
     size = None if stage is None or picture is None else (picture.shape[0], picture.shape[1])
     past = past_frames(parts, first, stage.width) if stage is not None else []
     placed = tuple(stage.parts) if stage is not None else ()
-    shown = [*placed, *(part for frames in past for part in frames.parts)]
+    strips, tables = [frames.parts for frames in past], past_entities(parts)
+    shown = [*placed, *(part for each in (*strips, *tables) for part in each)]
     strip, grids, bars = None, [], []
     for part in parts:
         if part in shown:
@@ -76,5 +81,14 @@ def plan_of(header: Header, first: Step) -> Plan:
             strip = part
         else:
             bars.append(part)
-    strips = tuple(tuple(frames.parts) for frames in past)
-    return Plan(tuple(parts), placed, size, observed, strips, strip, tuple(grids), tuple(bars))
+    return Plan(
+        parts=tuple(parts),
+        stage=placed,
+        size=size,
+        observed=observed,
+        past=tuple(map(tuple, strips)),
+        strip=strip,
+        grids=tuple(grids),
+        bars=tuple(bars),
+        tables=tuple(map(tuple, tables)),
+    )

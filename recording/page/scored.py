@@ -1,4 +1,5 @@
-"""What removing tokens does, as a page holds it: the causal map, and the policy without each token.
+"""What removing tokens does, as a page holds it: the causal map, and the policy without each token;
+and the tokens that the environment itself knows to matter.
 
 Arrays have a leading axis S, the steps that were scored.
 """
@@ -41,6 +42,8 @@ def score_arrays(episode: Episode) -> dict[str, Any]:
     }
     if scores.value is not None:
         arrays["hidden_value"] = scores.value.astype(np.float32)
+    if scores.true is not None:
+        arrays["true"] = scores.true
     return {name: packed(array) for name, array in arrays.items()}
 
 

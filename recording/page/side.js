@@ -35,6 +35,7 @@ class Side {
       new BestTokens(this),
       ...plan.grids.map((p) => new PartGrid(this, p)),
       ...plan.bars.map((p) => new PartBars(this, p)),
+      ...plan.tables.map((group) => new PastTable(this, group)),
     ];
     this.token = new TokenPanel(this);
     const box = (kind, ...parts) =>
@@ -186,7 +187,7 @@ class Side {
     this.element.classList.toggle("over", over);
     this.action.draw(within);
     this.numbers.draw(this.t);
-    this.words.draw(within, look, attended);
+    this.words.draw(within, look, attended, pointingWords(this, within, look));
     for (const one of [...this.memory, ...this.attention]) one.draw(within, look);
     this.token.draw(within);
     this.curves.point(this.t);

@@ -67,12 +67,15 @@ function pictured(app, side, t, look) {
 function caption(side, t, look) {
   const { episode } = side,
     { recording } = episode,
-    said = t < episode.steps;
+    said = t < episode.steps,
+    truth = truthWords(side, t);
   return [
     `${recording.env_id}  ${recording.algo.toUpperCase()}`,
     side.subtitle(),
+    truth && `dashed: ${truth}`,
     said ? `action: ${episode.actionText(t)}, reward ${number(episode.arrays.reward[t])}` : "",
     ...(look ? [...look.lines(t), ...look.notes(t), look.spread(t)] : []),
+    look && pointingWords(side, t, look),
   ].filter(Boolean);
 }
 

@@ -14,7 +14,9 @@ class Stage {
     this.low = make("span", {}, "0");
     this.scale = make("span", { class: "scale" }, this.low, this.ramp, this.top);
     this.words = make("span", { class: "words" });
-    const legend = make("p", { class: "legend" }, this.scale, this.words);
+    this.truth = new TruthLine(side);
+    const parts = [this.scale, this.words, this.truth.element];
+    const legend = make("p", { class: "legend" }, ...parts);
     this.tip = make("span", { class: "tip", hidden: true });
     this.element = make("div", { class: "stage" }, this.canvas, this.tip, legend);
     this.canvas.addEventListener("click", (event) => this.clicked(event));
@@ -45,6 +47,7 @@ class Stage {
   /** Draw a step; `look` is null where there is no attention to show. */
   draw(t, look) {
     const { episode } = this.side;
+    this.truth.draw(t);
     if (episode.plan.size === null) {
       say(this.words, "neither a frame nor a picture was recorded");
       this.scale.hidden = true;
@@ -75,13 +78,14 @@ class Stage {
 
   /** Say in words what the picture shows, for those who do not see it. */
   spoken(t, look) {
-    const { episode } = this.side;
-    if (!look) return `Picture of step ${t}`;
+    const { episode } = this.side,
+      picture = [`Picture of step ${t}`, truthWords(this.side, t)].filter(Boolean).join(", ");
+    if (!look) return picture;
     const best = ranked(look.weights(t))
       .slice(0, 3)
       .filter(([, weight]) => weight > 0);
     const said = best.map(([i, weight]) => `${episode.name(t, i)} ${weight.toFixed(2)}`).join(", ");
-    return `Picture of step ${t}. Most attended: ${said || "nothing"}`;
+    return `${picture}. Most attended: ${said || "nothing"}`;
   }
 
   /** Choose the token under the pointer. */

@@ -32,6 +32,7 @@ function readings(app) {
           .at(Math.min(side(n).t, side(n).episode.steps - 1))
           .weights(side(n).t),
       ),
+    truth: (n = 0) => truthOf(side(n), side(n).t),
     row: (n = 0) => Array.from(side(n).at(side(n).t).row(side(n).t)),
     heat: (n = 0) => {
       const { canvas, drawn } = side(n).stage;

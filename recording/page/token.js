@@ -53,6 +53,7 @@ class TokenPanel {
     if (!episode.present(t, i)) said.push("absent");
     const held = episode.present(t, i) ? episode.held(t, i) : "";
     if (held) said.push(`where there is: ${held}`);
+    if (truthOf(this.side, t)?.includes(i)) said.push("the environment says that it matters");
     if (id !== null) said.push(`object ${id}, followed by its identity`);
     if (box)
       said.push(`on the picture from (${corner(box.slice(0, 2))}) to (${corner(box.slice(2))})`);

@@ -160,7 +160,7 @@ def test_a_planted_policy_is_found_out(claim, tmp_path, unknown):
     assert gradient.both == causal.both  # only one token has a gradient at all
     words = {"true": "explains", "even": "does not explain", "contrary": "does not explain"}
     assert own.word == words[claim]
-    assert f"This map (actor/0) {words[claim]} the policy: its order" in report.verdict
+    assert f"The map actor/0 {words[claim]} the policy: its order" in report.verdict
     assert own.correlation is not None and own.gain is not None
     if claim == "true":
         assert own.both == causal.both
@@ -288,7 +288,7 @@ def test_a_person_asks_whether_the_maps_can_be_believed(run):
     lines = result.stdout.splitlines()
     path = Path(lines[-1])
     assert path == run / "recordings" / "recording_1" / SUMMARY_FILE
-    assert any(line.startswith("This map (actor/rollout) ") for line in lines)
+    assert any(line.startswith("The map actor/rollout ") for line in lines)
     assert "removed entities: masked" in lines
     recording = open_recording(path.parent)
     assert recording.summary is not None

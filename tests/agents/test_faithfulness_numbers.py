@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -9,6 +11,7 @@ from scipy import stats
 from agents.faithfulness.curves import GRID, Areas, Order, area, areas_of, counts_of, ranked, share
 from agents.faithfulness.evidence import Estimate, Evidence, as_json, estimate
 from agents.faithfulness.ranks import Pointing, pointing, rank_correlation, ranks
+from agents.faithfulness.report import FaithfulnessReport
 from agents.faithfulness.saliency import relevance, sarfa, sarfa_of_parts
 from agents.faithfulness.sampling import spread
 from agents.faithfulness.verdict import finding, sentence, word_for
@@ -214,8 +217,22 @@ def test_a_finding_weighs_a_map_against_chance_the_causal_map_and_shuffled_weigh
     assert found.word == "explains"
     even = finding(evidence("random", chance), chance, causal, None, moves=True)
     text = sentence(found, even)
-    assert text.startswith("This map (actor/1) explains the policy: its order scores 0.70 against")
+    assert text.startswith("The map actor/1 explains the policy: its order scores 0.70 against")
     assert "75% of the way to the causal map, rank correlation with it +0.60." in text
+
+
+def test_every_sentence_names_the_map_that_it_speaks_of():
+    """It is read beside other maps too: what is drawn may be another one than the best."""
+    chance, causal = np.array([0.3, 0.5, 0.4]), np.full(3, 0.9)
+    rows = {"actor/1": [0.7, 0.8, 0.6], "actor/0": [0.2, 0.3, 0.2]}
+    found = [finding(evidence(n, row), chance, causal, None, True) for n, row in rows.items()]
+    even = finding(evidence("random", chance), chance, causal, None, True)
+    facts: dict[str, Any] = dict(recording="seen", facts={}, unit="", removal=(), steps=3, truth="")
+    report = FaithfulnessReport(**facts, drawn="actor/0", findings=(*found, even))
+    assert report.verdict.startswith("The map actor/0 does not explain the policy: its order")
+    assert report.notes[0].startswith("Best: the map actor/1 explains the policy in part: its")
+    own = FaithfulnessReport(**facts, drawn="actor/1", findings=(*found, even))
+    assert own.verdict.startswith("The map actor/1 ") and "Best" not in own.notes[0]
 
 
 def test_a_sentence_says_what_speaks_against_a_map():
@@ -231,7 +248,7 @@ def test_a_sentence_says_what_speaks_against_a_map():
 
     even = found("random", chance, 0.5, 0.5)
     text = sentence(found("actor/1", np.full(10, 0.8), 0.25, 0.25, control), even)
-    assert text.startswith("This map (actor/1) explains the policy")
+    assert text.startswith("The map actor/1 explains the policy")
     assert "; yet with shuffled weights too it gains +0.10 to +0.10 over random order" in text
     assert "the action changes in 25% of states, without 3 random ones in 50%" in text
     assert "what weighs most is what matters in 25% of states, a random token in 50%" in text

@@ -173,7 +173,16 @@ def hostile_recording(folder: Path, text: str) -> Recording:
 
 
 SCORED = (0, 1, 2, 5, 6, 11)
-VERDICT = "This map does not explain the policy."
+MATTERS = {
+    0: (),
+    1: (CELLS + 1,),
+    2: (4,),
+    5: (3, CELLS, N - 1),
+    6: (N - 2,),
+    11: tuple(range(N)),
+}
+"""Which tokens the environment says matter, by scored step."""
+VERDICT = "The map actor/2 does not explain the policy."
 
 
 def score(folder: Path) -> Path:
@@ -189,6 +198,7 @@ def score(folder: Path) -> Path:
         action=(np.arange(S)[:, None] + np.arange(N)) % A,
         value=(np.arange(S)[:, None] + np.arange(N) / 100).astype("f"),
         unit="KL, nats",
+        true=np.array([np.isin(np.arange(N), MATTERS[t]) for t in SCORED]),
     )
     write_scores(episode.folder, scores)
     write_summary(folder, {"verdict": VERDICT, "unit": "KL, nats", "maps": []})

@@ -9,6 +9,7 @@ import numpy as np
 from envs.layout import TokenLayout, TokenPlaces
 from envs.specs import Entities, Frames
 from recording import Header, MapSpec, RecordingWriter, Step
+from recording.observed import parts_of
 
 T, CARS = 3, 4
 N = T * CARS
@@ -27,6 +28,9 @@ def past_header() -> Header:
         distribution="probabilities",
         algo="ppo",
     )
+
+
+PARTS = parts_of(past_header().layout)
 
 
 def cars_at(t: int) -> list[int]:

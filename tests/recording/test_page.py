@@ -29,7 +29,7 @@ from recording.page.rows import REDUCTIONS, WORDS, Reduction, rollout_facts
 from recording.page.scored import LEFT_OUT
 from recording.page.worth import worth_facts
 from recording.quantised import QuantisedRows, dequantise
-from recording.scores import SCORES_FILE
+from recording.scores import SCORES_FILE, write_scores
 from recording.view import View
 from tests.recording.page_scene import (
     CELLS,
@@ -194,6 +194,7 @@ def test_tokens_are_shown_where_a_video_shows_them(page, folder):
         "strip": None,
         "grids": [],
         "bars": [2],
+        "tables": [],
     }
 
 
@@ -251,7 +252,19 @@ def test_scores_are_on_the_page(tmp_path):
     np.testing.assert_array_equal(unpacked(arrays["hidden_action"])[..., 0], scores.action)
     np.testing.assert_array_equal(unpacked(arrays["hidden_value"]), scores.value)
     np.testing.assert_array_equal(unpacked(arrays["hidden_distribution"]), scores.distribution)
+    assert scores.true is not None
+    np.testing.assert_array_equal(unpacked(arrays["true"]), scores.true)
     assert "unit" not in second and "causal" not in second["arrays"]
+
+
+def test_a_world_that_does_not_say_what_matters_has_no_truth_on_the_page(tmp_path):
+    folder = score(record(tmp_path / "seen", scene_header(), 12))
+    (episode,) = open_recording(folder).episodes
+    assert episode.scores is not None
+    write_scores(episode.folder, replace(episode.scores, true=None))
+    data = Page(write_page(tmp_path / "page.html", open_recording(folder))).data
+    arrays = data["recordings"][0]["episodes"][0]["arrays"]
+    assert "true" not in arrays and "causal" in arrays
 
 
 def test_what_maps_are_worth_is_laid_out_and_odd_numbers_are_left_out():

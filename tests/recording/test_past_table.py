@@ -14,17 +14,24 @@ from recording.format import Step
 from recording.observed import parts_of
 from recording.overlay import Scene
 from recording.palette import HEADING, Pen
-from recording.past_table import LEAST_CELL, PastTable, in_order, labelled, objects_of, past_tables
+from recording.past_table import (
+    LEAST_CELL,
+    PastTable,
+    in_order,
+    labelled,
+    objects_of,
+    past_entities,
+)
 from recording.shift import Spot, attention_shift, shares_of
-from tests.recording.past_scene import CARS, SPEC, N, T, past_header, past_step, record_past
+from tests.recording.past_scene import CARS, PARTS, SPEC, N, T, past_header, past_step, record_past
 
 WIDTH = 300
-PARTS = parts_of(past_header().layout)
 
 
 def drawn(step: Step, token: int | None) -> np.ndarray:
     """Return the table with all weight on one token, (height, width, 3) int."""
-    (table,) = past_tables(PARTS, WIDTH)
+    (past,) = past_entities(PARTS)
+    table = PastTable(past, WIDTH)
     image = Image.new("RGB", (WIDTH, table.height))
     weights = np.zeros(N, np.float32)
     if token is not None:
@@ -82,7 +89,8 @@ def test_the_present_is_on_the_picture_and_the_past_beside_it():
 def test_the_newest_steps_have_room():
     long = replace(SPEC, steps=41)
     layout = replace(past_header().layout, groups=long.groups("cars"))
-    (table,) = past_tables(parts_of(layout), WIDTH)
+    (past,) = past_entities(parts_of(layout))
+    table = PastTable(past, WIDTH)
     room = int(WIDTH * 0.46 / LEAST_CELL)
     assert [part.offset for part in table.shown] == list(range(-room, 0))
     assert len(table.parts) == 40
