@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import pickle
 import signal
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import gymnasium as gym
@@ -84,7 +84,7 @@ def _sendable(error: Exception) -> tuple[Exception, str]:
     """Return an error that another process can read, and the lines that Python prints of it."""
     lines = "".join(traceback.format_exception(error))
     try:
-        return pickle.loads(pickle.dumps(error)), lines
+        return ForkingPickler.loads(ForkingPickler.dumps(error)), lines  # as the pipe does
     except Exception:  # whatever its class makes of being copied
         return RuntimeError(f"{type(error).__name__}: {error}"), lines
 

@@ -1,8 +1,13 @@
 """Annotated shapes are checked at run time in every test; training does not pay for it."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 import torch
 from jaxtyping import install_import_hook
+
+from tests.recording.browser import chromium
 
 install_import_hook(["policies"], "beartype.beartype")
 torch.set_num_threads(1)  # small networks only get slower with more
@@ -14,3 +19,10 @@ def _logs_of_sb3_go_with_the_tests(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SB3_LOGDIR", str(tmp_path_factory.mktemp("sb3")))
         yield
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, once: Playwright's loop runs until the end, and a second one could not start."""
+    with chromium() as browser:
+        yield browser

@@ -11,6 +11,7 @@ import pytest
 from agents.questions import ask
 from recording import Recording, open_recording
 from recording.page import write_page
+from tests.recording.browser import Shown
 from tests.recording.page_scene import READOUT, SQUARES, record, scene_header
 
 STEPS = 7
@@ -67,22 +68,18 @@ def test_a_link_names_the_recording_on_a_page_of_two(seen: Recording, tmp_path: 
 
 
 @pytest.mark.parametrize(("asked", "expected"), [({}, None), ({"layer": 1, "head": 2}, (1, 2))])
-def test_a_link_opens_the_right_episode(seen: Recording, asked, expected) -> None:
-    browsed = pytest.importorskip("tests.recording.test_page_browser")
+def test_a_link_opens_the_right_episode(browser, seen: Recording, asked, expected) -> None:
     page = write_page(seen.folder / "replay.html", seen)
     found = link(seen, **asked)
     assert found is not None
-    with browsed.api.sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=browsed.CHROMIUM, args=flags)
-        shown = browsed.Shown(browser.new_page(), page).open(found.partition("#")[2])
-        chosen = shown.page.get_by_label("Episode", exact=True).first
-        assert chosen.evaluate("(list) => list.selectedOptions[0].text").startswith("1: 6 steps")
-        assert shown.t == 3
-        state = shown.state()
-        if expected is None:
-            assert "rollout" in shown.text(".attention")
-        else:
-            assert (state["map"], state["head"]) == expected
-        assert shown.errors == []
-        browser.close()
+    shown = Shown(browser.new_page(), page).open(found.partition("#")[2])
+    chosen = shown.page.get_by_label("Episode", exact=True).first
+    assert chosen.evaluate("(list) => list.selectedOptions[0].text").startswith("1: 6 steps")
+    assert shown.t == 3
+    state = shown.state()
+    if expected is None:
+        assert "rollout" in shown.text(".attention")
+    else:
+        assert (state["map"], state["head"]) == expected
+    assert shown.errors == []
+    shown.page.close()

@@ -1,0 +1,39 @@
+"""Learned queries equal torch's attention, and one of them is the readout `query`."""
+
+from dataclasses import replace
+
+import torch
+
+from policies.testkit import built, example
+from tests.policies.readouts.cases import B, N, made, maker, place_of, told
+from tests.policies.readouts.references import by_torch
+
+
+def test_queries_equal_torch():
+    """Pooling by multi-head attention, with the norms first."""
+    module, tokens = made("queries")
+    asking = module.asking
+    query, x = module.queries.expand(B, -1, -1), asking.token_norm(tokens.values)
+    read, weights = by_torch(asking.attention, asking.query_norm(query), x, tokens.mask)
+    rows = query + read
+    rows = rows + asking.ffn(asking.ffn_norm(rows))
+    expected = torch.cat([rows[:, i] for i in range(3)], 1) @ module.output.weight.T
+    torch.testing.assert_close(module(tokens), expected + module.output.bias, atol=1e-5, rtol=1e-4)
+    heard = told(module, tokens)
+    assert heard.weights.shape == (B, 3, 3, N)
+    torch.testing.assert_close(heard.weights, weights, atol=1e-6, rtol=1e-5)
+    assert (asking.attention.queries, asking.attention.asker) == ("readout", "learned queries")
+
+
+def test_one_query_is_the_readout_query_projected():
+    place = replace(place_of("queries"), points=1)
+    several, one = built(maker("queries", place)), built(maker("query", place))
+    one.load_state_dict(
+        {
+            name.replace("queries", "query"): value
+            for name, value in several.state_dict().items()
+            if not name.startswith("output")
+        }
+    )
+    tokens = example(place)
+    torch.testing.assert_close(several(tokens), several.output(one(tokens)))

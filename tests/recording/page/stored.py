@@ -1,0 +1,16 @@
+"""What a page should show, from what is stored."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recording.reader import Episode
+from recording.view import View
+
+
+def weights_of(episode: Episode, index: int, head: int | str, t: int) -> np.ndarray:
+    """Return what a page should show of a map: weights of tokens, (N,)."""
+    spec, step = episode.header.maps[index], episode[t]
+    if isinstance(head, int) or head == "mean":
+        return View(spec, None if head == "mean" else int(head)).weights(step)
+    return np.max([View(spec, h).weights(step) for h in range(spec.heads)], 0)
