@@ -84,7 +84,7 @@ def _sendable(error: Exception) -> tuple[Exception, str]:
     """Return an error that another process can read, and the lines that Python prints of it."""
     lines = "".join(traceback.format_exception(error))
     try:
-        return ForkingPickler.loads(ForkingPickler.dumps(error)), lines  # as the pipe does
+        return ForkingPickler.loads(bytes(ForkingPickler.dumps(error))), lines  # as the pipe does
     except Exception:  # whatever its class makes of being copied
         return RuntimeError(f"{type(error).__name__}: {error}"), lines
 
