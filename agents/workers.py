@@ -84,7 +84,8 @@ def _sendable(error: Exception) -> tuple[Exception, str]:
     """Return an error that another process can read, and the lines that Python prints of it."""
     lines = "".join(traceback.format_exception(error))
     try:
-        return ForkingPickler.loads(bytes(ForkingPickler.dumps(error))), lines  # as the pipe does
+        sent = bytes(ForkingPickler.dumps(error))  # as the pipe does
+        return ForkingPickler.loads(sent), lines  # pyright: ignore[reportAttributeAccessIssue]
     except Exception:  # whatever its class makes of being copied
         return RuntimeError(f"{type(error).__name__}: {error}"), lines
 
