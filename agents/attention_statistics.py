@@ -74,9 +74,10 @@ class AttentionStatisticsCallback(PeriodicCallback):
 
     def _on_step(self) -> bool:
         if self.n_calls % STRIDE == 1:
-            latest = self.model._last_obs  # SB3 replaces it, and never writes into it
+            latest = self.model._last_obs
             assert latest is not None, "a step was taken from no observation"
-            self.sample.append(latest)
+            # SB3 writes into no array; of a dict, its replay buffer exchanges the members
+            self.sample.append(dict(latest) if isinstance(latest, dict) else latest)
         return super()._on_step()
 
     def act(self) -> None:

@@ -75,7 +75,8 @@ class EnvironmentOptions:
     """What the agent lives in."""
 
     history: Count = None
-    """Observe the last K steps; pictures, grids and entities keep their tokens."""
+    """Observe the last K steps. Pictures, grids and entities keep their tokens, and what stands
+    beside these in a Dict is of the present."""
     max_entities: int = 32
     """Room for the members of each Sequence or Graph in the observation."""
     max_episode_steps: Annotated[int | None, left_open("INT", "as registered")] = None

@@ -17,6 +17,7 @@ from agents.draw import PAGE, whole_episodes
 from agents.record import next_folder
 from recording import Episode, Recording, open_recording
 from recording.contents import Contents
+from recording.observed import parts_of
 from recording.page import write_page
 from recording.panel import action_names, action_text
 
@@ -115,7 +116,7 @@ def counterfactual(
     loaded = load_checkpoint(checkpoint_folder(run, choose_checkpoint(run, checkpoint)), device)
     check_named(loaded.config, env)
     said = hidden(loaded, episode, asked.step, tokens)
-    names = tuple(episode.header.layout.names[i] for i in tokens)
+    names = names_of(episode, asked.step, tokens)
     told = lines_of(episode, asked.step, said)
     target = next_folder(run) if out is None else Path(out)
     notes: list[str] = []
@@ -139,6 +140,13 @@ def tokens_meant(episode: Episode, asked: Asked) -> tuple[int, ...]:
     if not len(found):
         raise ValueError(f"there is no {asked.word!r} at step {asked.step}")
     return tuple(found.tolist())
+
+
+def names_of(episode: Episode, step: int, tokens: Sequence[int]) -> tuple[str, ...]:
+    """Return what tokens are called at a step."""
+    parts = parts_of(episode.header.layout)
+    called = [name for part in parts for name in part.names_at(episode[step])]
+    return tuple(called[i] for i in tokens)
 
 
 def lines_of(episode: Episode, step: int, said: Hidden) -> list[str]:

@@ -29,6 +29,7 @@ from agents.plugins import import_plugins
 from agents.presets import EVALUATIONS, preset, settle, told
 from agents.progress import ProgressCallback
 from agents.run_folder import RunFolder
+from agents.workers import WorkerGoneError
 from envs.families import family_of
 from envs.make import make_env
 from envs.padding import TooManyEntitiesError
@@ -190,8 +191,8 @@ def _failed(model: BaseAlgorithm, config: RunConfig, folder: RunFolder, cause: s
 
 def _cause(error: Exception) -> str:
     """Say in a line what went wrong."""
-    if isinstance(error, (EOFError, ConnectionError)):
-        return "the process of an environment ended; what it said of that stands above"
+    if isinstance(error, WorkerGoneError):
+        return str(error)
     return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
 
 

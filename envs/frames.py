@@ -9,9 +9,10 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from envs.history import check_steps
 from envs.layout import TokenGroup, TokenLayout, TokenPlaces
 from envs.places import places_of
-from envs.spaces import MAX_TOKENS, TokenBox, is_bytes, specs_of
+from envs.spaces import TokenBox, is_bytes, specs_of
 from envs.specs import Cells, FramePart, Frames
 
 
@@ -27,8 +28,8 @@ class FrameHistory(gym.Wrapper):
     numbers, and rows of words (grids of a single row). To see those of the past too, use
     `envs.history.History`, which flattens the whole observation to one token per step.
 
-    Entities of the past keep their identities, where the environment tells them: those that were
-    asked for when they were present.
+    Entities of the past keep the identities that `places_of` was told of them when they were
+    present.
 
     Args:
         env: an environment that observes a picture, a grid or entities, alone or in a Dict.
@@ -41,13 +42,12 @@ class FrameHistory(gym.Wrapper):
 
     def __init__(self, env: gym.Env, steps: int):
         super().__init__(env)
-        if not 1 <= steps <= MAX_TOKENS:
-            raise ValueError(f"a history needs 1 to {MAX_TOKENS} steps, got {steps}")
+        check_steps(env, steps)
         space = env.observation_space
         framed = framed_parts(space)
         if not framed:
             raise ValueError(
-                f"a history of frames needs a picture, a grid or entities in the observation, got "
+                "a history of frames needs a picture, a grid or entities in the observation, got "
                 f"{space}; for vectors, use History"
             )
         parts = _members(space)
@@ -88,8 +88,10 @@ class FrameHistory(gym.Wrapper):
 
     def _ids_then(self, group: TokenGroup) -> np.ndarray | None:
         """Return the identities that tokens of the past had when they were present, if known."""
-        back = 1 if group.offsets is None else 1 - group.offsets[0]
-        return self._ids[-back] if group.past and back <= len(self._ids) else None
+        if group.offsets is None or not group.past:
+            return None
+        back = 1 - group.offsets[0]
+        return self._ids[-back] if back <= len(self._ids) else None
 
     def _push(self, obs: Any) -> Any:
         self._ids.append(None)

@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from envs.layout import TokenLayout, TokenPlaces
 from envs.spaces import MAX_TOKENS, TokenBox
+from envs.specs import Frames
 from envs.specs import History as HistorySpec
 
 MAX_NUMBERS = 4096
@@ -42,8 +43,7 @@ class History(gym.Wrapper):
 
     def __init__(self, env: gym.Env, steps: int):
         super().__init__(env)
-        if not 1 <= steps <= MAX_TOKENS:
-            raise ValueError(f"a history needs 1 to {MAX_TOKENS} steps, got {steps}")
+        check_steps(env, steps)
         self._part = env.observation_space
         F = spaces.flatdim(self._part) if self._part.is_np_flattenable else 0
         if not 1 <= F <= MAX_NUMBERS:
@@ -80,3 +80,21 @@ class History(gym.Wrapper):
         # A fresh array: a window that someone keeps does not change.
         self._window = np.concatenate((self._window[1:], row))
         return self._window
+
+
+def check_steps(env: gym.Env, steps: int) -> None:
+    """Refuse a window that cannot be.
+
+    Raises:
+        ValueError: `steps` is not 1 to `MAX_TOKENS`, or the observation is a window already.
+    """
+    if type(steps) is not int or not 1 <= steps <= MAX_TOKENS:
+        raise ValueError(f"a history needs 1 to {MAX_TOKENS} steps, got {steps!r}")
+    space = env.observation_space
+    parts = space.spaces.values() if isinstance(space, spaces.Dict) else (space,)
+    for part in parts:
+        if isinstance(part, TokenBox) and isinstance(part.tokens, (Frames, HistorySpec)):
+            raise ValueError(
+                f"the observation is a history of {part.tokens.steps} steps already; ask for more "
+                "steps in place of a second history"
+            )

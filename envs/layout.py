@@ -6,7 +6,7 @@ The token layout is the one word that the acting and the watching journey share:
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -111,19 +111,33 @@ class TokenLayout:
             return tuple(tuples(item) for item in value) if isinstance(value, list) else value
 
         try:
-            return cls(tuple(TokenGroup(**{k: tuples(v) for k, v in g.items()}) for g in groups))
+            read = (TokenGroup(**{k: tuples(v) for k, v in g.items()}) for g in groups)
+            return cls(tuple(map(_reworded, read)))
         except (TypeError, AttributeError) as error:
             raise ValueError(f"not a token layout: {error}") from error
 
 
+def ago(t: int) -> str:
+    """Return how far t < 0 steps from the present are, "-1 step" or "-2 steps"."""
+    return f"{t} step" if t == -1 else f"{t} steps"
+
+
 def aged(name: str, t: int) -> str:
     """Return what a token of t <= 0 steps from the present is called, by its name at present."""
-    return name if t == 0 else f"{name}, {t} steps"
+    return name if t == 0 else f"{name}, {ago(t)}"
 
 
 def ageless(name: str, t: int) -> str:
     """Return what `aged` was given."""
-    return name.removesuffix(aged("", t))
+    return name if t == 0 else name.removesuffix(f", {ago(t)}")
+
+
+def _reworded(group: TokenGroup) -> TokenGroup:
+    """Return a group with names as they are given today: older files say "-1 steps"."""
+    offsets, old = group.offsets or (0,) * len(group), f"{ago(-1)}s"
+    pairs = zip(group.names, offsets, strict=True)
+    names = (name[:-1] if t == -1 and name.endswith(old) else name for name, t in pairs)
+    return replace(group, names=tuple(names))
 
 
 class TokenPlaces(NamedTuple):

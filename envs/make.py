@@ -56,8 +56,8 @@ def make_env(
             is not supported.
         MissingExtraError: a package is missing (a ValueError that says how to install it).
     """
-    if history < 0:
-        raise ValueError(f"history must be 0 or a number of steps, got {history}")
+    if type(history) is not int or history < 0:
+        raise ValueError(f"history must be 0 or a number of steps, got {history!r}")
     if max_episode_steps is not None and max_episode_steps < 1:
         raise ValueError(f"max_episode_steps must be at least 1, got {max_episode_steps}")
     prepare_headless()

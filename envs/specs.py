@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from envs.layout import Conv, TokenGroup, aged, receptive_boxes
+from envs.layout import Conv, TokenGroup, aged, ago, receptive_boxes
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class History:
 
     def groups(self, key: str) -> tuple[TokenGroup, ...]:
         offsets = tuple(range(1 - self.steps, 1))
-        names = tuple("present" if t == 0 else f"{t} steps" for t in offsets)
+        names = tuple("present" if t == 0 else ago(t) for t in offsets)
         return (TokenGroup("history", names, key, offsets=offsets),)
 
 
@@ -173,7 +173,9 @@ class Frames:
     """Pictures of 0 to 255, which Stable-Baselines3 would scale to 0 to 1 were they not rows."""
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        return shape == (self.steps, 1 + math.prod(self.part.shape))
+        row = 1 + math.prod(self.part.shape)
+        scaled = not self.of_bytes or isinstance(self.part, (Patches, Cells))
+        return shape == (self.steps, row) and scaled and self.part.fits(self.part.shape)
 
     def groups(self, key: str) -> tuple[TokenGroup, ...]:
         (frame,) = self.part.groups(key)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from envs.layout import TokenLayout
 from envs.spaces import TokenChoice, layout_of, specs_of
-from envs.specs import Entities, Frames, TokenSpec
+from envs.specs import Entities
 from policies.attention import Mechanism, Site
 from policies.encoder import Encoder
 from policies.tokenizers import ObservationTokenizer
@@ -18,6 +18,10 @@ from policies.tokenizers import ObservationTokenizer
 
 class AttentionExtractor(BaseFeaturesExtractor):
     """Attend over the tokens of any observation, inside any Stable-Baselines3 policy.
+
+    Presence is a number of the observation, above 0.5 where a token is there. Whatever rescales
+    observations, such as `VecNormalize(norm_obs=True)`, must leave tables of entities and histories
+    alone (`norm_obs_keys`), or their tokens are absent.
 
     Args:
         observation_space: Box, Discrete, MultiDiscrete, MultiBinary, or Dict of these.
@@ -73,16 +77,10 @@ class AttentionExtractor(BaseFeaturesExtractor):
             mechanism=mechanism,
             points=points,
             asker=asker,
-            placed=any(_says_where(spec) for spec in specs.values()),
+            placed=any(isinstance(spec, Entities) and spec.position for spec in specs.values()),
         )
         self.encoder = Encoder(self.site, layers, block, readout)
         self.tokenizer = ObservationTokenizer(specs, width)
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
         return self.encoder(self.tokenizer(observations))  # (B, D)
-
-
-def _says_where(spec: TokenSpec) -> bool:
-    """Say whether it is of entities that say where they stand."""
-    part = spec.part if isinstance(spec, Frames) else spec
-    return isinstance(part, Entities) and part.position is not None

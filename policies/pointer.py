@@ -109,7 +109,9 @@ def pointer_targets(layout: TokenLayout, actions: int) -> tuple[int, ...]:
     parts = f" ({parts})" if len(groups) > 1 else ""
     beside = " beside the agent" if any(group.ego is not None for group, _ in groups) else ""
     advice = "use --head mlp (in Python a plain policy)"
-    if count and not beside:
+    if beside:
+        advice += "; entities of which none is said to be the agent (no ego) are all pointed at"
+    elif count:
         advice += f" or, for a padded Sequence or Graph, --max-entities {actions}"
     raise ValueError(
         f"a pointer needs one action per entity, got {actions} actions for {count} "

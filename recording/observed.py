@@ -32,6 +32,14 @@ class Part(NamedTuple):
         """Return the name of token i of the group; the only token of a key goes by that."""
         return self.group.key if len(self.group) == 1 and self.group.key else self.group.names[i]
 
+    @property
+    def undated(self) -> tuple[str, ...]:
+        """Names of the group's tokens; those of entities do not say how old they are."""
+        names = tuple(self.name(i) for i in range(len(self.group)))
+        if self.group.kind != "entities":
+            return names
+        return tuple(ageless(name, self.offset) for name in names)
+
     def names_at(self, step: Step, dated: bool = True) -> tuple[str, ...]:
         """Return the names of the group's tokens at a step.
 
@@ -42,14 +50,13 @@ class Part(NamedTuple):
             step: tells the identities.
             dated: name entities of the past as such, "vehicle 3, -2 steps".
         """
-        names = [self.name(i) for i in range(len(self.group))]
+        names = self.undated
         if self.group.kind == "entities":
-            names = [ageless(name, self.offset) for name in names]
             ids = [-1] * len(names) if step.places is None else step.places.ids[self.where].tolist()
-            names = [called(*pair) for pair in zip(names, ids, strict=True)]
+            names = tuple(called(*pair) for pair in zip(names, ids, strict=True))
             if dated:
-                names = [aged(name, self.offset) for name in names]
-        return tuple(names)
+                names = tuple(aged(name, self.offset) for name in names)
+        return names
 
     def own_boxes(self, step: Step) -> np.ndarray:
         """Return boxes (N, 4) in pixels of the group's own picture; NaN for absent tokens and those

@@ -28,7 +28,8 @@ class Relative(Positions):
     """Add what each head has learned of the offset from asker to token.
 
     `table_h[row_n - row_q, col_n - col_q]` on each grid, `table_h[step_n - step_q]` in time, both
-    where both exist, and between entities a function of their distance, see `Distance`. A pair
+    where both exist, and between entities a function of their distance, see `Distance`; of a
+    history, of where each stood in the observation of its own step. A pair
     that shares none of these adds 0; what the others add is learned relative to that. All begin
     at 0, as if there were no positions.
 

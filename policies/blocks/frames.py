@@ -105,5 +105,6 @@ def too_few(groups: tuple[TokenGroup, ...]) -> str:
         )
     return (
         "block 'space-time' needs the tokens of two frames or more, and this observation is of one "
-        "step; wrap the environment in envs.frames.FrameHistory, or use block='residual'"
+        "step; give it a history (--history 4, in Python envs.frames.FrameHistory), or use "
+        "block='residual'"
     )

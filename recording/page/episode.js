@@ -67,12 +67,10 @@ class Episode {
   }
 
   called(i, id, dated = true) {
-    const { kind, offset } = this.parts[this.partOf[i]],
-      age = offset ? `, ${offset} steps` : "";
+    const { kind, offset } = this.parts[this.partOf[i]];
     if (kind !== "entities") return this.names[i];
-    const name = age ? this.names[i].slice(0, -age.length) : this.names[i],
-      stem = /\d$/.test(name) ? name.replace(/[\d ]+$/, "") : "";
-    return (id !== null && stem ? `${stem} ${id}` : name) + (dated ? age : "");
+    const name = entityName(this.names[i], id);
+    return dated && offset ? `${name}, ${ago(offset)}` : name;
   }
 
   /** Return the box of a token on the stage's picture, in its pixels; null where it has none. */

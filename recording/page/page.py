@@ -19,7 +19,7 @@ from recording.reader import Recording
 MOST_BYTES = 25_000_000
 FOLDER = Path(__file__).parent
 SCRIPTS = (
-    *("dom.js", "data.js", "episode.js"),
+    *("dom.js", "data.js", "names.js", "episode.js"),
     *("look.js", "maps.js", "rollout.js", "causal.js"),
     *("heat.js", "entities.js", "truth.js", "picture.js", "stage.js"),
     *("bars.js", "beside.js", "memory.js", "past_table.js", "action.js", "panel.js"),

@@ -135,7 +135,7 @@ def _part_facts(part: Part) -> dict[str, Any]:
         "title": part.title,
         "key": group.key,
         "words": group.words[0] if group.words else None,
-        "names": [part.name(i) for i in range(len(group))],
+        "names": part.undated,
         "start": part.where.start,
         "boxes": group.boxes,
         "picture": group.picture,

@@ -80,7 +80,7 @@ function pointingWords(side, t, look) {
   if (!showsTruth(side) || !look.facts.drawable) return "";
   const tokens = truthOf(side, t);
   if (tokens === null) return "share on what matters: not known";
-  if (!tokens.length) return "share on what matters: nothing matters here";
+  if (!tokens.length) return "share on what matters: none of the tokens matters here";
   const { episode } = side,
     weights = look.weights(t).filter((_, i) => episode.present(t, i)),
     even = tokens.length / weights.length,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from stable_baselines3 import PPO
+from stable_baselines3 import DQN, PPO
 
 from agents.attention_statistics import (
     AttentionStatisticsCallback,
@@ -170,6 +170,34 @@ def test_training_does_not_notice():
     assert torch.equal(torch.get_rng_state(), streams)
     left, right = watched.policy.state_dict(), alone.policy.state_dict()
     assert all(torch.equal(left[key], right[key]) for key in left)
+
+
+class Turning(gym.Env):
+    """A number, and a choice beside it; episodes take 5 steps."""
+
+    observation_space = spaces.Dict(speed=spaces.Box(-1, 1, (3,)), gear=spaces.Discrete(4))
+    action_space = spaces.Discrete(2)
+    steps = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        self.steps += 1
+        return self.observation_space.sample(), 0.0, self.steps == 5, False, {}
+
+
+def test_a_replay_buffer_of_dicts_is_no_hindrance():
+    """SB3's buffer exchanges members of the very observation that was handed to it."""
+    callback = Kept(every=16)
+    kwargs = {"features_extractor_class": AttentionExtractor}
+    model = DQN(
+        "MultiInputPolicy", Turning(), buffer_size=64, learning_starts=8, policy_kwargs=kwargs
+    )
+    model.learn(48, callback=callback)
+    assert "attention/online/layer0/head0/entropy" in callback.kept
 
 
 def test_nothing_there_is_nothing_recorded():

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from agents.config import TrainConfig
-from agents.counterfactual import Asked, counterfactual
+from agents.counterfactual import Asked, counterfactual, names_of, tokens_meant
 from agents.difference import difference
 from agents.questions import ask
 from agents.record import record_run
 from agents.training import train
 from recording import open_recording
 from recording.view import choose_view
+from tests.recording.past_scene import ROAD
 
 CUES = "attention/CueRecall-v0"
 LENGTH = 8
@@ -156,3 +157,19 @@ def test_as_many_episodes_are_exported_as_are_asked_for(recording, tmp_path, mon
         assert minari.load_dataset(name).total_steps == count * LENGTH
     with pytest.raises(ValueError, match="episodes must be 1 to 2 in this recording, got 3"):
         ask(recording.folder, "minari", "cues/many-v0", episodes=3)
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("car 11", ("car 11, -2 step", "car 11, -1 step", "car 11")),
+        ("car 12, now", ("car 12",)),
+        ("3", ("car 20, -2 step",)),
+    ],
+)
+def test_hidden_objects_go_by_who_they_are(tmp_path, word, names):
+    (episode,) = open_recording(ROAD.record(tmp_path / "seen", 4)).episodes
+    tokens = tokens_meant(episode, Asked(word, 0, 2))
+    told = names_of(episode, 2, tokens)
+    assert len(told) == len(names)
+    assert all(said.startswith(name) for said, name in zip(told, names, strict=True))

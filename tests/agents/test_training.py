@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
@@ -245,12 +246,48 @@ def test_what_was_trained_is_kept_when_entities_outgrow_their_table(crowd, tmp_p
 
 
 def test_a_worker_that_has_ended_is_told(tmp_path, monkeypatch):
-    def ended(self):
-        raise EOFError
+    step_async = Workers.step_async
 
-    monkeypatch.setattr(Workers, "step_wait", ended)
-    with pytest.raises(TrainingFault, match="an environment ended; what it said of that stands ab"):
+    def ended(self, actions):
+        self.processes[1].kill()
+        self.processes[1].join()
+        step_async(self, actions)
+
+    monkeypatch.setattr(Workers, "step_async", ended)
+    with pytest.raises(
+        TrainingFault, match=r"\): the process of an environment ended; what it said"
+    ):
         train(cartpole(tmp_path, eval_freq=0, vec_env="subproc"))
+
+
+class Simulated(gym.Env):
+    """Lose its simulator at its 11th step."""
+
+    observation_space = gym.spaces.Box(-1, 1, (3,))
+    action_space = gym.spaces.Discrete(2)
+    steps = 0
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(3, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        if self.steps == 11:
+            raise ConnectionRefusedError("no simulator listens on port 2000")
+        return np.zeros(3, np.float32), 1.0, False, False, {}
+
+
+gym.register("Simulated-v0", Simulated)
+
+
+@pytest.mark.parametrize("vec_env", ["dummy", "subproc"])
+def test_a_connection_that_an_environment_loses_is_named(vec_env, tmp_path):
+    env = f"{__name__}:Simulated-v0"  # its module is imported in a worker too
+    with pytest.raises(
+        TrainingFault,
+        match=r"after 20 steps \(saved to .*\): ConnectionRefusedError: no simulator listens",
+    ):
+        train(replace(cartpole(tmp_path, eval_freq=0, vec_env=vec_env), env=env))
 
 
 def test_workers_close_whatever_has_become_of_them():

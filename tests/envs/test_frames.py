@@ -248,11 +248,68 @@ def test_entities_of_the_past_keep_who_they_were():
     assert (places_of(env, layout, (9, 9, 3)).ids[:10] == -1).all()
 
 
+class Crowd(Sampler):
+    """Four walkers and five birds, of other numbers, beside a direction."""
+
+    def __init__(self):
+        walkers = TokenBox(0, 1, (4, 2), tokens=Entities(4, ("presence", "x"), 0))
+        birds = TokenBox(0, 1, (5, 2), tokens=Entities(5, ("presence", "x"), 0))
+        direction = spaces.Discrete(4)
+        super().__init__(spaces.Dict([("w", walkers), ("turn", direction), ("birds", birds)]))
+        self.time = 0
+
+    def step(self, action):
+        self.time += 1
+        return super().step(action)
+
+    def token_places(self, layout, frame_shape):
+        places = TokenPlaces.unknown(len(layout))
+        for group, where in zip(layout.groups, layout.slices, strict=True):
+            first = {"w": 100, "birds": 200}.get(group.key)
+            if first is not None:
+                places.ids[where] = first + 10 * self.time + np.arange(len(group))
+                places.boxes[where] = first
+        return places
+
+
+def test_each_table_keeps_its_own_identities():
+    env = FrameHistory(Crowd(), steps=2)
+    layout = layout_of(specs_of(env.observation_space))
+    env.reset(seed=0)
+    places_of(env, layout, (9, 9, 3))
+    env.step(0)
+    places = places_of(env, layout, (9, 9, 3))
+    told = {
+        (group.key, group.offsets and group.offsets[0]): (places.ids[where], places.boxes[where])
+        for group, where in zip(layout.groups, layout.slices, strict=True)
+    }
+    assert {key: ids.tolist() for key, (ids, _) in told.items()} == {
+        ("w", -1): [100, 101, 102, 103],
+        ("w", 0): [110, 111, 112, 113],
+        ("turn", None): [-1],
+        ("birds", -1): [200, 201, 202, 203, 204],
+        ("birds", 0): [210, 211, 212, 213, 214],
+    }
+    boxes = {key: np.unique(boxes).tolist() for key, (_, boxes) in told.items() if key[1] == 0}
+    assert boxes == {("w", 0): [100], ("birds", 0): [200]}
+    assert np.isnan(told["w", -1][1]).all() and np.isnan(told["birds", -1][1]).all()
+
+
+@pytest.mark.parametrize("outer", [FrameHistory, History])
+@pytest.mark.parametrize(("inner", "space"), [(FrameHistory, VIEW), (History, WORDS)])
+def test_a_history_of_a_history_is_refused(inner, space, outer):
+    once = inner(Sampler(space), 3)
+    with pytest.raises(ValueError, match="is a history of 3 steps already; ask for more steps"):
+        outer(once, 2)
+
+
 @pytest.mark.parametrize(
     ("space", "steps", "message"),
     [
         (VIEW, 0, "a history needs 1 to 1024 steps, got 0"),
         (VIEW, 1025, "a history needs 1 to 1024 steps, got 1025"),
+        (VIEW, "3", "a history needs 1 to 1024 steps, got '3'"),
+        (VIEW, True, "a history needs 1 to 1024 steps, got True"),
         (spaces.Box(-1, 1, (4,)), 3, "needs a picture, a grid or entities in the .*, got Box"),
         (spaces.Dict(a=WORDS), 3, "for vectors, use History"),
     ],

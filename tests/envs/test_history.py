@@ -53,7 +53,7 @@ def test_any_flat_observation_has_a_history(space, numbers):
     assert window.shape == (3, 1 + numbers)
     assert env.observation_space.contains(window)
     layout = layout_of(specs_of(env.observation_space))
-    assert layout.names == ("-2 steps", "-1 steps", "present")
+    assert layout.names == ("-2 steps", "-1 step", "present")
 
 
 def test_a_present_row_of_zeros_is_present():

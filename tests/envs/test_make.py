@@ -327,6 +327,7 @@ def test_unsupported_spaces_are_refused(own_module):
     ("arguments", "message"),
     [
         ({"history": -1}, "history must be 0 or a number of steps, got -1"),
+        ({"history": 1.5}, r"history must be 0 or a number of steps, got 1\.5"),
         ({"max_episode_steps": 0}, "max_episode_steps must be at least 1, got 0"),
         ({"env_kwargs": {"no_such": 1}}, "CartPole-v1 refused no_such=1: .*unexpected keyword"),
     ],

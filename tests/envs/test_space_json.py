@@ -118,7 +118,14 @@ def frames(**changes):
     return {**written, "tokens": {**written["tokens"], **changes}}
 
 
+def scenes(of_bytes=False, **changes):
+    written = space_to_json(TOKENS["frames of entities"])
+    part = {**written["tokens"]["part"], **changes}
+    return {**written, "tokens": {**written["tokens"], "part": part, "of_bytes": of_bytes}}
+
+
 def test_the_examples_below_are_sound_but_for_their_fault():
+    assert space_from_json(scenes()).tokens.part.count == 5
     assert space_from_json(box()).shape == (2, 3)
     assert space_from_json(table()).tokens.label == "car"
 
@@ -179,6 +186,10 @@ def test_the_examples_below_are_sound_but_for_their_fault():
         (table(position=7), "position must be a list"),
         (frames(steps=3), "box: tokens must fit the shape"),
         (frames(steps=0), "steps must be at least 1"),
+        (scenes(presence=7), "box: tokens must fit the shape"),
+        (scenes(position=[0, 9]), "box: tokens must fit the shape"),
+        (scenes(ego=9), "box: tokens must fit the shape"),
+        (scenes(of_bytes=True), "box: tokens must fit the shape"),
         (frames(of_bytes=1), "of_bytes must be true or false"),
         (frames(part=None), "frames tokens: part must be patches, cells or entities, got None"),
         (frames(part={"kind": "frames"}), "part must be patches, cells or entities, got 'frames'"),

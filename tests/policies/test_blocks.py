@@ -338,7 +338,7 @@ def test_hard_attention_over_frames_tells_its_soft_weights_too():
     [
         (HISTORY, "each step is one token; use block='residual' with where='causal'"),
         (None, "needs the tokens of two frames or more, and this observation is of one step"),
-        (TokenLayout((frame(0),)), "wrap the environment in envs.frames.FrameHistory"),
+        (TokenLayout((frame(0),)), r"give it a history \(--history 4, in Python envs.frames.Frame"),
         (TokenLayout((frame(-1, 3), frame(0, 5))), r"\{-1: \[\('image', 3\)\], 0: \[\('image', 5"),
         (TokenLayout((frame(-1), frame(0), frame(0, 5, "map"))), "hold the same tokens"),
     ],

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from envs.layout import TokenLayout
 from envs.padding import padded
 from envs.spaces import TokenBox
-from envs.specs import Entities
+from envs.specs import Entities, Frames
 from policies import AttentionExtractor
 from policies.attention import POSITIONS, Mechanism, Relative, SelfAttention, Weighing
 from policies.attention.relative import NEAR
@@ -256,6 +256,24 @@ def test_the_extractor_knows_whether_entities_say_where_they_stand(position):
             made()
     else:
         assert made()(torch.rand(B, 5, 3)).isfinite().all()
+
+
+@pytest.mark.parametrize("position", [None, (1, 2)])
+def test_entities_of_a_history_have_a_distance_where_they_say_where_they_stand(position):
+    spec = Frames(2, Entities(5, ("presence", "x", "y"), presence=0, position=position))
+    space = TokenBox(-1, 1, (2, 16), tokens=spec)
+    module = AttentionExtractor(
+        space, layers=2, width=6, heads=3, attention=Mechanism(positions="relative")
+    )
+    obs = torch.rand(B, 2, 16)
+    obs[:, :, [0, 1, 4, 7, 10, 13]] = 1.0
+    module(obs).sum().backward()
+    reached = {
+        name
+        for name, weight in module.named_parameters()
+        if weight.grad is not None and "distance" in name
+    }
+    assert bool(reached) == (position is not None)
 
 
 def test_a_padded_sequence_is_refused_relative_positions():

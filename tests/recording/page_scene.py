@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from envs.layout import TokenGroup, TokenLayout, TokenPlaces
+from envs.specs import History
 from recording import Header, MapSpec, Recording, RecordingWriter, Step, open_recording
 from recording.scores import Scores, write_scores, write_summary
 
@@ -210,11 +211,9 @@ LAGS = 5
 
 def record_memory(folder: Path, steps: int) -> Path:
     """An agent that remembers its last steps and judges its actions by Q values."""
-    names = (*(f"-{LAGS - 1 - i} steps" for i in range(LAGS - 1)), "present")
-    offsets = tuple(i + 1 - LAGS for i in range(LAGS))
     header = Header(
         env_id="Memory-v0",
-        layout=TokenLayout((TokenGroup("history", names, "", offsets=offsets),)),
+        layout=TokenLayout(History(LAGS, 1).groups("")),
         maps=(MapSpec("online/0", "online", 0, H, "readout", asker="learned query"),),
         observation_keys=("",),
         action_kind="discrete",

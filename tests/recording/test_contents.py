@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from envs.layout import TokenGroup, TokenLayout, TokenPlaces
+from envs.specs import Cells, Frames
 from recording.contents import Contents
 from recording.format import Step
 from recording.observed import parts_of, stem_of
+from tests.recording.past_scene import past_header, past_step
 
 LAYOUT = TokenLayout(
     (
@@ -45,9 +47,60 @@ def test_a_word_follows_its_object():
 
 
 def test_what_is_called_nothing_of_the_kind_is_refused():
-    message = "no token is called 'boat 3': there are car, car 1, car 2, cars, dash, ego car"
+    message = "no token is called 'boat 3': there are 'car', 'car 1', 'car 2', 'cars', 'dash', 'ego"
     with pytest.raises(ValueError, match=message):
         Contents(LAYOUT).find("boat 3")
+
+
+@pytest.mark.parametrize(
+    ("word", "tokens"),
+    [
+        ("car 11", [1, 6, 9]),
+        ("car 11, now", [9]),
+        ("car 11, 0 steps", [9]),
+        ("Car 11 ,  -1 step", [6]),
+        ("car 11,-2 steps", [1]),
+        ("car 20, now", []),
+        ("ego car", [0, 4, 8]),
+        ("ego car, now", [8]),
+        ("ego car, -2 steps", [0]),
+        ("car, -1 steps", [5, 6, 7]),
+        ("cars, now", [8, 9, 10, 11]),
+        ("past", [0, 1, 2, 3, 4, 5, 6, 7]),
+        ("7", [7]),
+    ],
+)
+def test_a_word_of_a_history(word, tokens):
+    find = Contents(past_header().layout).find(word)
+    assert np.flatnonzero(find(past_step(2))).tolist() == tokens
+    absent = ~past_step(1).mask
+    assert not find(past_step(1))[absent].any()
+
+
+def test_what_a_cell_held_then_is_asked_for_by_its_step():
+    view = Cells(1, 3, (2,), words=(("empty", "key"),))
+    layout = TokenLayout(Frames(2, view).groups("view"))
+    frames = np.array([[1, 0, 1, 0], [1, 0, 0, 1]])  # presence, then three cells
+    maps = {"actor/0": np.full((1, 1, 6), 1 / 6, np.float32)}
+    seen = Step({"view": frames}, np.array(0), maps, mask=np.ones(6, bool))
+    tokens = {
+        word: np.flatnonzero(Contents(layout).find(word)(seen)).tolist()
+        for word in ("key", "key, now", "key, -1 step", "row 0 col 1", "row 0 col 1, now")
+    }
+    assert tokens == {
+        "key": [1, 5],
+        "key, now": [5],
+        "key, -1 step": [1],
+        "row 0 col 1": [4],
+        "row 0 col 1, now": [4],
+    }
+
+
+def test_a_step_before_the_history_is_refused():
+    with pytest.raises(ValueError, match=r"'car, -3 steps' asks for 3 steps back, .* goes 2 back"):
+        Contents(past_header().layout).find("car, -3 steps")
+    with pytest.raises(ValueError, match="'boat, now': there are 'car', 'car 1', 'car 2', 'car 3'"):
+        Contents(past_header().layout).find("boat, now")
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_the_share_on_what_matters_is_that_of_the_pointing_game(show, road, laye
     said = f"share on what matters {found.mass:.2f}, even would be {found.chance:.2f}"
     assert said in page.page.locator(".attention p:visible").all_text_contents()
     page.open("t=0&recording=1")
-    assert "share on what matters: nothing matters here" in page.text(".attention")
+    assert "share on what matters: none of the tokens matters here" in page.text(".attention")
     page.open("t=3&recording=1")
     assert "share on what matters: not known" in page.text(".attention")
 
