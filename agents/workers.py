@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
-from typing import Any, NoReturn
+from typing import Any
 
 import gymnasium as gym
 from stable_baselines3.common.vec_env import SubprocVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
+from agents.worker_errors import Telling, Unmade, UnmadeError, loads, raise_first
+
 PATIENCE = 5.0
 """Seconds that a worker gets to close its environment."""
-FAULT = "worker_fault"
-"""Where the info of a step or reset holds what went wrong in it."""
 
 
 class Workers(SubprocVecEnv):
@@ -52,17 +51,17 @@ class Workers(SubprocVecEnv):
 
     def step_wait(self):
         stepped = super().step_wait()
-        _raise_first((*stepped[3], *self.reset_infos))
+        raise_first((*stepped[3], *self.reset_infos))
         return stepped
 
     def reset(self):
         obs = super().reset()
-        _raise_first(self.reset_infos)
+        raise_first(self.reset_infos)
         return obs
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         answers = super().env_method("told_attr", attr_name, indices=indices)
-        _raise_first(answers)
+        raise_first(answers)
         return answers
 
     def env_method(
@@ -70,7 +69,7 @@ class Workers(SubprocVecEnv):
     ) -> list[Any]:
         call = method_name, method_args, method_kwargs
         answers = super().env_method("told_call", *call, indices=indices)
-        _raise_first(answers)
+        raise_first(answers)
         return answers
 
     def close(self) -> None:
@@ -112,84 +111,10 @@ class Pipe:
             sent = self.connection.recv_bytes()
         except (EOFError, OSError) as error:
             raise WorkerGoneError from error
-        return _loads(sent)
+        return loads(sent)
 
     def close(self) -> None:
         self.connection.close()
-
-
-class WorkerError(Exception):
-    """What went wrong in a worker: sent in place of an answer, and the cause of what is raised."""
-
-    def __init__(self, lines: str, words: str, error: bytes | None):
-        super().__init__(lines, words, error)
-        self.lines, self.words, self.error = lines, words, error
-
-    @classmethod
-    def of(cls, error: BaseException) -> WorkerError:
-        """Take what Python prints of an error, it in words, and itself where that can be sent."""
-        lines = "".join(traceback.format_exception(error))
-        sent = _sendable(error) if isinstance(error, Exception) else None
-        return cls(lines, f"{type(error).__name__}: {error}", sent)
-
-    def throw(self) -> NoReturn:
-        """Raise what the environment raised."""
-        error = RuntimeError(self.words)
-        if self.error is not None:
-            with suppress(Exception):  # its module may be out of reach in this process
-                error = _loads(self.error)
-        raise error from self
-
-    def __str__(self) -> str:
-        return f"in the process of an environment:\n\n{self.lines}"
-
-
-class UnmadeError(WorkerError):
-    """What went wrong while an environment was made."""
-
-
-class Telling(gym.Wrapper):
-    """Return errors in place of answers, since a worker that raises one is gone without a word.
-
-    The observation of a step or reset with a fault in its info is any; nobody may use it.
-    """
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        try:
-            return self.env.reset(seed=seed, options=options)
-        except BaseException as error:  # of sys.exit too
-            return self.observation_space.sample(), {FAULT: WorkerError.of(error)}
-
-    def step(self, action: Any):
-        try:
-            return self.env.step(action)
-        except BaseException as error:
-            fault = {FAULT: WorkerError.of(error)}
-            return self.observation_space.sample(), 0.0, False, False, fault
-
-    def told_attr(self, name: str) -> Any:
-        try:
-            return self.get_wrapper_attr(name)
-        except BaseException as error:
-            return WorkerError.of(error)
-
-    def told_call(self, name: str, arguments: Sequence[Any], more: dict[str, Any]) -> Any:
-        try:
-            return self.env.get_wrapper_attr(name)(*arguments, **more)
-        except BaseException as error:
-            return WorkerError.of(error)
-
-
-class Unmade(gym.Env):
-    """Stand where no environment could be made, until its fault is asked for."""
-
-    observation_space = action_space = gym.spaces.Discrete(1)
-
-    def __init__(self, fault: WorkerError):
-        self.fault = fault
-
-    def told_attr(self, _name: str) -> WorkerError:
-        return self.fault
 
 
 def _undisturbed(make: Callable[[], gym.Env]) -> gym.Env:
@@ -198,28 +123,3 @@ def _undisturbed(make: Callable[[], gym.Env]) -> gym.Env:
         return Telling(make())
     except BaseException as error:
         return Unmade(UnmadeError.of(error))
-
-
-def _raise_first(answers: Iterable[Any]) -> None:
-    for answer in answers:
-        fault = answer.get(FAULT) if isinstance(answer, dict) else answer
-        if isinstance(fault, UnmadeError):
-            raise fault  # as it is: SB3 makes little of an AttributeError of `render_mode`
-        if isinstance(fault, WorkerError):
-            fault.throw()
-
-
-def _sendable(error: Exception) -> bytes | None:
-    """Return what a pipe takes of an error; None where a copy, or a copy of that, differs."""
-    try:
-        sent = bytes(ForkingPickler.dumps(error))
-        once = _loads(sent)
-        twice = _loads(bytes(ForkingPickler.dumps(once)))
-        same = all((type(e), str(e)) == (type(error), str(error)) for e in (once, twice))
-    except Exception:  # whatever its class makes of being copied
-        return None
-    return sent if same else None
-
-
-def _loads(sent: bytes) -> Any:
-    return ForkingPickler.loads(sent)  # pyright: ignore[reportAttributeAccessIssue]

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from stable_baselines3.common.monitor import Monitor
 
-from agents.workers import Pipe, WorkerError, WorkerGoneError, Workers
+from agents.worker_errors import WorkerError
+from agents.workers import Pipe, WorkerGoneError, Workers
 from envs.padding import PadSequences, TooManyEntitiesError
 
 
