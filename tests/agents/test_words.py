@@ -34,23 +34,24 @@ PLACES = {
     "history": ("CartPole-v1", 5),
     "frames": ("MiniGrid-DoorKey-5x5-v0", 3),
     "entities": ("highway-fast-v0", 0),
+    "scenes": ("highway-fast-v0", 3),
 }
 NEEDS = {
-    ("block", "space-time"): ("frames",),
-    ("readout", "ego"): ("entities",),
+    ("block", "space-time"): ("frames", "scenes"),
+    ("readout", "ego"): ("entities", "scenes"),
     ("readout", "present"): ("history",),
     ("readout", "cross"): ("frames",),
-    ("readout", "attention-gru"): ("history", "frames"),
+    ("readout", "attention-gru"): ("history", "frames", "scenes"),
     ("readout", "augru"): ("history",),
     ("readout", "attgru"): ("history",),
     ("attention", "location"): ("features", "history", "frames"),
-    ("hard", "perturbed-top-k"): ("history", "frames", "entities"),
-    ("where", "local"): ("history", "frames"),
-    ("where", "predicted"): ("history", "frames"),
-    ("where", "causal"): ("history", "frames"),
-    ("where", "spatial"): ("frames",),
-    ("where", "temporal"): ("history", "frames"),
-    ("positions", "relative"): ("history", "frames", "entities"),
+    ("hard", "perturbed-top-k"): ("history", "frames", "entities", "scenes"),
+    ("where", "local"): ("history", "frames", "scenes"),
+    ("where", "predicted"): ("history", "frames", "scenes"),
+    ("where", "causal"): ("history", "frames", "scenes"),
+    ("where", "spatial"): ("frames", "scenes"),
+    ("where", "temporal"): ("history", "frames", "scenes"),
+    ("positions", "relative"): ("history", "frames", "entities", "scenes"),
 }
 """Where a word makes sense; every other word does everywhere."""
 
@@ -103,7 +104,7 @@ def test_every_word_builds_where_it_makes_sense_and_is_refused_elsewhere(option,
         if place in needs:
             check_encoder(config, space_of(place))
         else:
-            with pytest.raises(ValueError, match=r"; (use|lower|make|wrap)"):
+            with pytest.raises(ValueError, match=r"; (use|lower|make|give)"):
                 check_encoder(config, space_of(place))
 
 
