@@ -53,7 +53,7 @@ class Contents:
                     self._add(stem, token)
                 if part.group.kind != "entities" or not stem_of(bare):  # else it changes its row
                     self._add(bare, token)
-                    self._add(part.name(i), token)
+                    self._add(part.undated[i], token)
 
     @property
     def words(self) -> tuple[str, ...]:
