@@ -71,25 +71,23 @@ class FrameHistory(gym.Wrapper):
 
     def token_places(self, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
         """Return the places of present tokens: the past does not stand on the present frame."""
-        present = [i for i, group in enumerate(layout.groups) if not group.past]
-        now = TokenLayout(tuple(layout.groups[i] for i in present))
+        now = TokenLayout(tuple(group for group in layout.groups if not group.past))
         boxes, ids = places_of(self.env, now, frame_shape)
         if self._ids:
             self._ids[-1] = ids
-        places, slices = TokenPlaces.unknown(len(layout)), layout.slices
-        spans = {layout.groups[i].key: part for i, part in zip(present, now.slices, strict=True)}
-        for i, part in zip(present, now.slices, strict=True):
-            places.boxes[slices[i]], places.ids[slices[i]] = boxes[part], ids[part]
-        for group, where in zip(layout.groups, slices, strict=True):
-            known = self._ids_then(group)
-            if known is not None:
-                places.ids[where] = known[spans[group.key]]
+        spans = {group.key: part for group, part in zip(now.groups, now.slices, strict=True)}
+        places = TokenPlaces.unknown(len(layout))
+        for group, where in zip(layout.groups, layout.slices, strict=True):
+            span = spans[group.key]
+            if not group.past:
+                places.boxes[where], places.ids[where] = boxes[span], ids[span]
+            elif (known := self._ids_then(group)) is not None:
+                places.ids[where] = known[span]
         return places
 
     def _ids_then(self, group: TokenGroup) -> np.ndarray | None:
-        """Return the identities that tokens of the past had when they were present, if known."""
-        if group.offsets is None or not group.past:
-            return None
+        """Return the identities of all tokens at the step that a past group is of, if known."""
+        assert group.offsets is not None, "a group of the past says how old it is"
         back = 1 - group.offsets[0]
         return self._ids[-back] if back <= len(self._ids) else None
 

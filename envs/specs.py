@@ -174,8 +174,8 @@ class Frames:
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         row = 1 + math.prod(self.part.shape)
-        scaled = not self.of_bytes or isinstance(self.part, (Patches, Cells))
-        return shape == (self.steps, row) and scaled and self.part.fits(self.part.shape)
+        scales = not (self.of_bytes and isinstance(self.part, Entities))
+        return shape == (self.steps, row) and scales and self.part.fits(self.part.shape)
 
     def groups(self, key: str) -> tuple[TokenGroup, ...]:
         (frame,) = self.part.groups(key)

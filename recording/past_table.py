@@ -14,8 +14,8 @@ from recording.palette import HEADING, Pen, font, heading
 
 LEAST_CELL = 6
 """Pixels of a step's bar, its gap included; a longer past is shown by its newest steps."""
-NAME, CELLS, SUM = 0.38, 0.46, 0.16
-"""Parts of the width: for the names, the bars and the sum of a row."""
+NAME, CELLS = 0.38, 0.46
+"""Parts of the width: for the names and the bars of a row; the rest is for its sum."""
 
 
 class Seen(NamedTuple):
@@ -54,7 +54,8 @@ class PastTable:
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
         """Draw the rows; full length is the largest weight of the steps that are shown."""
         total = sum(float(weights[part.where].sum()) for part in self.parts)
-        heading(pen, x, y, width, past_title(self.parts), f"weight, sum {total:.2f}")
+        title = f"past steps of {self.parts[0].title}"
+        heading(pen, x, y, width, title, f"weight, sum {total:.2f}")
         top = max(float(weights[part.where].max()) for part in self.shown)
         y += HEADING + self.ROW // 2
         self._ages(pen, x, y, width, top)
@@ -106,11 +107,6 @@ def past_entities(parts: list[Part]) -> list[list[Part]]:
         if part.group.past and part.group.kind == "entities":
             by_key.setdefault(part.group.key, []).append(part)
     return [sorted(each, key=lambda part: part.offset) for each in by_key.values()]
-
-
-def past_title(parts: list[Part]) -> str:
-    """Return what the entities of past steps are called together."""
-    return f"past steps of {parts[0].title}"
 
 
 def objects_of(parts: list[Part], step: Step) -> dict[Seen, dict[int, int]]:

@@ -76,7 +76,7 @@ class FaithfulnessReport:
         notes = []
         best = self.best
         if best is not None and best.name != self.drawn and best.word != "nothing to explain":
-            notes.append("Best: the" + sentence(best, self.chance).removeprefix("The"))
+            notes.append(sentence(best, self.chance, opening="Best: the map"))
         curves = self.chance.both
         notes.append(
             f"{self.steps} causal maps; areas over {0 if curves is None else curves.steps} "

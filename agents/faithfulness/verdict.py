@@ -159,21 +159,22 @@ def against(found: Finding, chance: Finding) -> list[str]:
     return said
 
 
-def sentence(found: Finding, chance: Finding) -> str:
+def sentence(found: Finding, chance: Finding, opening: str = "The map") -> str:
     """Say in a sentence what a map is worth, by its name: it is read beside other maps too.
 
     Args:
         chance: what random order comes to.
+        opening: what stands before the name.
     """
-    name = found.name
+    name = f"{opening} {found.name}"
     if found.word == "nothing to explain":
         return (
-            f"The map {name} does not explain the policy: there is nothing to explain, for "
+            f"{name} does not explain the policy: there is nothing to explain, for "
             "whatever is removed, the policy hardly changes."
         )
     gain, both, even = found.gain, found.both, chance.both
     if gain is None or both is None or even is None:
-        return f"The map {name} does not explain the policy: there was no step to judge it by."
+        return f"{name} does not explain the policy: there was no step to judge it by."
     numbers = (
         f"{both.mean:.2f} against {even.mean:.2f} of random order "
         f"(difference {gain.low:+.2f} to {gain.high:+.2f})"
@@ -195,4 +196,4 @@ def sentence(found: Finding, chance: Finding) -> str:
         "does not explain": "does not explain the policy",
         "undecided": "is not shown to explain the policy, for the steps are too few to tell",
     }[found.word]
-    return f"The map {name} {claim}: its order scores {numbers}."
+    return f"{name} {claim}: its order scores {numbers}."

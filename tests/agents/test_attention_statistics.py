@@ -20,6 +20,7 @@ from agents.attention_statistics import (
 from envs.spaces import Entities, TokenBox
 from policies import AttentionExtractor
 from policies.tap import AttentionMap
+from tests.envs.worlds import Sampler
 
 
 def a_map(weights, mask=None, queries="tokens") -> AttentionMap:
@@ -172,30 +173,12 @@ def test_training_does_not_notice():
     assert all(torch.equal(left[key], right[key]) for key in left)
 
 
-class Turning(gym.Env):
-    """A number, and a choice beside it; episodes take 5 steps."""
-
-    observation_space = spaces.Dict(speed=spaces.Box(-1, 1, (3,)), gear=spaces.Discrete(4))
-    action_space = spaces.Discrete(2)
-    steps = 0
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.steps = 0
-        return self.observation_space.sample(), {}
-
-    def step(self, action):
-        self.steps += 1
-        return self.observation_space.sample(), 0.0, self.steps == 5, False, {}
-
-
 def test_a_replay_buffer_of_dicts_is_no_hindrance():
     """SB3's buffer exchanges members of the very observation that was handed to it."""
-    callback = Kept(every=16)
+    callback = Kept(every=1)  # at the 17th step the latest is not yet in the buffer, the first is
     kwargs = {"features_extractor_class": AttentionExtractor}
-    model = DQN(
-        "MultiInputPolicy", Turning(), buffer_size=64, learning_starts=8, policy_kwargs=kwargs
-    )
+    env = Sampler(spaces.Dict(speed=spaces.Box(-1, 1, (3,)), gear=spaces.Discrete(4)))
+    model = DQN("MultiInputPolicy", env, buffer_size=64, learning_starts=8, policy_kwargs=kwargs)
     model.learn(48, callback=callback)
     assert "attention/online/layer0/head0/entropy" in callback.kept
 
