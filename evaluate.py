@@ -6,9 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from agents.cli import run_verb
-from agents.config import Modules
-from agents.seeds import SEED
+from attention_agents.agents.cli import run_verb
+from attention_agents.agents.config.run_config import Modules
+from attention_agents.agents.rollouts.seeds import SEED
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class EvaluateConfig:
 
 
 def main(config: EvaluateConfig) -> None:
-    from agents.evaluation import evaluate, save, show
-    from agents.plugins import import_plugins
+    from attention_agents.agents.config.plugins import import_plugins
+    from attention_agents.agents.evaluation.evaluate import evaluate, save, show
 
     import_plugins(config.plugins)
     if config.faithfulness:
@@ -94,9 +94,9 @@ def main(config: EvaluateConfig) -> None:
 
 def believe(config: EvaluateConfig) -> None:
     """Say whether the maps of an agent can be believed."""
-    from agents.faithfulness.report import show
-    from agents.faithfulness.scoring import SCORE_STEPS
-    from agents.faithfulness.study import faithfulness
+    from attention_agents.agents.faithfulness.report import show
+    from attention_agents.agents.faithfulness.run_study import faithfulness
+    from attention_agents.agents.faithfulness.scoring import SCORE_STEPS
 
     report = faithfulness(
         config.run,

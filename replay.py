@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from agents.cli import run_verb
-from agents.makes import MAKES, USUAL
-from agents.options import Modules, left_open
-from agents.seeds import SEED
+from attention_agents.agents.cli import run_verb
+from attention_agents.agents.config.cli_types import Modules, left_open
+from attention_agents.agents.replay.output_kinds import MAKES, USUAL
+from attention_agents.agents.rollouts.seeds import SEED
 
 QUESTIONS = ("find", "hide", "diff", "minari", "terminal")
 
@@ -107,7 +107,7 @@ class ReplayConfig(QuestionOptions, PictureOptions, PlayOptions, WhatOptions):
 
 
 def main(config: ReplayConfig) -> None:
-    from agents.plugins import import_plugins
+    from attention_agents.agents.config.plugins import import_plugins
 
     import_plugins(config.plugins)
     options = {**vars(config), "progress": True}
@@ -123,7 +123,7 @@ def main(config: ReplayConfig) -> None:
 
 def answer(kind: str, text: str, options: dict[str, Any]) -> None:
     """Print the answer to a question."""
-    from agents.questions import ask
+    from attention_agents.agents.replay.ask import ask
 
     pictures = {name: options[name] for name in ("make", "beside")}
     if given := [f"--{name}" for name, value in pictures.items() if value is not None]:
@@ -140,7 +140,7 @@ def answer(kind: str, text: str, options: dict[str, Any]) -> None:
 
 def draw(options: dict[str, Any]) -> None:
     """Make pictures, and print where they lie."""
-    from agents.replay import replay
+    from attention_agents.agents.replay.replay import replay
 
     make = options.pop("make")
     replayed = replay(make=USUAL if make is None else make, **options)
@@ -159,7 +159,7 @@ def tell(notes: list[str]) -> None:
 
 def examples() -> str:
     """Return what `--help` ends with."""
-    from recording.query import explain
+    from attention_agents.recording.query.expression import explain
 
     makes = "\n".join(f"  {word:10} {help}" for word, help in MAKES.items())
     words = "\n".join(f"  {line}" for line in explain().splitlines())

@@ -2,9 +2,9 @@
 
 import sys
 
-from agents.cli import run_verb
-from agents.config import TrainConfig
-from agents.plugins import words_for_help
+from attention_agents.agents.cli import run_verb
+from attention_agents.agents.config.plugins import words_for_help
+from attention_agents.agents.config.run_config import TrainConfig
 
 EXAMPLES = """
 examples:
@@ -24,7 +24,7 @@ Then: python evaluate.py <run folder>, python replay.py <run folder>
 
 
 def main(config: TrainConfig) -> None:
-    from agents.training import TrainingInterrupted, train
+    from attention_agents.agents.training.train import TrainingInterrupted, train
 
     try:
         print(train(config))

@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
 
 import tyro
 
-from agents.plugins import current_folder
+from attention_agents.agents.config.plugins import current_folder
 
 Config = TypeVar("Config")
 ELSEWHERE = {"score": "attention", "scores": "attention", "normalization": "normaliser"}

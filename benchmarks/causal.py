@@ -21,16 +21,16 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3 import PPO
 
-from agents.cli import run_verb
-from agents.faithfulness.leave_one_out import leave_one_out
-from agents.faithfulness.subject import Subject
-from agents.training import torch_settings
+from attention_agents.agents.cli import run_verb
+from attention_agents.agents.faithfulness.leave_one_out import leave_one_out
+from attention_agents.agents.faithfulness.recorded_policy import Subject
+from attention_agents.agents.training.train import torch_settings
+from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.specs import Cells
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.recording.live.recorder import RecordAttention
+from attention_agents.recording.reader import open_recording
 from benchmarks.learning import machine
-from envs.spaces import TokenBox
-from envs.specs import Cells
-from policies.extractor import AttentionExtractor
-from recording import open_recording
-from recording.recorder import RecordAttention
 
 SIDE = 10
 

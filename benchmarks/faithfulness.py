@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import tyro
 
-from agents.cli import run_verb
-from recording.page.worth import COLUMNS
-from recording.scores import SUMMARY_FILE, read_summary
+from attention_agents.agents.cli import run_verb
+from attention_agents.recording.page.verdict import COLUMNS
+from attention_agents.recording.scores import SUMMARY_FILE, read_summary
 
 Summary = dict[str, Any]
 

@@ -26,23 +26,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tyro
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from agents.asking import Answer, Asked
-from agents.checkpoint import load_checkpoint
-from agents.cli import run_verb
-from agents.config import RunConfig, TrainConfig, known
-from agents.episodes import GreedyActor, play
-from agents.evaluation import Scores, evaluate, success_rule
-from agents.judged_env import judged_env
-from agents.periodic_evaluation import normalized
-from agents.presets import settle
-from agents.progress import ProgressCallback
-from agents.run_folder import RunFolder, versions
-from agents.seeds import SEED, episode_seeds
-from agents.training import torch_settings, train
+from attention_agents.agents.cli import run_verb
+from attention_agents.agents.config.presets import settle
+from attention_agents.agents.config.run_config import RunConfig, TrainConfig, known
+from attention_agents.agents.evaluation.evaluate import Scores, evaluate, success_rule
+from attention_agents.agents.rollouts.episodes import GreedyActor, play
+from attention_agents.agents.rollouts.eval_env import judged_env
+from attention_agents.agents.rollouts.policy_calls import Answer, Asked
+from attention_agents.agents.rollouts.seeds import SEED, episode_seeds
+from attention_agents.agents.runs.checkpoint import load_checkpoint
+from attention_agents.agents.runs.run_folder import RunFolder, versions
+from attention_agents.agents.training.callbacks.evaluation import normalized
+from attention_agents.agents.training.progress import ProgressCallback
+from attention_agents.agents.training.train import torch_settings, train
+from attention_agents.envs.families import family_of
 from benchmarks.rows import ROWS, Row
 from benchmarks.small_cnn import parameters, train_control
 from benchmarks.table import EPISODES, Line, table
-from envs.families import family_of
 
 RESULTS = Path(__file__).with_name("results") / "learning.jsonl"
 
@@ -140,7 +140,8 @@ def run(config: LearningConfig, name: str, row: Row) -> Line:
 
 
 def evaluate_model(model: BaseAlgorithm, config: RunConfig, episodes: int) -> Scores:
-    """Play the episodes that `agents.evaluation.evaluate` plays, with a model that is in memory."""
+    """Play the episodes that `agents.evaluation.evaluate.evaluate` plays, with a model that is in
+    memory."""
 
     def policy(asked: Asked) -> Answer:
         return Answer(model.predict(normalized(model, asked.observation), deterministic=True)[0])

@@ -12,7 +12,7 @@ ZOO = "RL Zoo"
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; hyperparameters are those of agents/presets.yml."""
+    """One line of the table; hyperparameters are those of agents/config/presets.yml."""
 
     env: str
     algo: str

@@ -16,9 +16,13 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
-from agents.build import build_model, constructor_arguments, make_vec_env
-from agents.config import RunConfig
-from agents.training import torch_settings
+from attention_agents.agents.algorithms.build import (
+    build_model,
+    constructor_arguments,
+    make_vec_env,
+)
+from attention_agents.agents.config.run_config import RunConfig
+from attention_agents.agents.training.train import torch_settings
 
 
 class SmallCNN(BaseFeaturesExtractor):

@@ -28,17 +28,21 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents.build import build_model, constructor_arguments, make_vec_env
-from agents.cli import run_verb
-from agents.config import RunConfig, TrainConfig
-from agents.presets import settle
-from agents.training import torch_settings
+from attention_agents.agents.algorithms.build import (
+    build_model,
+    constructor_arguments,
+    make_vec_env,
+)
+from attention_agents.agents.cli import run_verb
+from attention_agents.agents.config.presets import settle
+from attention_agents.agents.config.run_config import RunConfig, TrainConfig
+from attention_agents.agents.training.train import torch_settings
+from attention_agents.envs.families import family_of
+from attention_agents.envs.make import make_env
+from attention_agents.recording.live.recorder import RecordAttention
 from benchmarks.learning import machine
 from benchmarks.rows import DOORKEY, MECHANISMS
 from benchmarks.small_cnn import build_control
-from envs.families import family_of
-from envs.make import make_env
-from recording import RecordAttention
 
 Build = Callable[[RunConfig, VecEnv], BaseAlgorithm]
 TRAINED = ("CartPole-v1", "MinAtar/Breakout-v1")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from agents.config import RunConfig
-from agents.statistics import RESAMPLES, Interval
+from attention_agents.agents.config.run_config import RunConfig
+from attention_agents.agents.evaluation.statistics import RESAMPLES, Interval
 from benchmarks.rows import ROWS, Row
 
 EPISODES = 100

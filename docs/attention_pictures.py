@@ -30,7 +30,7 @@ from pictures.tasks import TASKS
 from PIL import Image
 from tqdm import tqdm
 
-from policies.attention import Mechanism
+from attention_agents.policies.attention import Mechanism
 
 FOLDER = Path(__file__).with_name("attention")
 STEPS, SAMPLES = 600, 4000

@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from PIL import Image
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
-from recording import open_recording
-from recording.page import write_page
+from attention_agents.recording.page.page import write_page
+from attention_agents.recording.reader import open_recording
 
 FOLDER = Path(__file__).with_name("pages")
 WIDTH, COLOURS = 1280, 128

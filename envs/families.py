@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import gymnasium as gym
 
-from envs.adapters.adapter import Adapter
+from attention_agents.envs.adapters.adapter import Adapter
 
 PACKAGE = "attention-agents"
 """Has an extra of the name of each family, which brings the family's packages."""

@@ -11,12 +11,12 @@ import gymnasium as gym
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
-from envs.families import FAMILIES, OTHER, Family, MissingExtraError, find_family
-from envs.frames import FrameHistory, framed_parts
-from envs.headless import prepare_headless
-from envs.history import History
-from envs.padding import MAX_ENTITIES, pad_sequences
-from envs.wrappers import plain_actions, plain_observations
+from attention_agents.envs.families import FAMILIES, OTHER, Family, MissingExtraError, find_family
+from attention_agents.envs.headless import prepare_headless
+from attention_agents.envs.wrappers.flat_history import History
+from attention_agents.envs.wrappers.frame_history import FrameHistory, framed_parts
+from attention_agents.envs.wrappers.padding import MAX_ENTITIES, pad_sequences
+from attention_agents.envs.wrappers.plain_spaces import plain_actions, plain_observations
 
 
 def make_env(
@@ -44,10 +44,11 @@ def make_env(
             judged by (Atari: clipped rewards, an episode per life).
         history: observe a window of this many steps as tokens; 0 observes the present alone. Of
             pictures, grids and entities, in a Dict too, every frame keeps its patches, cells or
-            entities (`envs.frames`), and what stands beside them is of the present; every other
-            observation becomes one token per step (`envs.history`).
+            entities (`envs.wrappers.frame_history`), and what stands beside them is of the
+            present; every other
+            observation becomes one token per step (`envs.wrappers.flat_history`).
         max_entities: room for the members of each Sequence in the observation, and for the nodes
-            and the edges of each Graph (`envs.padding`).
+            and the edges of each Graph (`envs.wrappers.padding`).
         max_episode_steps: truncate episodes after this many steps, whatever the registered limit.
         env_kwargs: further arguments for the environment.
 

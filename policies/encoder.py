@@ -13,10 +13,17 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from policies.attention import POSITIONS, WHERES, Attentive, Mechanism, Site, Weighing
-from policies.blocks import BLOCKS
-from policies.readouts import READOUTS
-from policies.tokens import Tokens
+from attention_agents.policies.attention import (
+    POSITIONS,
+    WHERES,
+    Attentive,
+    Mechanism,
+    Site,
+    Weighing,
+)
+from attention_agents.policies.blocks import BLOCKS
+from attention_agents.policies.readouts import READOUTS
+from attention_agents.policies.tokens import Tokens
 
 MOST_LAYERS = 1000
 """More are a slip of the hand: they would take minutes to make."""

@@ -12,10 +12,10 @@ from typing import IO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from envs.layout import TokenPlaces
-from recording.format import Header, Step
-from recording.maps import share_read
-from recording.quantised import packed_rows, unpacked_rows
+from attention_agents.envs.tokens.layout import TokenPlaces
+from attention_agents.recording.format import Header, Step
+from attention_agents.recording.map_spec import share_read
+from attention_agents.recording.quantization import packed_rows, unpacked_rows
 
 DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, IndexError)
 """What numpy and zipfile raise when a file is not what it says."""

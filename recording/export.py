@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from recording.format import Header
-from recording.reader import Episode, Recording
-from recording.writer import whole_file
+from attention_agents.recording.format import Header
+from attention_agents.recording.reader import Episode, Recording
+from attention_agents.recording.writer import whole_file
 
 INSTALL = 'pip install "attention-agents[minari]"'
 

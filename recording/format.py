@@ -19,9 +19,9 @@ from typing import Any, Literal, get_args, get_type_hints
 
 import numpy as np
 
-from envs.layout import TokenLayout, TokenPlaces
-from recording.maps import MapSpec, check_map
-from recording.plain_json import typed
+from attention_agents.envs.tokens.layout import TokenLayout, TokenPlaces
+from attention_agents.recording.map_spec import MapSpec, check_map
+from attention_agents.recording.plain_json import typed
 
 SCHEMA = 2
 READABLE = (1, 2)

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recording.chunk import Chunk, decode_frame, read_arrays
-from recording.format import (
+from attention_agents.recording.chunk import Chunk, decode_frame, read_arrays
+from attention_agents.recording.format import (
     EARLY_STEPS,
     EPISODE_FILE,
     FINAL_FILE,
@@ -23,9 +23,9 @@ from recording.format import (
     Header,
     Step,
 )
-from recording.plain_json import read_json
-from recording.scores import SCORES_FILE, Scores, read_scores, read_summary
-from recording.writer import file_digest
+from attention_agents.recording.plain_json import read_json
+from attention_agents.recording.scores import SCORES_FILE, Scores, read_scores, read_summary
+from attention_agents.recording.writer import file_digest
 
 CHUNKS_HELD = 2
 _DIGEST = re.compile("[0-9a-f]{64}")

@@ -18,9 +18,9 @@ from functools import cached_property
 
 import numpy as np
 
-from recording.format import Step
-from recording.maps import ROLLOUT, MapSpec, mean_over_heads
-from recording.view import View
+from attention_agents.recording.format import Step
+from attention_agents.recording.map_spec import ROLLOUT, MapSpec, mean_over_heads
+from attention_agents.recording.map_view import View
 
 
 @dataclass(frozen=True)

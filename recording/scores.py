@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from recording.chunk import read_arrays, write_arrays
-from recording.format import Header
-from recording.plain_json import read_json, write_json
-from recording.writer import whole_file
+from attention_agents.recording.chunk import read_arrays, write_arrays
+from attention_agents.recording.format import Header
+from attention_agents.recording.plain_json import read_json, write_json
+from attention_agents.recording.writer import whole_file
 
 SCORES_FILE = "scores.npz"
 SUMMARY_FILE = "scores.json"

@@ -16,8 +16,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from recording.chunk import encode_frame, pack, write_arrays
-from recording.format import (
+from attention_agents.recording.chunk import encode_frame, pack, write_arrays
+from attention_agents.recording.format import (
     CHUNK_STEPS,
     EARLY_STEPS,
     EPISODE_FILE,
@@ -26,7 +26,7 @@ from recording.format import (
     Header,
     Step,
 )
-from recording.plain_json import write_json
+from attention_agents.recording.plain_json import write_json
 
 
 class RecordingWriter:

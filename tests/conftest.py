@@ -9,7 +9,7 @@ from jaxtyping import install_import_hook
 
 from tests.recording.browser import chromium
 
-install_import_hook(["policies"], "beartype.beartype")
+install_import_hook(["attention_agents.policies"], "beartype.beartype")
 torch.set_num_threads(1)  # small networks only get slower with more
 
 

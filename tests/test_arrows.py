@@ -1,7 +1,8 @@
 """The law of the rooms: imports run one way, and importing a room does nothing.
 
-envs <- policies <- recording <- agents <- scripts. The rules are read from the table below; the
-imports are read from the source, those inside functions too.
+Every folder of the product is a room with an allowance of its own: the folders of the package, the
+modules and the packages that it may import. The imports are read from the source, those inside
+functions too.
 """
 
 from __future__ import annotations
@@ -10,84 +11,103 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = "attention_agents."
+TOP = ("agents", "envs", "policies", "recording")
 SCRIPTS = ("train.py", "evaluate.py", "replay.py")
 
 FAMILIES = ("minigrid", "minatar", "ale_py", "highway_env", "cv2", "mujoco", "Box2D", "pygame")
 TORCH = ("torch", "jaxtyping", "safetensors")
+SB3 = ("stable_baselines3", "sb3_contrib")
+NO_FILES = ("pathlib", "shutil", "tempfile", "pickle")
+NO_CLOCK = (*NO_FILES, "time", "datetime")
 
 
 @dataclass(frozen=True)
 class Room:
-    """What the files of one room may import, beside the standard library."""
+    """What the files of one folder may import, beside the standard library and each other."""
 
-    imports: tuple[str, ...]
-    """Packages or modules; a name opens everything below it."""
-    more: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """What single files may import on top."""
-    closed: tuple[str, ...] = ()
+    rooms: tuple[str, ...] = ()
+    """Folders and modules of `attention_agents`; a name opens everything below it."""
+    packages: tuple[str, ...] = ()
+    """Packages of others, or modules of them."""
+    closed: tuple[str, ...] = ("pickle",)
     """Modules of the standard library that this room has no business with."""
     touches_files: bool = True
 
 
+def world(*rooms: str, packages: tuple[str, ...] = ()) -> Room:
+    return Room(
+        rooms, ("numpy", "gymnasium", "jaxtyping", *packages), NO_FILES, touches_files=False
+    )
+
+
+def network(*rooms: str, packages: tuple[str, ...] = ()) -> Room:
+    return Room(rooms, ("numpy", *TORCH, *packages), NO_CLOCK, touches_files=False)
+
+
+ATTENTION = ("policies.tokens", "policies.attention", "envs.tokens")
+ENCODER = (*ATTENTION, "policies.blocks", "policies.readouts", "policies.tokenizers")
+READING = ("recording", "envs.tokens.layout")
+DOING = ("agents", "recording", "policies", "envs")
 ROOMS = {
-    "envs": Room(
-        imports=("envs", "numpy", "gymnasium", *FAMILIES),
-        closed=("pathlib", "shutil", "tempfile", "pickle"),
-        touches_files=False,
+    "envs": world("envs"),
+    "envs.tokens": world(),
+    "envs.wrappers": world("envs.tokens", "envs.token_places"),
+    "envs.adapters": world("envs", packages=FAMILIES),
+    "envs.tasks": world("envs.tokens", "envs.token_places"),
+    "envs.vector": world(packages=("stable_baselines3", "cloudpickle")),
+    "policies": network(*ENCODER),
+    "policies.attention": network("envs.tokens", "policies.tokens"),
+    "policies.blocks": network(*ATTENTION),
+    "policies.readouts": network(*ATTENTION, "policies.blocks"),
+    "policies.tokenizers": network(*ATTENTION),
+    "policies.sb3": network(*ENCODER, "policies.encoder", packages=(*SB3, "gymnasium.spaces")),
+    "policies.inspect": network(*ENCODER, "policies.encoder", "policies.sb3"),
+    "policies.testkit": network(*ENCODER),
+    "recording": Room(READING, ("numpy", "PIL", "minari", "h5py", "gymnasium.spaces")),
+    "recording.rendering": Room(READING, ("numpy", "PIL", "imageio_ffmpeg", "rich")),
+    "recording.query": Room(READING, ("numpy",)),
+    "recording.page": Room(READING, ("numpy", "PIL")),
+    "recording.live": Room(
+        (*READING, "policies", "envs"), ("numpy", "torch", "jaxtyping", "gymnasium")
     ),
-    "policies": Room(
-        imports=(
-            *("policies", "envs.layout", "envs.spaces", "envs.specs"),
-            *("numpy", "gymnasium.spaces", *TORCH),
-        ),
-        more={
-            "policies/extractor.py": ("stable_baselines3",),
-            "policies/pointer.py": ("stable_baselines3",),
-            # with the extra contrib
-            "policies/maskable_pointer.py": ("sb3_contrib", "stable_baselines3"),
-            "policies/recurrent.py": ("sb3_contrib",),
-        },
-        closed=("pathlib", "shutil", "tempfile", "pickle", "time", "datetime"),
-        touches_files=False,
+    "agents": Room(DOING, ("rich", "tqdm", "tyro")),
+    "agents.config": Room(("envs", "policies"), ("numpy", "yaml", "tyro")),
+    "agents.algorithms": Room(
+        ("agents.config", "agents.rollouts.eval_env", "envs", "policies"),
+        ("numpy", "gymnasium", *TORCH, *SB3),
     ),
-    "recording": Room(
-        imports=("recording", "envs.layout", "numpy", "PIL", "imageio_ffmpeg"),
-        more={
-            "recording/recorder.py": (
-                *("torch", "policies", "gymnasium"),
-                "envs.places.places_of",
-            ),
-            "recording/described.py": ("policies", "gymnasium", "envs.make.action_names"),
-            # the recorder's view of SB3's heads
-            "recording/outputs.py": ("torch", "gymnasium.spaces"),
-            "recording/terminal.py": ("rich",),
-            # with the extra minari
-            "recording/export.py": ("gymnasium.spaces", "minari", "h5py"),
-        },
-        closed=("pickle",),
+    "agents.runs": Room(
+        ("agents.config", "agents.algorithms", "agents.rollouts", "envs", "policies"),
+        ("numpy", "gymnasium", *TORCH, *SB3),
     ),
-    "agents": Room(
-        imports=(
-            *("agents", "recording", "policies", "envs", "numpy", "gymnasium", "PIL", *TORCH),
-            *("stable_baselines3", "sb3_contrib", "tensorboard"),
-            *("yaml", "tyro", "rich", "tqdm", "matplotlib"),
-        ),
-        closed=("pickle",),
-    ),
-    "scripts": Room(imports=("agents", "recording", "tyro"), closed=("pickle",)),
+    "agents.rollouts": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3)),
+    "agents.training": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "matplotlib", "rich")),
+    "agents.training.callbacks": Room(DOING, ("numpy", "gymnasium", "PIL", *TORCH, *SB3)),
+    "agents.evaluation": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "rich")),
+    "agents.faithfulness": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "rich", "tqdm")),
+    "agents.replay": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "PIL", "rich", "tqdm")),
+    "scripts": Room(("agents", "recording"), ("tyro",)),
 }
 
 
+def folders() -> list[str]:
+    """Return every folder of the product that holds Python, such as "policies.attention"."""
+    files = [file for room in TOP for file in (ROOT / room).rglob("*.py")]
+    return sorted({".".join(file.parent.relative_to(ROOT).parts) for file in files})
+
+
 def files_of(room: str) -> list[Path]:
+    """Return the files that stand in a room itself, not in the rooms below it."""
     if room == "scripts":
         return [ROOT / name for name in SCRIPTS]
-    return sorted((ROOT / room).rglob("*.py"))
+    return sorted((ROOT / room.replace(".", "/")).glob("*.py"))
 
 
 def imports_in(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -122,61 +142,67 @@ def opens_files_in(tree: ast.AST) -> Iterator[int]:
             yield node.lineno
 
 
-def faults(room: Room, path: str, source: str) -> list[str]:
+def faults(room: str, source: str) -> list[str]:
     """Return one line for every import or file access of a source that its room does not allow."""
 
     def opened(name: str, doors: tuple[str, ...]) -> bool:
         return any(name == door or name.startswith(f"{door}.") for door in doors)
 
+    def allowed(name: str) -> bool:
+        if name.startswith(PACKAGE):
+            return opened(name.removeprefix(PACKAGE), (room, *ROOMS[room].rooms))
+        if name.split(".")[0] in sys.stdlib_module_names:
+            return not opened(name, ROOMS[room].closed)
+        return opened(name, ROOMS[room].packages)
+
     tree = ast.parse(source)
-    allowed = (*room.imports, *room.more.get(path, ()))
-    found = []
-    for line, name in imports_in(tree):
-        standard = name.split(".")[0] in sys.stdlib_module_names
-        if opened(name, room.closed) if standard else not opened(name, allowed):
-            found.append(f"{path}:{line} imports {name}")
-    if not room.touches_files:
-        found += [f"{path}:{line} opens a file" for line in opens_files_in(tree)]
+    found = [f"line {line} imports {name}" for line, name in imports_in(tree) if not allowed(name)]
+    if not ROOMS[room].touches_files:
+        found += [f"line {line} opens a file" for line in opens_files_in(tree)]
     return found
+
+
+def test_every_folder_has_an_allowance() -> None:
+    assert {*folders(), "scripts"} == set(ROOMS)
 
 
 @pytest.mark.parametrize("name", ROOMS)
 def test_imports_run_one_way(name: str) -> None:
-    files = files_of(name)
-    assert files, f"the room {name} is empty"
     found = [
-        fault
-        for file in files
-        for fault in faults(ROOMS[name], str(file.relative_to(ROOT)), file.read_text("utf-8"))
+        f"{file.relative_to(ROOT)} {fault}"
+        for file in files_of(name)
+        for fault in faults(name, file.read_text("utf-8"))
     ]
     assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize(
-    ("room", "path", "line"),
+    ("room", "line"),
     [
-        ("envs", "envs/make.py", "import torch"),
-        ("envs", "envs/make.py", "def f():\n    from policies.extractor import AttentionExtractor"),
-        ("envs", "envs/make.py", "text = open('x').read()"),
-        ("envs", "envs/make.py", "folder.joinpath('x').write_text('y')"),
-        ("policies", "policies/extractor.py", "torch.save(self.state_dict(), path)"),
-        ("envs", "envs/make.py", "import importlib\nimportlib.import_module('torch.nn')"),
-        ("policies", "policies/attention/heads.py", "from stable_baselines3 import PPO"),
-        ("policies", "policies/tap.py", "from stable_baselines3 import PPO"),
-        ("policies", "policies/attention/heads.py", "from envs.make import make_env"),
-        ("policies", "policies/attention/heads.py", "from .tap import AttentionTap"),
-        ("recording", "recording/overlay.py", "import torch"),
-        ("recording", "recording/overlay.py", "from policies.tap import AttentionMap"),
-        ("recording", "recording/recorder.py", "from stable_baselines3 import PPO"),
-        ("recording", "recording/recorder.py", "from envs.make import make_env"),
-        ("recording", "recording/outputs.py", "from policies.tap import AttentionMap"),
-        ("recording", "recording/recorder.py", "from agents.training import train"),
-        ("agents", "agents/training.py", "import train"),
-        ("scripts", "train.py", "import torch"),
+        ("envs", "import torch"),
+        ("envs", "def f():\n    from attention_agents.policies.sb3.extractor import X"),
+        ("envs", "text = open('x').read()"),
+        ("envs", "folder.joinpath('x').write_text('y')"),
+        ("envs", "import importlib\nimportlib.import_module('torch.nn')"),
+        ("envs", "from attention_agents import AttentionExtractor"),
+        ("envs.tokens", "from attention_agents.envs.make import make_env"),
+        ("policies.sb3", "torch.save(self.state_dict(), path)"),
+        ("policies.attention", "from stable_baselines3 import PPO"),
+        ("policies.attention", "from attention_agents.policies.encoder import Encoder"),
+        ("policies.attention", "from attention_agents.envs.make import make_env"),
+        ("policies.attention", "from .scores import Score"),
+        ("policies.inspect", "from stable_baselines3 import PPO"),
+        ("recording", "from attention_agents.policies.inspect.tap import AttentionMap"),
+        ("recording.rendering", "import torch"),
+        ("recording.live", "from stable_baselines3 import PPO"),
+        ("recording.live", "from attention_agents.agents.training.train import train"),
+        ("agents.config", "import torch"),
+        ("agents.training", "import train"),
+        ("scripts", "import torch"),
     ],
 )
-def test_an_arrow_that_points_backward_is_found(room: str, path: str, line: str) -> None:
-    assert faults(ROOMS[room], path, line)
+def test_an_arrow_that_points_backward_is_found(room: str, line: str) -> None:
+    assert faults(room, line)
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
@@ -188,7 +214,7 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
 SILENT_IMPORT = """
 import importlib, os, random, sys, warnings
 import gymnasium, numpy, torch, stable_baselines3, PIL.Image, rich, tqdm, tyro, yaml
-import matplotlib.pyplot, torch.utils.tensorboard
+import attention_agents, matplotlib.pyplot, torch.utils.tensorboard
 
 def state():
     return {
@@ -214,14 +240,18 @@ for key, value in state().items():
 """
 
 
-@pytest.mark.parametrize("room", ["envs", "policies", "recording", "agents", "scripts"])
+def modules_of(room: str) -> list[str]:
+    """Return the modules of a top-level folder, but for those that need a package of a family."""
+    if room == "scripts":
+        return [file.stem for file in files_of(room)]
+    files = [file for file in sorted((ROOT / room).rglob("*.py")) if "adapters" not in file.parts]
+    parts = [file.relative_to(ROOT).with_suffix("").parts for file in files]
+    return [PACKAGE + ".".join(p).removesuffix(".__init__") for p in parts]
+
+
+@pytest.mark.parametrize("room", [*TOP, "scripts"])
 def test_importing_a_room_does_nothing(room: str) -> None:
-    modules = [
-        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        for file in files_of(room)
-        if "adapters" not in file.parts  # imported by make_env, with the packages they adapt
-    ]
-    code = f"import sys; sys.argv = ['', {' '.join(modules)!r}]\n{SILENT_IMPORT}"
+    code = f"import sys; sys.argv = ['', {' '.join(modules_of(room))!r}]\n{SILENT_IMPORT}"
     result = run_python(code)
     assert result.returncode == 0, result.stderr
     assert result.stdout == ""
@@ -229,7 +259,11 @@ def test_importing_a_room_does_nothing(room: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["envs", "envs.make", "envs.places", "train", "evaluate", "replay"]
+    "module",
+    [
+        *("attention_agents", "attention_agents.envs.make", "attention_agents.envs.token_places"),
+        *("train", "evaluate", "replay"),
+    ],
 )
 def test_worlds_and_scripts_start_without_torch(module: str) -> None:
     result = run_python(f"import {module}, sys; sys.exit('torch' in sys.modules)")
@@ -237,19 +271,14 @@ def test_worlds_and_scripts_start_without_torch(module: str) -> None:
 
 
 def test_a_recording_is_read_and_drawn_without_torch_or_a_model() -> None:
-    watching = [
-        f"recording.{file.stem}"
-        for file in files_of("recording")
-        if file.parent.name == "recording"
-        and str(file.relative_to(ROOT)) not in ROOMS["recording"].more
-        and file.stem != "__init__"
-    ]
-    assert {"recording.format", "recording.overlay", "recording.video"} <= set(watching)
+    watching = [name for name in modules_of("recording") if ".live" not in name]
+    assert f"{PACKAGE}recording.rendering.overlay" in watching
     code = f"""
 import sys
-for name in ("torch", "stable_baselines3", "policies", "agents"):
+closed = ("torch", "stable_baselines3", "attention_agents.policies", "attention_agents.agents")
+for name in closed:
     sys.modules[name] = None
-import recording, {", ".join(watching)}
+import {", ".join(watching)}
 """
     result = run_python(code)
     assert result.returncode == 0, result.stderr

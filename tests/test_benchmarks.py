@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.build import build_model, make_vec_env
-from agents.config import RunConfig, TrainConfig
-from agents.presets import settle
-from agents.statistics import interval
+from attention_agents.agents.algorithms.build import build_model, make_vec_env
+from attention_agents.agents.config.presets import settle
+from attention_agents.agents.config.run_config import RunConfig, TrainConfig
+from attention_agents.agents.evaluation.statistics import interval
+from attention_agents.envs.families import family_of
 from benchmarks.learning import append, evaluate_model, read
 from benchmarks.rows import ROWS
 from benchmarks.small_cnn import SmallCNN, build_control, parameters
 from benchmarks.table import bootstrap_means, difference_interval, seeds_interval, table
-from envs.families import family_of
 
 
 @pytest.mark.parametrize("env_id", ["MinAtar/Breakout-v1", "MinAtar/Seaquest-v1"])

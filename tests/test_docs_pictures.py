@@ -16,16 +16,22 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from agents import TrainConfig
-from agents.build import check
-from agents.cli import read_config
-from agents.config import HEADS
-from agents.presets import settle
-from envs.families import family_of
-from envs.make import make_env
-from policies.attention import MIXES, NORMALISERS, POSITIONS, SCORES, SELECTIONS, WHERES
-from policies.blocks import BLOCKS
-from policies.readouts import READOUTS
+from attention_agents.agents.algorithms.build import check
+from attention_agents.agents.cli import read_config
+from attention_agents.agents.config.presets import settle
+from attention_agents.agents.config.run_config import HEADS, TrainConfig
+from attention_agents.envs.families import family_of
+from attention_agents.envs.make import make_env
+from attention_agents.policies.attention import (
+    MIXES,
+    NORMALISERS,
+    POSITIONS,
+    SCORES,
+    SELECTIONS,
+    WHERES,
+)
+from attention_agents.policies.blocks import BLOCKS
+from attention_agents.policies.readouts import READOUTS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "attention.md").read_text("utf-8")

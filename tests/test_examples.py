@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from recording import open_recording
+from attention_agents.recording.reader import open_recording
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "examples"

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.config import TrainConfig
-from agents.evaluation import evaluate
-from agents.replay import replay
-from agents.training import train
-from envs.families import MissingExtraError
-from envs.make import make_env
-from recording import open_recording
+from attention_agents.agents.config.run_config import TrainConfig
+from attention_agents.agents.evaluation.evaluate import evaluate
+from attention_agents.agents.replay.replay import replay
+from attention_agents.agents.training.train import train
+from attention_agents.envs.families import MissingExtraError
+from attention_agents.envs.make import make_env
+from attention_agents.recording.reader import open_recording
 
 STEPS = 7
 """Of an episode, at most."""

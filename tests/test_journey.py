@@ -11,10 +11,14 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
-from envs import layout_of, make_env, places_of, specs_of
-from policies import AttentionExtractor, AttentionTap
-from recording import RecordAttention, open_recording
-from recording.overlay import Scene
+from attention_agents.envs.make import make_env
+from attention_agents.envs.token_places import places_of
+from attention_agents.envs.tokens.spaces import layout_of, specs_of
+from attention_agents.policies.inspect.tap import AttentionTap
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.recording.live.recorder import RecordAttention
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.rendering.overlay import Scene
 
 pytest.importorskip("minigrid")
 

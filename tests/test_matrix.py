@@ -17,14 +17,13 @@ from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
-from agents.trust_region import TRPO
-from envs.frames import FrameHistory
-from envs.history import History
-from envs.layout import Conv
-from envs.padding import PadSequences
-from envs.spaces import Cells, Entities, Patches, TokenBox
-from policies import AttentionExtractor, AttentionTap
-from policies.attention import (
+from attention_agents.agents.algorithms.trpo import TRPO
+from attention_agents.envs.tokens.layout import Conv
+from attention_agents.envs.tokens.spaces import Cells, Entities, Patches, TokenBox
+from attention_agents.envs.wrappers.flat_history import History
+from attention_agents.envs.wrappers.frame_history import FrameHistory
+from attention_agents.envs.wrappers.padding import PadSequences
+from attention_agents.policies.attention import (
     MIXES,
     NORMALISERS,
     POSITIONS,
@@ -34,10 +33,12 @@ from policies.attention import (
     Attentive,
     Mechanism,
 )
-from policies.blocks import BLOCKS
-from policies.maskable_pointer import MaskablePointerPolicy
-from policies.pointer import PointerPolicy
-from policies.readouts import READOUTS
+from attention_agents.policies.blocks import BLOCKS
+from attention_agents.policies.inspect.tap import AttentionTap
+from attention_agents.policies.readouts import READOUTS
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.sb3.maskable_pointer import MaskablePointerPolicy
+from attention_agents.policies.sb3.pointer import PointerPolicy
 
 ON_POLICY: dict[type[BaseAlgorithm], dict[str, Any]] = {
     PPO: {"n_steps": 16, "batch_size": 8, "n_epochs": 2},
@@ -221,7 +222,8 @@ def learns_and_tells(model: BaseAlgorithm, unlearnt: tuple[str, ...] = ()) -> No
 
 
 NO_DICTS = {(CrossQ, kind) for kind in ("typed entities", "a dict of kinds", "graph")}
-"""sb3-contrib's CrossQ reads no Dict observations; `agents.build` refuses them with that reason."""
+"""sb3-contrib's CrossQ reads no Dict observations; `agents.algorithms.build` refuses them with
+that reason."""
 CELLS_OF_MATRIX = [
     pytest.param(algorithm, observation, id=f"{algorithm.__name__}-{observation}")
     for algorithm in ALGORITHMS

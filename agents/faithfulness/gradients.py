@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from agents.faithfulness.subject import Subject
-from policies.attention import Weighing
-from policies.seats import Seat
+from attention_agents.agents.faithfulness.recorded_policy import Subject
+from attention_agents.policies.attention import Weighing
+from attention_agents.policies.inspect.attention_modules import Seat
 
 
 class Gradients(NamedTuple):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from agents.faithfulness.outputs import Said
-from agents.faithfulness.subject import Subject
-from recording.scores import Scores
+from attention_agents.agents.faithfulness.output_distance import Said
+from attention_agents.agents.faithfulness.recorded_policy import Subject
+from attention_agents.recording.scores import Scores
 
 STEPS_AT_ONCE = 16
 

@@ -14,14 +14,14 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from agents.faithfulness.candidates import CAUSAL
-from agents.faithfulness.curves import GRID, TOP
-from agents.faithfulness.deleting import RANDOM, RANDOM_ORDERS
-from agents.faithfulness.evidence import Estimate
-from agents.faithfulness.scoring import SHUFFLES, Tally
-from agents.faithfulness.verdict import LEAST, RULE, Finding, finding, sentence
-from agents.run_folder import versions
-from recording.scores import SUMMARY_FILE
+from attention_agents.agents.faithfulness.deletion import RANDOM, RANDOM_ORDERS
+from attention_agents.agents.faithfulness.deletion_curves import GRID, TOP
+from attention_agents.agents.faithfulness.map_results import Estimate
+from attention_agents.agents.faithfulness.saliency_maps import CAUSAL
+from attention_agents.agents.faithfulness.scoring import SHUFFLES, Tally
+from attention_agents.agents.faithfulness.verdict import LEAST, RULE, Finding, finding, sentence
+from attention_agents.agents.runs.run_folder import versions
+from attention_agents.recording.scores import SUMMARY_FILE
 
 WIDTH = 106
 """Characters of a line of the table, at least."""

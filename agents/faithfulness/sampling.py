@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from agents.faithfulness.states import Recorded
-from recording import Recording
+from attention_agents.agents.faithfulness.recorded_states import Recorded
+from attention_agents.recording.reader import Recording
 
 
 def distinct_steps(recording: Recording, remembers: bool) -> list[Int[np.ndarray, "S"]]:

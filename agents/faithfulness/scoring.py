@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from agents.faithfulness.candidates import (
+from attention_agents.agents.faithfulness.deletion import RANDOM, areas_at
+from attention_agents.agents.faithfulness.deletion_curves import Areas
+from attention_agents.agents.faithfulness.leave_one_out import leave_one_out
+from attention_agents.agents.faithfulness.map_results import Evidence
+from attention_agents.agents.faithfulness.rank_metrics import Pointing, pointing, rank_correlation
+from attention_agents.agents.faithfulness.recorded_policy import Subject
+from attention_agents.agents.faithfulness.saliency_maps import (
     CAUSAL,
     Candidate,
     attention_candidates,
     of_rows,
     sarfa_candidate,
 )
-from agents.faithfulness.curves import Areas
-from agents.faithfulness.deleting import RANDOM, areas_at
-from agents.faithfulness.evidence import Evidence
-from agents.faithfulness.leave_one_out import leave_one_out
-from agents.faithfulness.ranks import Pointing, pointing, rank_correlation
-from agents.faithfulness.sampling import distinct_steps, spread
-from agents.faithfulness.shuffled import shuffled
-from agents.faithfulness.subject import Subject
-from recording import Recording
-from recording.scores import Scores, write_scores
+from attention_agents.agents.faithfulness.sampling import distinct_steps, spread
+from attention_agents.agents.faithfulness.weight_shuffle import shuffled
+from attention_agents.recording.reader import Recording
+from attention_agents.recording.scores import Scores, write_scores
 
 SCORE_STEPS = 64
 """Steps along whose orders tokens are removed, where nobody says."""

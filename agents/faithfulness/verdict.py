@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from agents.faithfulness.curves import TOP
-from agents.faithfulness.evidence import Estimate, Evidence, as_json, estimate
+from attention_agents.agents.faithfulness.deletion_curves import TOP
+from attention_agents.agents.faithfulness.map_results import Estimate, Evidence, as_json, estimate
 
 LEAST = 0.01
 """A policy none of whose answers changes by so large a share, whatever is removed, has nothing that

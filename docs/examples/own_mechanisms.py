@@ -7,8 +7,7 @@ from stable_baselines3 import PPO
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from policies import AttentionExtractor
-from policies.attention import (
+from attention_agents.policies.attention import (
     NORMALISERS,
     SCORES,
     Mechanism,
@@ -18,9 +17,10 @@ from policies.attention import (
     SelfAttention,
     Site,
 )
-from policies.readouts import READOUTS, Readout
-from policies.testkit import check, site
-from policies.tokens import Tokens
+from attention_agents.policies.readouts import READOUTS, Readout
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.testkit import check, site
+from attention_agents.policies.tokens import Tokens
 
 
 @SCORES.register("distance", "minus the squared distance of q and k, with a learned width per head")

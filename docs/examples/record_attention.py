@@ -4,10 +4,11 @@ import argparse
 
 from stable_baselines3 import PPO
 
-from envs import make_env
-from policies import AttentionExtractor
-from recording import RecordAttention, open_recording
-from recording.overlay import compose
+from attention_agents.envs.make import make_env
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.recording.live.recorder import RecordAttention
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.rendering.overlay import compose
 
 
 def main(timesteps: int, folder: str) -> None:

@@ -13,12 +13,12 @@ import numpy as np
 from pictures.scene import Scene
 from PIL import Image, ImageDraw
 
-from policies import AttentionMap
-from recording import palette
-from recording.entities import draw_entities
-from recording.heat import draw_heat, even_weight, heat_of
-from recording.maps import mean_over_queries
-from recording.palette import Pen
+from attention_agents.policies.inspect.tap import AttentionMap
+from attention_agents.recording.map_spec import mean_over_queries
+from attention_agents.recording.rendering import colors
+from attention_agents.recording.rendering.colors import Pen
+from attention_agents.recording.rendering.entities import draw_entities
+from attention_agents.recording.rendering.heat import draw_heat, even_weight, heat_of
 
 WIDTH, HIGH, MARGIN, GAP = 560, 280, 10, 8
 """Width of a picture, and most height, border and distance of its panels, in pixels."""
@@ -89,7 +89,7 @@ def arranged(name: str, rows: Sequence[Sequence[Panel]]) -> Image.Image:
     lines = [together] if len(together) <= PANELS and not _is_film(together[0]) else rows
     images = [line_of(line) for line in lines]
     size = (WIDTH, TITLE + sum(each.height for each in images) + MARGIN)
-    picture, y = Image.new("RGB", size, palette.BACKGROUND), TITLE
+    picture, y = Image.new("RGB", size, colors.BACKGROUND), TITLE
     title(Pen(picture), name, together[0])
     for each in images:
         picture.paste(each, (0, y))
@@ -102,14 +102,14 @@ def title(pen: Pen, name: str, panel: Panel) -> None:
     used = pen.text(MARGIN, TITLE / 2, name, 18)
     left = WIDTH - MARGIN
     if panel.source.keys == "tokens" and panel.scene.layout.groups[0].kind != "entities":
-        left -= pen.text(left, TITLE / 2, "hottest", 13, palette.DIM, anchor="rm") + 74
-        ramp = Image.fromarray(palette.heat_table()[None]).resize((64, 10))
+        left -= pen.text(left, TITLE / 2, "hottest", 13, colors.DIM, anchor="rm") + 74
+        ramp = Image.fromarray(colors.heat_table()[None]).resize((64, 10))
         pen.image.paste(ramp, (round(left) + 5, TITLE // 2 - 5))
-        left -= pen.text(left, TITLE / 2, "0", 13, palette.DIM, anchor="rm")
+        left -= pen.text(left, TITLE / 2, "0", 13, colors.DIM, anchor="rm")
     one = panel.source.asker or panel.source.queries
     who = "framed token asks" if panel.framed else f"asker: {one}"
     room = left - used - 3 * MARGIN
-    pen.text(MARGIN + used + 12, TITLE / 2 + 2, who, 13, palette.DIM, room)
+    pen.text(MARGIN + used + 12, TITLE / 2 + 2, who, 13, colors.DIM, room)
 
 
 def line_of(panels: Sequence[Panel]) -> Image.Image:
@@ -119,12 +119,12 @@ def line_of(panels: Sequence[Panel]) -> Image.Image:
     drawn = [draw(panel, round(high * panel.shape)) for panel in panels]
     used = sum(image.width + GAP for image, _ in drawn) - GAP
     tallest = max(image.height for image, _ in drawn)
-    line = Image.new("RGB", (WIDTH, tallest + CAPTION), palette.BACKGROUND)
+    line = Image.new("RGB", (WIDTH, tallest + CAPTION), colors.BACKGROUND)
     pen, x = Pen(line), (WIDTH - used) // 2
     for image, caption in drawn:
         line.paste(image, (x, 0))
         middle = x + image.width / 2
-        pen.text(middle, tallest + 10, caption, 13, palette.DIM, image.width + GAP, anchor="mm")
+        pen.text(middle, tallest + 10, caption, 13, colors.DIM, image.width + GAP, anchor="mm")
         x += image.width + GAP
     return line
 
@@ -144,7 +144,7 @@ def draw(panel: Panel, width: int) -> tuple[Image.Image, str]:
     image = darkened(draw_heat(image, heat), boxes[:count][weights[:count] == 0])
     if panel.framed:
         x0, y0, x1, y1 = np.round(boxes[scene.asker]).tolist()
-        ImageDraw.Draw(image).rectangle((x0, y0, x1 - 1, y1 - 1), None, palette.TEXT, 2)
+        ImageDraw.Draw(image).rectangle((x0, y0, x1 - 1, y1 - 1), None, colors.TEXT, 2)
     return image, f"{heat.top:.1f} x even"
 
 
@@ -155,7 +155,7 @@ def film(scene: Scene, width: int) -> tuple[Image.Image, np.ndarray]:
     across = (width - GAP * (columns - 1)) // columns
     down = round(high * across / wide)
     size = (columns * (across + GAP) - GAP, lines * (down + GAP) - GAP)
-    image = Image.new("RGB", size, palette.BACKGROUND)
+    image = Image.new("RGB", size, colors.BACKGROUND)
     places = [divmod(i, columns)[::-1] for i in range(len(scene.frames))]
     corners = np.array(places) * (across + GAP, down + GAP)
     for frame, corner in zip(scene.frames, corners.tolist(), strict=True):
@@ -170,16 +170,16 @@ def darkened(image: Image.Image, boxes: np.ndarray) -> Image.Image:
     shade = Image.new("L", image.size)
     for x0, y0, x1, y1 in np.round(boxes[np.isfinite(boxes).all(1)]).tolist():
         ImageDraw.Draw(shade).rectangle((x0, y0, x1 - 1, y1 - 1), DARK)
-    return Image.composite(Image.new("RGB", image.size, palette.BACKGROUND), image, shade)
+    return Image.composite(Image.new("RGB", image.size, colors.BACKGROUND), image, shade)
 
 
 def bars(weights: np.ndarray, width: int) -> Image.Image:
     """Draw weights from 0 to 1 that stand nowhere."""
-    image = Image.new("RGB", (width, round(width * BARS[0])), palette.PANEL)
+    image = Image.new("RGB", (width, round(width * BARS[0])), colors.PANEL)
     pen, each = Pen(image), width / len(weights)
     for i, weight in enumerate(weights.tolist()):
         left, top = i * each, image.height * (1 - weight)
-        pen.box(left + 1, top, left + each - 1, image.height, palette.bar_colour(weight))
+        pen.box(left + 1, top, left + each - 1, image.height, colors.bar_colour(weight))
     return image
 
 

@@ -12,8 +12,9 @@ from pictures.scene import Observations, Scene
 from stable_baselines3.common.preprocessing import preprocess_obs
 from torch import Tensor, nn
 
-from policies import AttentionExtractor, AttentionMap, AttentionTap
-from policies.pointer import PointerPolicy
+from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.sb3.pointer import PointerPolicy
 
 WIDTH, HEADS = 32, 2
 TOKENS, MOST = 3200, 64

@@ -20,9 +20,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from envs.layout import TokenLayout
-from envs.places import places_of
-from envs.spaces import layout_of, specs_of
+from attention_agents.envs.token_places import places_of
+from attention_agents.envs.tokens.layout import TokenLayout
+from attention_agents.envs.tokens.spaces import layout_of, specs_of
 
 DRAWN, LEARNED = 4, 1000
 """Seed of the first episode to draw from, and of the first one to learn from."""

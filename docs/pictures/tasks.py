@@ -21,10 +21,10 @@ import numpy as np
 from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX
 from pictures.scene import Found, Task
 
-from envs.layout import Conv
-from envs.make import make_env
-from envs.spaces import TokenBox
-from envs.specs import Frames, Patches
+from attention_agents.envs.make import make_env
+from attention_agents.envs.tokens.layout import Conv
+from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.specs import Frames, Patches
 
 TIMES, STEPS = 4, 8
 """Frames of the tasks that have several; steps of the history of numbers."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from envs.layout import TokenLayout
+from attention_agents.envs.tokens.layout import TokenLayout
 
 
 class Adapter:
@@ -34,5 +34,5 @@ class Adapter:
 
     def important(self, env: gym.Env, layout: TokenLayout) -> Sequence[int] | None:
         """Return the tokens that the best next action depends on most, none where they are not in
-        sight; None where nobody knows. See `envs.importance`."""
+        sight; None where nobody knows. See `envs.ground_truth`."""
         return None

@@ -16,8 +16,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import wrappers
 
-from envs.adapters.adapter import Adapter
-from envs.places import PicturePlaces
+from attention_agents.envs.adapters.adapter import Adapter
+from attention_agents.envs.token_places import PicturePlaces
 
 SIDE = 84
 """Height and width of the observed picture, in pixels."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import Box2D  # noqa: F401  (the family cannot do without: better missed here than in the middle)
 import gymnasium as gym
 
-from envs.adapters.named import NamedAdapter
-from envs.places import PicturePlaces
+from attention_agents.envs.adapters.named import NamedAdapter
+from attention_agents.envs.token_places import PicturePlaces
 
 LANDER = (
     *("x", "y", "x velocity", "y velocity", "angle", "angular velocity"),

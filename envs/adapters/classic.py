@@ -9,7 +9,7 @@ import importlib
 
 import gymnasium as gym
 
-from envs.adapters.named import NamedAdapter
+from attention_agents.envs.adapters.named import NamedAdapter
 
 FEATURES = {
     "CartPole": ("cart position", "cart velocity", "pole angle", "pole angular velocity"),

@@ -19,12 +19,12 @@ from highway_env.road.graphics import WorldSurface
 from highway_env.vehicle.kinematics import Vehicle
 from highway_env.vehicle.objects import RoadObject
 
-from envs.adapters.adapter import Adapter
-from envs.importance import present_groups
-from envs.layout import TokenGroup, TokenLayout, TokenPlaces
-from envs.places import places_by_group
-from envs.spaces import TokenBox
-from envs.specs import Entities
+from attention_agents.envs.adapters.adapter import Adapter
+from attention_agents.envs.ground_truth import present_groups
+from attention_agents.envs.token_places import places_by_group
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
+from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.specs import Entities
 
 UPRIGHT = np.deg2rad(2)
 """Headings below this are drawn straight (highway_env.vehicle.graphics)."""

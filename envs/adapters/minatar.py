@@ -8,10 +8,10 @@ import gymnasium as gym
 import numpy as np
 from minatar import gym as minatar_gym
 
-from envs.adapters.adapter import Adapter
-from envs.places import PicturePlaces
-from envs.spaces import TokenBox, default_stem
-from envs.specs import Patches
+from attention_agents.envs.adapters.adapter import Adapter
+from attention_agents.envs.token_places import PicturePlaces
+from attention_agents.envs.tokens.spaces import TokenBox, default_stem
+from attention_agents.envs.tokens.specs import Patches
 
 ZOOM = 32
 """Frame pixels per cell."""

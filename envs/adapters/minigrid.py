@@ -16,13 +16,13 @@ from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX, STATE_TO_IDX
 from minigrid.core.world_object import WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 
-from envs.adapters.adapter import Adapter
-from envs.adapters.missions import MissionWords
-from envs.importance import present_groups
-from envs.layout import TokenGroup, TokenLayout, TokenPlaces
-from envs.places import places_by_group, without_ids
-from envs.spaces import TokenBox
-from envs.specs import Cells
+from attention_agents.envs.adapters.adapter import Adapter
+from attention_agents.envs.adapters.missions import MissionWords
+from attention_agents.envs.ground_truth import present_groups
+from attention_agents.envs.token_places import places_by_group, without_ids
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
+from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.specs import Cells
 
 WORDS = tuple(
     tuple(sorted(indices, key=indices.__getitem__))

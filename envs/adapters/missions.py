@@ -12,8 +12,8 @@ from minigrid.envs.babyai.core.levelgen import LevelGen
 from minigrid.envs.babyai.core.roomgrid_level import BabyAIMissionSpace
 from minigrid.minigrid_env import MiniGridEnv
 
-from envs.spaces import TokenBox
-from envs.specs import Cells
+from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.specs import Cells
 
 PADDING, UNKNOWN = 0, 1
 

@@ -8,10 +8,10 @@ from typing import Any
 import gymnasium as gym
 import mujoco
 
-from envs.adapters.adapter import Adapter
-from envs.families import MissingExtraError
-from envs.headless import mujoco_can_draw
-from envs.wrappers import NamedFeatures
+from attention_agents.envs.adapters.adapter import Adapter
+from attention_agents.envs.families import MissingExtraError
+from attention_agents.envs.headless import mujoco_can_draw
+from attention_agents.envs.wrappers.plain_spaces import NamedFeatures
 
 
 class MujocoAdapter(Adapter):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import gymnasium as gym
 
-from envs.adapters.adapter import Adapter
-from envs.wrappers import NamedFeatures
+from attention_agents.envs.adapters.adapter import Adapter
+from attention_agents.envs.wrappers.plain_spaces import NamedFeatures
 
 
 class NamedAdapter(Adapter):

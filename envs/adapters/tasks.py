@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import gymnasium as gym
 
-from envs.adapters.adapter import Adapter
-from envs.importance import present_groups
-from envs.layout import TokenLayout
-from envs.tasks import Collect, CueRecall, register
+from attention_agents.envs.adapters.adapter import Adapter
+from attention_agents.envs.ground_truth import present_groups
+from attention_agents.envs.tasks import Collect, CueRecall, register
+from attention_agents.envs.tokens.layout import TokenLayout
 
 
 class TaskAdapter(Adapter):

@@ -8,11 +8,11 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from envs.layout import TokenGroup, TokenLayout, TokenPlaces
-from envs.places import places_by_group
-from envs.spaces import TokenBox
-from envs.specs import Entities
-from envs.tasks.drawing import DARK, FLOOR, HUES, between, canvas, fill_disk
+from attention_agents.envs.tasks.drawing import DARK, FLOOR, HUES, between, canvas, fill_disk
+from attention_agents.envs.token_places import places_by_group
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
+from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.specs import Entities
 
 COLUMNS = ("presence", "fruit", "mine", "ripeness", "x", "y")
 SIDE = 256

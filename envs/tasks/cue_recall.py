@@ -8,9 +8,17 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from envs.spaces import TokenBox
-from envs.specs import Features
-from envs.tasks.drawing import AGENT, BACKGROUND, FLOOR, HUES, canvas, fill_box, fill_disk
+from attention_agents.envs.tasks.drawing import (
+    AGENT,
+    BACKGROUND,
+    FLOOR,
+    HUES,
+    canvas,
+    fill_box,
+    fill_disk,
+)
+from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.specs import Features
 
 TILE = 32
 """Frame pixels per cell."""

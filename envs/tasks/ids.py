@@ -5,8 +5,8 @@ from __future__ import annotations
 import gymnasium as gym
 
 ENTRY_POINTS = {
-    "attention/CueRecall-v0": "envs.tasks.cue_recall:CueRecall",
-    "attention/Collect-v0": "envs.tasks.collect:Collect",
+    "attention/CueRecall-v0": "attention_agents.envs.tasks.cue_recall:CueRecall",
+    "attention/Collect-v0": "attention_agents.envs.tasks.collect:Collect",
 }
 
 

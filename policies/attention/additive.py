@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from policies.attention.mechanism import Site
-from policies.attention.scores import SCORES, Score
+from attention_agents.policies.attention.mechanism import Site
+from attention_agents.policies.attention.scores import SCORES, Score
 
 SPREAD = 0.54
 """Standard deviation of `tanh(q + k)` over k, for a fixed q, both standard normal."""

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from policies.attention.mechanism import Site
-from policies.attention.scores import SCORES, Score
+from attention_agents.policies.attention.mechanism import Site
+from attention_agents.policies.attention.scores import SCORES, Score
 
 
 @SCORES.register("location", "the query alone says where to look; for tokens with a fixed order")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from envs.layout import TokenLayout
+from attention_agents.envs.tokens.layout import TokenLayout
 
 COLDEST, WARMEST = 1e-3, 1e3
 """Temperatures beyond these are slips of the hand."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from policies.attention.mechanism import Site
-from policies.attention.registry import Registry
+from attention_agents.policies.attention.mechanism import Site
+from attention_agents.policies.attention.registry import Registry
 
 POSITIONS: Registry[type[Positions]] = Registry("positions")
 

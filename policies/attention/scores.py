@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from policies.attention.mechanism import Site
-from policies.attention.registry import Registry
+from attention_agents.policies.attention.mechanism import Site
+from attention_agents.policies.attention.registry import Registry
 
 SCORES: Registry[type[Score]] = Registry("score")
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from policies.attention.normalisers import NORMALISERS, Normaliser
+from attention_agents.policies.attention.normalizers import NORMALISERS, Normaliser
 
 FAR = -2.0
 """Stands for all that lies too far below the best score to weigh, as everything below -1 does."""

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from policies.attention.geometry import Geometry
-from policies.attention.mechanism import Site
-from policies.attention.wheres import WHERES, Where, refused
+from attention_agents.policies.attention.mechanism import Site
+from attention_agents.policies.attention.token_geometry import Geometry
+from attention_agents.policies.attention.visibility import WHERES, Where, refused
 
 
 class Window(Where):

@@ -1,12 +1,12 @@
 """Layers of an encoder, by name."""
 
-from policies.blocks.block import BLOCKS, Block, FeedForward
-from policies.blocks.channel import Channel
-from policies.blocks.gtrxl import GTrXL
-from policies.blocks.isab import ISAB, composed
-from policies.blocks.residual import Residual
-from policies.blocks.sab import SAB
-from policies.blocks.space_time import SpaceTime
+from attention_agents.policies.blocks.block import BLOCKS, Block, FeedForward
+from attention_agents.policies.blocks.channel import Channel
+from attention_agents.policies.blocks.gtrxl import GTrXL
+from attention_agents.policies.blocks.isab import ISAB, composed
+from attention_agents.policies.blocks.residual import Residual
+from attention_agents.policies.blocks.sab import SAB
+from attention_agents.policies.blocks.space_time import SpaceTime
 
 __all__ = [
     "BLOCKS",

@@ -6,8 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from policies.attention import Projection, Registry, Site
-from policies.tokens import Tokens
+from attention_agents.policies.attention import Projection, Registry, Site
+from attention_agents.policies.tokens import Tokens
 
 BLOCKS: Registry[type[Block]] = Registry("block")
 FFN_RATIO = 2

@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from policies.attention import Attentive, Heard, Projection, Site
-from policies.blocks.block import BLOCKS, Block, FeedForward
-from policies.tokens import Tokens
+from attention_agents.policies.attention import Attentive, Heard, Projection, Site
+from attention_agents.policies.blocks.block import BLOCKS, Block, FeedForward
+from attention_agents.policies.tokens import Tokens
 
 REDUCTION = 4
 """Channels per unit of the bottleneck."""

@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from policies.attention import Projection, SelfAttention, Site
-from policies.blocks.block import BLOCKS, Block, FeedForward
-from policies.tokens import Tokens
+from attention_agents.policies.attention import Projection, SelfAttention, Site
+from attention_agents.policies.blocks.block import BLOCKS, Block, FeedForward
+from attention_agents.policies.tokens import Tokens
 
 GATE_BIAS = 2.0
 """b_g of every gate at the start: it lets about `sigmoid(-2) = 0.12` of a branch through."""

@@ -8,10 +8,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from policies.attention import Bilinear, MultiHead, Projection, QueryAttention, Site, attend
-from policies.blocks.block import BLOCKS, Block
-from policies.blocks.sab import PostNorm
-from policies.tokens import Tokens
+from attention_agents.policies.attention import (
+    Bilinear,
+    MultiHead,
+    Projection,
+    QueryAttention,
+    Site,
+    attend,
+)
+from attention_agents.policies.blocks.block import BLOCKS, Block
+from attention_agents.policies.blocks.sab import PostNorm
+from attention_agents.policies.tokens import Tokens
 
 
 class Gathering(QueryAttention):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from policies.attention import SelfAttention, Site
-from policies.blocks.block import BLOCKS, Block, FeedForward
-from policies.tokens import Tokens
+from attention_agents.policies.attention import SelfAttention, Site
+from attention_agents.policies.blocks.block import BLOCKS, Block, FeedForward
+from attention_agents.policies.tokens import Tokens
 
 
 @BLOCKS.register("residual", "self-attention and feed-forward, each added (pre-norm transformer)")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from policies.attention import SelfAttention, Site
-from policies.blocks.block import BLOCKS, Block, FeedForward
-from policies.tokens import Tokens
+from attention_agents.policies.attention import SelfAttention, Site
+from attention_agents.policies.blocks.block import BLOCKS, Block, FeedForward
+from attention_agents.policies.tokens import Tokens
 
 
 class PostNorm(nn.Module):

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from policies.attention import SelfAttention, Site, Weighed
-from policies.blocks.block import BLOCKS, Block, FeedForward
-from policies.blocks.frames import Frames, Group
-from policies.tokens import Tokens
+from attention_agents.policies.attention import SelfAttention, Site, Weighed
+from attention_agents.policies.blocks.block import BLOCKS, Block, FeedForward
+from attention_agents.policies.blocks.space_time_groups import Frames, Group
+from attention_agents.policies.tokens import Tokens
 
 
 class Within(SelfAttention):

@@ -1,17 +1,17 @@
 """From tokens to one vector, by name."""
 
-from policies.readouts.attention_gru import AttentionGRU, AttentionGRUCell
-from policies.readouts.augru import AUGRU, AttGRU
-from policies.readouts.cls import CLSToken
-from policies.readouts.cross import Cross
-from policies.readouts.ego import Ego
-from policies.readouts.pool import Max, Mean, Sum
-from policies.readouts.present import Present
-from policies.readouts.queries import LearnedQueries
-from policies.readouts.query import LearnedQuery
-from policies.readouts.readout import READOUTS, Readout
-from policies.readouts.slots import Slots
-from policies.readouts.votes import Votes
+from attention_agents.policies.readouts.attention_gru import AttentionGRU, AttentionGRUCell
+from attention_agents.policies.readouts.augru import AUGRU, AttGRU
+from attention_agents.policies.readouts.cls import CLSToken
+from attention_agents.policies.readouts.cross import Cross
+from attention_agents.policies.readouts.ego import Ego
+from attention_agents.policies.readouts.importance_voting import Votes
+from attention_agents.policies.readouts.last_step import Present
+from attention_agents.policies.readouts.pool import Max, Mean, Sum
+from attention_agents.policies.readouts.queries import LearnedQueries
+from attention_agents.policies.readouts.query import LearnedQuery
+from attention_agents.policies.readouts.readout import READOUTS, Readout
+from attention_agents.policies.readouts.slots import Slots
 
 __all__ = [
     "AUGRU",

@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from policies.attention import Attentive, Heard, QueryAttention, Site
-from policies.readouts.glimpses import Frame, Window
-from policies.readouts.readout import READOUTS, Readout
-from policies.readouts.steps import steps_of
-from policies.tokens import Tokens
+from attention_agents.policies.attention import Attentive, Heard, QueryAttention, Site
+from attention_agents.policies.readouts.history_steps import steps_of
+from attention_agents.policies.readouts.per_step_tokens import Frame, Window
+from attention_agents.policies.readouts.readout import READOUTS, Readout
+from attention_agents.policies.tokens import Tokens
 
 
 class AttentionGRUCell(nn.Module):

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from policies.attention import Attentive, Heard, Projection, Site, Weighing
-from policies.readouts.readout import READOUTS, Readout
-from policies.readouts.steps import line_of
-from policies.tokens import Tokens
+from attention_agents.policies.attention import Attentive, Heard, Projection, Site, Weighing
+from attention_agents.policies.readouts.history_steps import line_of
+from attention_agents.policies.readouts.readout import READOUTS, Readout
+from attention_agents.policies.tokens import Tokens
 
 
 class AttentionalGRU(Readout):

@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from envs.layout import TokenGroup, TokenLayout
-from policies.attention import QueryAttention, Site, Weighed
-from policies.blocks import FeedForward
-from policies.readouts.readout import READOUTS, Readout
-from policies.tokens import Tokens
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
+from attention_agents.policies.attention import QueryAttention, Site, Weighed
+from attention_agents.policies.blocks import FeedForward
+from attention_agents.policies.readouts.readout import READOUTS, Readout
+from attention_agents.policies.tokens import Tokens
 
 CLS = "CLS"
 """Name of the learned token, the last key of the map."""

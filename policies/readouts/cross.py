@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from policies.attention import QueryAttention, Site, Weighed
-from policies.readouts.asking import Asking
-from policies.readouts.readout import READOUTS, Readout
-from policies.tokens import Tokens
+from attention_agents.policies.attention import QueryAttention, Site, Weighed
+from attention_agents.policies.readouts.query_block import Asking
+from attention_agents.policies.readouts.readout import READOUTS, Readout
+from attention_agents.policies.tokens import Tokens
 
 
 @READOUTS.register("cross", "the tokens of the key `asker` ask, those of the other keys are read")

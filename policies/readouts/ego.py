@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from policies.attention import Site
-from policies.readouts.asking import TokenAsks
-from policies.readouts.readout import READOUTS
+from attention_agents.policies.attention import Site
+from attention_agents.policies.readouts.query_block import TokenAsks
+from attention_agents.policies.readouts.readout import READOUTS
 
 
 @READOUTS.register("ego", "the agent's own token asks")

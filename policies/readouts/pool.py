@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from policies.attention import Site
-from policies.readouts.readout import READOUTS, Readout
-from policies.tokens import Tokens
+from attention_agents.policies.attention import Site
+from attention_agents.policies.readouts.readout import READOUTS, Readout
+from attention_agents.policies.tokens import Tokens
 
 
 class Pool(Readout):

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from policies.attention import QueryAttention, Site
-from policies.readouts.asking import Asking
-from policies.readouts.readout import READOUTS, Readout
-from policies.tokens import Tokens
+from attention_agents.policies.attention import QueryAttention, Site
+from attention_agents.policies.readouts.query_block import Asking
+from attention_agents.policies.readouts.readout import READOUTS, Readout
+from attention_agents.policies.tokens import Tokens
 
 
 @READOUTS.register("query", "one learned query reads the tokens")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from policies.attention import Registry, Site
-from policies.tokens import Tokens
+from attention_agents.policies.attention import Registry, Site
+from attention_agents.policies.tokens import Tokens
 
 READOUTS: Registry[type[Readout]] = Registry("readout")
 

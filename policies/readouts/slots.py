@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from policies.attention import NORMALISERS, Attentive, Heard, Projection, Site
-from policies.blocks import FeedForward
-from policies.readouts.readout import READOUTS, Readout
-from policies.tokens import Tokens
+from attention_agents.policies.attention import NORMALISERS, Attentive, Heard, Projection, Site
+from attention_agents.policies.blocks import FeedForward
+from attention_agents.policies.readouts.readout import READOUTS, Readout
+from attention_agents.policies.tokens import Tokens
 
 ITERATIONS = 3
 """Rounds of competition, as in the paper."""

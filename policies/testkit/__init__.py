@@ -1,7 +1,7 @@
 """What every attention mechanism must hold to, ours and yours: run `check` on it in a test.
 
-    from policies.attention import Mechanism, SelfAttention
-    from policies.testkit import check, site
+    from attention_agents.policies.attention import Mechanism, SelfAttention
+    from attention_agents.policies.testkit import check, site
 
     place = site(heads=3, mechanism=Mechanism(score="my-score"))
     check(lambda: SelfAttention(place), place)
@@ -9,8 +9,8 @@
 A module under test takes `Tokens` and gives (B, N, D), a row per token, or (B, D).
 """
 
-from policies.testkit.checks import check
-from policies.testkit.examples import (
+from attention_agents.policies.testkit.checks import check
+from attention_agents.policies.testkit.fixtures import (
     B,
     K,
     N,
@@ -22,13 +22,13 @@ from policies.testkit.examples import (
     with_mechanism,
     without_mask,
 )
-from policies.testkit.told import (
+from attention_agents.policies.testkit.reported_weights import (
     FAR_SCORES,
     check_far_scores,
     check_reads,
     overheard_passes,
 )
-from policies.testkit.trained import check_parameters
+from attention_agents.policies.testkit.training import check_parameters
 
 __all__ = [
     "FAR_SCORES",

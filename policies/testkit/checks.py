@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from policies.attention import Site
-from policies.testkit.alike import (
+from attention_agents.policies.attention import Site
+from attention_agents.policies.testkit.fixtures import (
+    Make,
+    Order,
+    example,
+)
+from attention_agents.policies.testkit.invariance import (
     check_absent_tokens,
     check_batch,
     check_modes,
     check_nothing_present,
     check_permutation,
 )
-from policies.testkit.examples import (
-    Make,
-    Order,
-    example,
+from attention_agents.policies.testkit.reported_weights import (
+    check_far_scores,
+    check_reads,
+    check_weights,
 )
-from policies.testkit.told import check_far_scores, check_reads, check_weights
-from policies.testkit.trained import (
+from attention_agents.policies.testkit.training import (
     check_compiler,
     check_devices,
     check_gradient,
@@ -26,7 +30,7 @@ from policies.testkit.trained import (
     check_saving,
     check_seed,
 )
-from policies.tokens import Tokens
+from attention_agents.policies.tokens import Tokens
 
 
 def check(

@@ -1,6 +1,6 @@
 """From an observation to tokens: one tokenizer for each kind of token."""
 
-from policies.tokenizers.join import ObservationTokenizer
-from policies.tokens import Tokens
+from attention_agents.policies.tokenizers.observation import ObservationTokenizer
+from attention_agents.policies.tokens import Tokens
 
 __all__ = ["ObservationTokenizer", "Tokens"]

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from envs.specs import Cells
-from policies.attention import Projection
-from policies.tokens import Tokens
+from attention_agents.envs.tokens.specs import Cells
+from attention_agents.policies.attention import Projection
+from attention_agents.policies.tokens import Tokens
 
 SMALL_TABLE = 128
 """Categories in all, up to which a product is quicker than a look-up."""

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from envs.specs import Categories, Features
-from policies.attention import Projection
-from policies.tokens import Tokens
+from attention_agents.envs.tokens.specs import Categories, Features
+from attention_agents.policies.attention import Projection
+from attention_agents.policies.tokens import Tokens
 
 
 class FeatureTokenizer(nn.Module):

@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from envs.specs import Cells, Entities, Frames, Patches
-from policies.tokenizers.cells import CellTokenizer
-from policies.tokenizers.patches import PatchTokenizer
-from policies.tokenizers.rows import EntityTokenizer
-from policies.tokens import Tokens
+from attention_agents.envs.tokens.specs import Cells, Entities, Frames, Patches
+from attention_agents.policies.tokenizers.cells import CellTokenizer
+from attention_agents.policies.tokenizers.entities import EntityTokenizer
+from attention_agents.policies.tokenizers.patches import PatchTokenizer
+from attention_agents.policies.tokens import Tokens
 
 BRIGHTEST = 255.0
 """Of a picture of bytes; Stable-Baselines3 divides pictures by it, but not rows of numbers."""

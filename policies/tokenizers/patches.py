@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from envs.specs import Patches
-from policies.attention import Projection
-from policies.tokens import Tokens
+from attention_agents.envs.tokens.specs import Patches
+from attention_agents.policies.attention import Projection
+from attention_agents.policies.tokens import Tokens
 
 
 class PatchTokenizer(nn.Module):

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from recording.page.payload import Source, inert, payload
-from recording.reader import Recording
+from attention_agents.recording.page.payload import Source, inert, payload
+from attention_agents.recording.reader import Recording
 
 MOST_BYTES = 25_000_000
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "web"
 SCRIPTS = (
     *("dom.js", "data.js", "names.js", "episode.js"),
     *("look.js", "maps.js", "rollout.js", "causal.js"),

@@ -13,11 +13,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from recording import palette
-from recording.observed import Part, parts_of
-from recording.page.arrays import packed
-from recording.page.pictures import Encoded, Pictures
-from recording.page.rows import (
+from attention_agents.recording.observation_images import Part, parts_of
+from attention_agents.recording.page.episode_arrays import Seen, read_episode
+from attention_agents.recording.page.map_arrays import (
     REDUCTIONS,
     WORDS,
     Reduction,
@@ -26,11 +24,13 @@ from recording.page.rows import (
     row_arrays,
     rows_size,
 )
-from recording.page.scored import LEFT_OUT, hidden_distributions
-from recording.page.seen import Seen, read_episode
-from recording.page.worth import worth_facts
-from recording.panel import action_names
-from recording.reader import Episode, Recording
+from attention_agents.recording.page.packed_arrays import packed
+from attention_agents.recording.page.pictures import Encoded, Pictures
+from attention_agents.recording.page.score_arrays import LEFT_OUT, hidden_distributions
+from attention_agents.recording.page.verdict import worth_facts
+from attention_agents.recording.reader import Episode, Recording
+from attention_agents.recording.rendering import colors
+from attention_agents.recording.rendering.side_panel import action_names
 
 MAPS_SHARE = 0.6
 """Attention weights take at most so much of the page, unless pictures leave more."""
@@ -83,7 +83,7 @@ def payload(sources: Sequence[Source], most_bytes: int) -> dict[str, Any]:
         ]
         recordings.append({**facts_of(source, reduction), "episodes": listed})
     return {
-        "heat": packed(palette.heat_table()),
+        "heat": packed(colors.heat_table()),
         "notes": [*encoded.words, WORDS[reduction], *([LEFT_OUT] if less else [])],
         "reduced": reduction != "none" or encoded.reduced or less,
         "pictures": encoded.texts,

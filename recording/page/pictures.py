@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, features
 
-from recording.chunk import decode_frame, encode_frame
+from attention_agents.recording.chunk import decode_frame, encode_frame
 
 SMALL = 64 * 64
 """Pictures of at most so many pixels are always lossless, and never scaled."""

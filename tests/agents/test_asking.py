@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from agents.asking import Answer, Asked, Memories, policy_of
-from agents.episodes import BATCH, GreedyActor, SamplingActor, play
+from attention_agents.agents.rollouts.episodes import BATCH, GreedyActor, SamplingActor, play
+from attention_agents.agents.rollouts.policy_calls import Answer, Asked, Memories, policy_of
 from tests.agents.test_episodes import Walk
 from tests.agents.worlds import Lanes
 

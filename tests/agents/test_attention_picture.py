@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from agents import attention_picture
-from agents.config import TrainConfig
-from agents.run_folder import RunFolder
-from agents.training import train
+from attention_agents.agents.config.run_config import TrainConfig
+from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.agents.training.callbacks import attention_image as attention_picture
+from attention_agents.agents.training.train import train
 
 
 def trained(folder: Path, env: str, eval_freq: int = 32) -> RunFolder:

@@ -11,15 +11,15 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import DQN, PPO
 
-from agents.attention_statistics import (
+from attention_agents.agents.training.callbacks.attention_statistics import (
     AttentionStatisticsCallback,
     attention_pass,
     head_statistics,
     named_statistics,
 )
-from envs.spaces import Entities, TokenBox
-from policies import AttentionExtractor
-from policies.tap import AttentionMap
+from attention_agents.envs.tokens.spaces import Entities, TokenBox
+from attention_agents.policies.inspect.tap import AttentionMap
+from attention_agents.policies.sb3.extractor import AttentionExtractor
 from tests.envs.worlds import Sampler
 
 

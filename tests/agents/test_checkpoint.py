@@ -14,12 +14,18 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
 
-from agents import checkpoint as module
-from agents.algorithms import ALGORITHMS
-from agents.build import build_model, make_vec_env
-from agents.checkpoint import FILES, export_sb3_zip, load_checkpoint, save_checkpoint, standing
-from agents.config import PolicyConfig, RunConfig
-from agents.encoder_config import EncoderConfig
+from attention_agents.agents.algorithms.build import build_model, make_vec_env
+from attention_agents.agents.algorithms.catalogue import ALGORITHMS
+from attention_agents.agents.config.encoder_config import EncoderConfig
+from attention_agents.agents.config.run_config import PolicyConfig, RunConfig
+from attention_agents.agents.runs import checkpoint as module
+from attention_agents.agents.runs.checkpoint import (
+    FILES,
+    export_sb3_zip,
+    load_checkpoint,
+    save_checkpoint,
+    standing,
+)
 
 ENCODER = EncoderConfig(layers=2, heads=3, width=12)
 POLICY = PolicyConfig(net_arch=(7,))

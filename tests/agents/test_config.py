@@ -10,17 +10,22 @@ from typing import get_args
 
 import pytest
 
-from agents.build import encoder_arguments
-from agents.config import MOST_ENTITIES, PolicyConfig, RunConfig, TrainConfig
-from agents.encoder_config import MECHANISMS, TOKENS, EncoderConfig
-from agents.options import read_normalize, read_pairs
-from agents.presets import Entry, preset, settle, told
-from agents.rules import known
-from agents.words import WORDS
-from envs.padding import MAX_ENTITIES
-from envs.spaces import MAX_TOKENS, TokenChoice
-from policies import AttentionExtractor
-from policies.attention import Mechanism
+from attention_agents.agents.algorithms.build import encoder_arguments
+from attention_agents.agents.config.catalogue import WORDS
+from attention_agents.agents.config.cli_types import read_normalize, read_pairs
+from attention_agents.agents.config.encoder_config import MECHANISMS, TOKENS, EncoderConfig
+from attention_agents.agents.config.presets import Entry, preset, settle, told
+from attention_agents.agents.config.run_config import (
+    MOST_ENTITIES,
+    PolicyConfig,
+    RunConfig,
+    TrainConfig,
+)
+from attention_agents.agents.config.validation import known
+from attention_agents.envs.tokens.spaces import MAX_TOKENS, TokenChoice
+from attention_agents.envs.wrappers.padding import MAX_ENTITIES
+from attention_agents.policies.attention import Mechanism
+from attention_agents.policies.sb3.extractor import AttentionExtractor
 
 RUN = RunConfig(
     env="CartPole-v1",

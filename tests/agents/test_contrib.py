@@ -12,18 +12,19 @@ import numpy as np
 import pytest
 import torch
 
-from agents import TrainConfig, load_checkpoint, train
-from agents.algorithms import ALGORITHMS
-from agents.asking import Asked
-from agents.config import ALGOS
-from agents.evaluation import evaluate
-from agents.periodic_evaluation import read_rows
-from agents.record import record_run
-from agents.run_folder import RunFolder
-from envs.families import MissingExtraError
-from envs.make import make_env
-from policies.tap import extractors_of
-from recording import open_recording
+from attention_agents.agents.algorithms.catalogue import ALGORITHMS
+from attention_agents.agents.config.run_config import ALGOS, TrainConfig
+from attention_agents.agents.evaluation.evaluate import evaluate
+from attention_agents.agents.rollouts.policy_calls import Asked
+from attention_agents.agents.rollouts.record_run import record_run
+from attention_agents.agents.runs.checkpoint import load_checkpoint
+from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.agents.training.callbacks.evaluation import read_rows
+from attention_agents.agents.training.train import train
+from attention_agents.envs.families import MissingExtraError
+from attention_agents.envs.make import make_env
+from attention_agents.policies.inspect.tap import extractors_of
+from attention_agents.recording.reader import open_recording
 
 LANES = "tests.agents.worlds:Lanes-v0"
 ROLLOUTS = {"n_steps": 16, "batch_size": 16}

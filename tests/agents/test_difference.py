@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agents.difference import comparable_views
-from recording import MapSpec
+from attention_agents.agents.replay.policy_difference import comparable_views
+from attention_agents.recording.format import MapSpec
 
 SQUARE = MapSpec("actor/0", "actor", 0, 3, "tokens", derived="mean over queries")
 READOUT = MapSpec("actor/1", "actor", 1, 3, "readout")

@@ -7,16 +7,16 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from agents import presets as module
-from agents.config import RunConfig, TrainConfig
-from agents.encoder_config import USERS, EncoderConfig, EncoderOptions
-from agents.presets import presets, settle
-from agents.words import WORDS
-from envs.layout import TokenGroup, TokenLayout
-from policies.attention import SELECTIONS, WHERES, Mechanism, Site
-from policies.blocks import BLOCKS
-from policies.encoder import Encoder
-from policies.readouts import READOUTS
+from attention_agents.agents.config import presets as module
+from attention_agents.agents.config.catalogue import WORDS
+from attention_agents.agents.config.encoder_config import USERS, EncoderConfig, EncoderOptions
+from attention_agents.agents.config.presets import presets, settle
+from attention_agents.agents.config.run_config import RunConfig, TrainConfig
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
+from attention_agents.policies.attention import SELECTIONS, WHERES, Mechanism, Site
+from attention_agents.policies.blocks import BLOCKS
+from attention_agents.policies.encoder import Encoder
+from attention_agents.policies.readouts import READOUTS
 
 REFUSED = {
     "budget and no choice": (

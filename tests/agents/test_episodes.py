@@ -11,8 +11,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from agents.asking import Answer, Asked
-from agents.episodes import (
+from attention_agents.agents.rollouts.episodes import (
     BATCH,
     Actor,
     Episode,
@@ -24,6 +23,7 @@ from agents.episodes import (
     joined,
     play,
 )
+from attention_agents.agents.rollouts.policy_calls import Answer, Asked
 
 
 class Walk(gym.Env):

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import evaluate as script
-from agents.cli import run_verb
-from agents.config import TrainConfig
-from agents.evaluation import (
+from attention_agents.agents.cli import run_verb
+from attention_agents.agents.config.run_config import TrainConfig
+from attention_agents.agents.evaluation.evaluate import (
     ROWS,
     checkpoints,
     choose_checkpoint,
@@ -23,10 +23,10 @@ from agents.evaluation import (
     success_rule,
     table,
 )
-from agents.run_folder import RunFolder
-from agents.seeds import SEED
-from agents.training import train
-from envs.make import make_env
+from attention_agents.agents.rollouts.seeds import SEED
+from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.agents.training.train import train
+from attention_agents.envs.make import make_env
 
 ROOT = Path(__file__).parents[2]
 

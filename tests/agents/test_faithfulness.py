@@ -17,24 +17,29 @@ from gymnasium import spaces
 from stable_baselines3 import PPO
 from torch import nn
 
-from agents.checkpoint import LoadedPolicy, load_checkpoint
-from agents.config import TrainConfig
-from agents.faithfulness.hiding import hidden
-from agents.faithfulness.remaking import NotTheSame, remade, replayed, true_tokens
-from agents.faithfulness.study import faithfulness, report_on, run_of
-from agents.faithfulness.subject import Subject
-from agents.record import record_run
-from agents.run_folder import RunFolder
-from agents.training import train
+from attention_agents.agents.config.run_config import TrainConfig
+from attention_agents.agents.faithfulness.hide_tokens import hidden
+from attention_agents.agents.faithfulness.recorded_policy import Subject
+from attention_agents.agents.faithfulness.replay_world import (
+    NotTheSame,
+    remade,
+    replayed,
+    true_tokens,
+)
+from attention_agents.agents.faithfulness.run_study import faithfulness, report_on, run_of
+from attention_agents.agents.rollouts.record_run import record_run
+from attention_agents.agents.runs.checkpoint import LoadedPolicy, load_checkpoint
+from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.agents.training.train import train
+from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.specs import Entities
+from attention_agents.policies.attention import Attentive, Heard
+from attention_agents.policies.encoder import Placed
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.recording.live.recorder import RecordAttention
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.scores import SUMMARY_FILE
 from benchmarks.faithfulness import document, scored
-from envs.spaces import TokenBox
-from envs.specs import Entities
-from policies.attention import Attentive, Heard
-from policies.encoder import Placed
-from policies.extractor import AttentionExtractor
-from recording import open_recording
-from recording.recorder import RecordAttention
-from recording.scores import SUMMARY_FILE
 
 ROOT = Path(__file__).parents[2]
 N, F, A = 7, 3, 4
@@ -140,7 +145,7 @@ def recorded(model, folder):
 def unknown(monkeypatch):
     """A world that cannot be made again: planted policies have no run."""
     nothing = lambda recording, loaded: ([None] * len(recording), "not known")  # noqa: E731
-    monkeypatch.setattr("agents.faithfulness.study._true", nothing)
+    monkeypatch.setattr("attention_agents.agents.faithfulness.run_study._true", nothing)
 
 
 @pytest.mark.parametrize("claim", CLAIMS)

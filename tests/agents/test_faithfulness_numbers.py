@@ -8,13 +8,27 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from agents.faithfulness.curves import GRID, Areas, Order, area, areas_of, counts_of, ranked, share
-from agents.faithfulness.evidence import Estimate, Evidence, as_json, estimate
-from agents.faithfulness.ranks import Pointing, pointing, rank_correlation, ranks
-from agents.faithfulness.report import FaithfulnessReport
-from agents.faithfulness.saliency import relevance, sarfa, sarfa_of_parts
-from agents.faithfulness.sampling import spread
-from agents.faithfulness.verdict import finding, sentence, word_for
+from attention_agents.agents.faithfulness.deletion_curves import (
+    GRID,
+    Areas,
+    Order,
+    area,
+    areas_of,
+    counts_of,
+    ranked,
+    share,
+)
+from attention_agents.agents.faithfulness.map_results import Estimate, Evidence, as_json, estimate
+from attention_agents.agents.faithfulness.rank_metrics import (
+    Pointing,
+    pointing,
+    rank_correlation,
+    ranks,
+)
+from attention_agents.agents.faithfulness.report import FaithfulnessReport
+from attention_agents.agents.faithfulness.saliency import relevance, sarfa, sarfa_of_parts
+from attention_agents.agents.faithfulness.sampling import spread
+from attention_agents.agents.faithfulness.verdict import finding, sentence, word_for
 
 PRESENT = np.array([True, True, False, True, True])
 

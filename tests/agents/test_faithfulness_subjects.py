@@ -11,20 +11,27 @@ from gymnasium import spaces
 from sb3_contrib import QRDQN, TQC, CrossQ, MaskablePPO, RecurrentPPO
 from stable_baselines3 import DQN, PPO, SAC, TD3
 
-from agents.faithfulness.candidates import attention_candidates, sarfa_candidate
-from agents.faithfulness.leave_one_out import leave_one_out
-from agents.faithfulness.outputs import Choices, Gaussians, Numbers, Points, QValues, Said
-from agents.faithfulness.reading import reader_of
-from agents.faithfulness.shuffled import shuffled
-from agents.faithfulness.subject import Subject
-from envs.spaces import TokenBox
-from envs.specs import Entities
-from policies.extractor import AttentionExtractor
-from policies.maskable_pointer import MaskablePointerPolicy
-from policies.pointer import PointerPolicy
-from policies.recurrent import AttentionGRUPolicy
-from recording import open_recording
-from recording.recorder import RecordAttention
+from attention_agents.agents.faithfulness.leave_one_out import leave_one_out
+from attention_agents.agents.faithfulness.output_distance import (
+    Choices,
+    Gaussians,
+    Numbers,
+    Points,
+    QValues,
+    Said,
+)
+from attention_agents.agents.faithfulness.policy_reader import reader_of
+from attention_agents.agents.faithfulness.recorded_policy import Subject
+from attention_agents.agents.faithfulness.saliency_maps import attention_candidates, sarfa_candidate
+from attention_agents.agents.faithfulness.weight_shuffle import shuffled
+from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.specs import Entities
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.sb3.maskable_pointer import MaskablePointerPolicy
+from attention_agents.policies.sb3.pointer import PointerPolicy
+from attention_agents.policies.sb3.recurrent import AttentionGRUPolicy
+from attention_agents.recording.live.recorder import RecordAttention
+from attention_agents.recording.reader import open_recording
 
 N, F, STEPS = 5, 3, 7
 ABSENT = 4
@@ -193,7 +200,7 @@ def test_every_reading_of_attention_is_the_recorded_one(asked):
     maps = {each.name: each for each in attention_candidates(subject, steps)}
     by_sarfa = sarfa_candidate(subject, steps, leave_one_out(subject, steps).distribution)
     assert (by_sarfa is None) == isinstance(subject.reader.kind, Numbers)
-    from recording.view import View
+    from attention_agents.recording.map_view import View
 
     for spec in (one for one in episode.header.maps if one.role == subject.role):
         for row, t in zip(maps[spec.name].rows, steps, strict=True):
@@ -233,7 +240,7 @@ def test_asking_changes_nothing_in_the_policy(asked):
 
 
 def _fused(policy):
-    from policies.attention import Weighing
+    from attention_agents.policies.attention import Weighing
 
     found = [module for module in policy.modules() if isinstance(module, Weighing)]
     return found, [True] * len(found)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from agents.questions import ask
-from recording import Recording, open_recording
-from recording.page import write_page
+from attention_agents.agents.replay.ask import ask
+from attention_agents.recording.page.page import write_page
+from attention_agents.recording.reader import Recording, open_recording
 from tests.recording.browser import Shown
 from tests.recording.page_scene import READOUT, SQUARES, record, scene_header
 

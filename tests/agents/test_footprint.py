@@ -8,12 +8,16 @@ from dataclasses import replace
 import pytest
 from gymnasium import spaces
 
-from agents import footprint
-from agents.build import build_model, check_encoder, make_vec_env
-from agents.config import PolicyConfig, RunConfig
-from agents.encoder_config import EncoderConfig
-from agents.footprint import check_networks, check_steps, least_weights
-from agents.words import WORDS
+from attention_agents.agents.algorithms import memory_check as footprint
+from attention_agents.agents.algorithms.build import build_model, check_encoder, make_vec_env
+from attention_agents.agents.algorithms.memory_check import (
+    check_networks,
+    check_steps,
+    least_weights,
+)
+from attention_agents.agents.config.catalogue import WORDS
+from attention_agents.agents.config.encoder_config import EncoderConfig
+from attention_agents.agents.config.run_config import PolicyConfig, RunConfig
 
 RUN = RunConfig("CartPole-v1", "ppo", 8, 1, 3, EncoderConfig(heads=3, width=21), device="cpu")
 SPACE = spaces.Box(-1, 1, (7,))  # 28 bytes

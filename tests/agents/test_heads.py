@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 import torch
 
-from agents import TrainConfig, load_checkpoint, train
-from agents.asking import Asked
-from agents.checkpoint import LoadedPolicy, save_checkpoint
-from agents.config import HEADS
-from agents.evaluation import evaluate
-from agents.judged_env import judged_env
-from agents.record import record_run
-from agents.run_folder import RunFolder
-from agents.valid_actions import valid_actions
-from envs.families import MissingExtraError
-from policies.maskable_pointer import MaskablePointerPolicy
-from policies.recurrent import AttentionGRUPolicy
-from recording import open_recording
+from attention_agents.agents.config.run_config import HEADS, TrainConfig
+from attention_agents.agents.evaluation.evaluate import evaluate
+from attention_agents.agents.rollouts.eval_env import judged_env
+from attention_agents.agents.rollouts.policy_calls import Asked
+from attention_agents.agents.rollouts.record_run import record_run
+from attention_agents.agents.runs.checkpoint import LoadedPolicy, load_checkpoint, save_checkpoint
+from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.agents.training.train import train
+from attention_agents.envs.action_masks import valid_actions
+from attention_agents.envs.families import MissingExtraError
+from attention_agents.policies.sb3.maskable_pointer import MaskablePointerPolicy
+from attention_agents.policies.sb3.recurrent import AttentionGRUPolicy
+from attention_agents.recording.reader import open_recording
 
 COLLECT, RECALL = "attention/Collect-v0", "attention/CueRecall-v0"
 RUNS: dict[str, dict[str, Any]] = {
@@ -190,7 +190,10 @@ INSTALL = r'needs sb3-contrib, which cannot be imported .*pip install "attention
 def test_without_sb3_contrib_the_install_line_is_told(head, trained, tmp_path, monkeypatch):
     folder = trained(head).final
     monkeypatch.setitem(sys.modules, "sb3_contrib", None)
-    for module in ("policies.recurrent", "policies.maskable_pointer"):
+    for module in (
+        "attention_agents.policies.sb3.recurrent",
+        "attention_agents.policies.sb3.maskable_pointer",
+    ):
         monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(MissingExtraError, match=INSTALL):
         train(asked(head, tmp_path / "runs"))

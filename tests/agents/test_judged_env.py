@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents import judged_env as module
-from agents.config import RunConfig
-from agents.episodes import RandomActor, play
-from agents.judged_env import check_named, framed_env, judged_env, step_limit
+from attention_agents.agents.config.run_config import RunConfig
+from attention_agents.agents.rollouts import eval_env as module
+from attention_agents.agents.rollouts.episodes import RandomActor, play
+from attention_agents.agents.rollouts.eval_env import (
+    check_named,
+    framed_env,
+    judged_env,
+    step_limit,
+)
 
 
 def run_of(env: str, **changes: Any) -> RunConfig:

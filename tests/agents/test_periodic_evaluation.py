@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from agents import TrainConfig, train
-from agents.config import RunConfig
-from agents.episodes import Episode
-from agents.periodic_evaluation import EvaluationCallback, read_rows
-from agents.run_folder import RunFolder
+from attention_agents.agents.config.run_config import RunConfig, TrainConfig
+from attention_agents.agents.rollouts.episodes import Episode
+from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.agents.training.callbacks.evaluation import EvaluationCallback, read_rows
+from attention_agents.agents.training.train import train
 
 
 class Logger:
@@ -25,7 +25,7 @@ class Model:
 def evaluated(monkeypatch, tmp_path: Path, length: int, share: float | None) -> list[int]:
     """Return when a run of 1000 steps is evaluated, whose episodes have that length."""
     episodes = [Episode(seed, 0.0, length, None) for seed in range(3)]
-    name = "agents.periodic_evaluation"
+    name = "attention_agents.agents.training.callbacks.evaluation"
     monkeypatch.setattr(f"{name}.play", lambda *_: episodes)
     monkeypatch.setattr(f"{name}.greedy_actor", lambda model: None)
     monkeypatch.setattr(f"{name}.save_checkpoint", lambda *_: None)
@@ -58,7 +58,7 @@ def test_however_long_they_are_the_last_policy_is_judged(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("asked", "steps"), [(None, [100, 200, 400]), (100, [100, 200, 300, 400])])
 def test_only_a_frequency_that_nobody_asked_for_is_stretched(asked, steps, tmp_path, monkeypatch):
-    monkeypatch.setattr("agents.presets.LEAST_EVERY", 100)
+    monkeypatch.setattr("attention_agents.agents.config.presets.LEAST_EVERY", 100)
     run = RunFolder.open(
         train(
             TrainConfig(

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.plugins import (
+from attention_agents.agents.config.catalogue import WORDS, glossary
+from attention_agents.agents.config.plugins import (
     PluginError,
     check_imported,
     import_plugins,
@@ -18,12 +19,11 @@ from agents.plugins import (
     plugins_named,
     words_for_help,
 )
-from agents.words import WORDS, glossary
 
 ROOT = Path(__file__).parents[2]
 SCORES = """
 from torch import nn
-from policies.attention import SCORES, Score
+from attention_agents.policies.attention import SCORES, Score
 
 @SCORES.register("first", "the first number of the key")
 class First(Score):

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from agents import presets as module
-from agents.config import ALGOS, TrainConfig
-from agents.encoder_config import EncoderConfig
-from agents.hyperparams import check_hyperparams
-from agents.presets import ENCODER_WORDS, default_algo, entries, preset, presets, settle
-from envs.families import family_of
+from attention_agents.agents.algorithms.hyperparameters import check_hyperparams
+from attention_agents.agents.config import presets as module
+from attention_agents.agents.config.encoder_config import EncoderConfig
+from attention_agents.agents.config.presets import (
+    ENCODER_WORDS,
+    default_algo,
+    entries,
+    preset,
+    presets,
+    settle,
+)
+from attention_agents.agents.config.run_config import ALGOS, TrainConfig
+from attention_agents.envs.families import family_of
 
 ENTRIES = entries()
 

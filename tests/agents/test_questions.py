@@ -7,14 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.config import TrainConfig
-from agents.counterfactual import Asked, counterfactual, names_of, tokens_meant
-from agents.difference import difference
-from agents.questions import ask
-from agents.record import record_run
-from agents.training import train
-from recording import open_recording
-from recording.view import choose_view
+from attention_agents.agents.config.run_config import TrainConfig
+from attention_agents.agents.replay.ask import ask
+from attention_agents.agents.replay.counterfactual import (
+    Asked,
+    counterfactual,
+    names_of,
+    tokens_meant,
+)
+from attention_agents.agents.replay.policy_difference import difference
+from attention_agents.agents.rollouts.record_run import record_run
+from attention_agents.agents.training.train import train
+from attention_agents.recording.map_view import choose_view
+from attention_agents.recording.reader import open_recording
 from tests.recording.past_scene import ROAD
 
 CUES = "attention/CueRecall-v0"

@@ -11,13 +11,13 @@ from stable_baselines3.common.callbacks import CallbackList, ConvertCallback
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from agents import AttentionRecorderCallback
-from agents.build import build_model, make_vec_env
-from agents.config import PolicyConfig, RunConfig
-from agents.encoder_config import EncoderConfig
-from envs.make import make_env
-from policies import AttentionTap, extractors_of
-from recording import open_recording
+from attention_agents.agents.algorithms.build import build_model, make_vec_env
+from attention_agents.agents.config.encoder_config import EncoderConfig
+from attention_agents.agents.config.run_config import PolicyConfig, RunConfig
+from attention_agents.agents.training.callbacks.recorder import AttentionRecorderCallback
+from attention_agents.envs.make import make_env
+from attention_agents.policies.inspect.tap import AttentionTap, extractors_of
+from attention_agents.recording.reader import open_recording
 
 RUN = RunConfig(
     env="CartPole-v1",

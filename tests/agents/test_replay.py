@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agents.config import TrainConfig
-from agents.draw import draw_recording
-from agents.evaluation import evaluate
-from agents.record import record_run
-from agents.replay import replay
-from agents.seeds import SEED
-from agents.training import train
-from recording import open_recording
+from attention_agents.agents.config.run_config import TrainConfig
+from attention_agents.agents.evaluation.evaluate import evaluate
+from attention_agents.agents.replay.render_recording import draw_recording
+from attention_agents.agents.replay.replay import replay
+from attention_agents.agents.rollouts.record_run import record_run
+from attention_agents.agents.rollouts.seeds import SEED
+from attention_agents.agents.training.train import train
+from attention_agents.recording.reader import open_recording
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,7 +100,7 @@ def test_a_replay_shows_the_episodes_of_the_evaluation(
 def test_the_recorded_observation_is_raw_and_the_judgement_of_the_normalised(
     run: Path, seen: Path
 ) -> None:
-    from agents.checkpoint import load_checkpoint
+    from attention_agents.agents.runs.checkpoint import load_checkpoint
 
     loaded = load_checkpoint(run / "final", "cpu")
     assert loaded.normalisation is not None
@@ -120,7 +120,7 @@ def test_a_recording_is_drawn_without_torch(seen: Path, tmp_path: Path) -> None:
 import sys
 sys.argv = ["replay.py", *sys.argv[1:]]
 import replay
-from agents.cli import read_config
+from attention_agents.agents.cli import read_config
 replay.main(read_config(replay.ReplayConfig, sys.argv[1:]))
 for question in (["--find", "reward > 0"], ["--terminal"]):
     replay.main(read_config(replay.ReplayConfig, [sys.argv[1], *question]))
@@ -283,7 +283,7 @@ def test_a_history_is_recorded_and_drawn(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_told_in_a_line(run: Path, seen: Path, capsys, words, message) -> None:
-    from agents.cli import run_verb
+    from attention_agents.agents.cli import run_verb
     from replay import ReplayConfig, main
 
     before = sorted(path for path in run.parent.rglob("*"))

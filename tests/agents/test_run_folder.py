@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from agents.config import RunConfig
-from agents.run_folder import RunFolder
+from attention_agents.agents.config.run_config import RunConfig
+from attention_agents.agents.runs.run_folder import RunFolder
 
 RUN = RunConfig("MinAtar/Breakout-v1", "dqn", 100, 0, 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.seeds import BOUND, episode_seeds, periodic_seeds
+from attention_agents.agents.rollouts.seeds import BOUND, episode_seeds, periodic_seeds
 
 
 def test_periodic_seeds_are_distinct_and_fit_small_generators_whatever_the_run() -> None:
@@ -18,7 +18,7 @@ def test_periodic_seeds_are_distinct_and_fit_small_generators_whatever_the_run()
 
 def test_a_large_seed_works_in_an_environment_with_a_small_generator() -> None:
     pytest.importorskip("minatar")
-    from envs.make import make_env
+    from attention_agents.envs.make import make_env
 
     env = make_env("MinAtar/Breakout-v1")
     env.reset(seed=periodic_seeds(4294, 1)[0])

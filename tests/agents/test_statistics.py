@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, trim_mean
 
-from agents.statistics import interval, iqm, summary
+from attention_agents.agents.evaluation.statistics import interval, iqm, summary
 
 
 @pytest.mark.parametrize(

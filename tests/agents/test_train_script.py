@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 import train
-from agents import TrainConfig, load_checkpoint
-from agents.build import check
-from agents.cli import read_config, run_verb
-from agents.presets import settle
-from agents.run_folder import RunFolder
-from envs.families import family_of
-from envs.make import make_env
+from attention_agents.agents.algorithms.build import check
+from attention_agents.agents.cli import read_config, run_verb
+from attention_agents.agents.config.presets import settle
+from attention_agents.agents.config.run_config import TrainConfig
+from attention_agents.agents.runs.checkpoint import load_checkpoint
+from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.envs.families import family_of
+from attention_agents.envs.make import make_env
 
 SCRIPT = Path(__file__).parents[2] / "train.py"
 DQN = "--env CartPole-v1 --algo dqn --hyperparams"

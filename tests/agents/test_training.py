@@ -11,17 +11,20 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from agents import TrainConfig, load_checkpoint, train
-from agents.build import make_vec_env
-from agents.config import RunConfig
-from agents.periodic import PeriodicCallback, random_streams_kept
-from agents.periodic_evaluation import read_rows
-from agents.progress import ProgressCallback
-from agents.run_folder import RunFolder
-from agents.training import TrainingFault, prepare, torch_settings
-from agents.workers import Workers
-from envs.make import make_env
-from envs.padding import TooManyEntitiesError
+from attention_agents.agents.algorithms.build import make_vec_env
+from attention_agents.agents.config.run_config import RunConfig, TrainConfig
+from attention_agents.agents.runs.checkpoint import load_checkpoint
+from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.agents.training.callbacks.evaluation import read_rows
+from attention_agents.agents.training.callbacks.periodic import (
+    PeriodicCallback,
+    random_streams_kept,
+)
+from attention_agents.agents.training.progress import ProgressCallback
+from attention_agents.agents.training.train import TrainingFault, prepare, torch_settings, train
+from attention_agents.envs.make import make_env
+from attention_agents.envs.vector.subprocess_env import Workers
+from attention_agents.envs.wrappers.padding import TooManyEntitiesError
 
 SMALL = {"layers": 2, "heads": 2, "width": 8, "n_envs": 2, "device": "cpu", "progress": False}
 PPO = {"n_steps": 16, "batch_size": 16, "n_epochs": 2, "net_arch": [7]}
@@ -172,7 +175,7 @@ def test_a_disk_that_is_full_is_named_and_so_is_the_run(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     broken_after(10, monkeypatch)
-    monkeypatch.setattr("agents.training.save_checkpoint", full)
+    monkeypatch.setattr("attention_agents.agents.training.train.save_checkpoint", full)
     with pytest.raises(
         TrainingFault,
         match=r"after 10 steps \(not saved: No space left on device; the run is .*_1\): OSError: ",
@@ -183,7 +186,8 @@ def test_a_disk_that_is_full_is_named_and_so_is_the_run(tmp_path, monkeypatch):
 def test_weights_that_are_not_finite_are_not_kept_as_the_final_ones(tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr(
-        "agents.training.prepare", lambda config: made.append(prepare(config)) or made[-1]
+        "attention_agents.agents.training.train.prepare",
+        lambda config: made.append(prepare(config)) or made[-1],
     )
 
     def diverge():
@@ -367,7 +371,9 @@ class StubModel:
 
 def test_the_progress_line(monkeypatch, capsys):
     clock = [100.0]
-    monkeypatch.setattr("agents.progress.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(
+        "attention_agents.agents.training.progress.time.monotonic", lambda: clock[0]
+    )
     callback = ProgressCallback("ppo CartPole-v1")
     callback.model = StubModel()
     callback._on_training_start()

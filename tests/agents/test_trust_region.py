@@ -7,10 +7,14 @@ import torch
 from sb3_contrib import TRPO as Plain
 from stable_baselines3.common.logger import Logger
 
-from agents.build import build_model, constructor_arguments, make_vec_env
-from agents.config import PolicyConfig, RunConfig
-from agents.encoder_config import EncoderConfig
-from agents.trust_region import TRPO
+from attention_agents.agents.algorithms.build import (
+    build_model,
+    constructor_arguments,
+    make_vec_env,
+)
+from attention_agents.agents.algorithms.trpo import TRPO
+from attention_agents.agents.config.encoder_config import EncoderConfig
+from attention_agents.agents.config.run_config import PolicyConfig, RunConfig
 
 RUN = RunConfig(
     env="CartPole-v1",

@@ -11,9 +11,9 @@ from sb3_contrib.common.maskable.utils import get_action_masks
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from agents.episodes import RandomActor, play
-from agents.valid_actions import choices, masks_of, sample_valid, valid_actions
-from agents.workers import Workers
+from attention_agents.agents.rollouts.episodes import RandomActor, play
+from attention_agents.envs.action_masks import choices, masks_of, sample_valid, valid_actions
+from attention_agents.envs.vector.subprocess_env import Workers
 from tests.agents.worlds import Lanes, Short, Shut
 
 

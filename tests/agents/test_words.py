@@ -9,14 +9,21 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from agents.build import check_encoder
-from agents.config import HEADS, PolicyConfig, RunConfig
-from agents.encoder_config import MECHANISMS, EncoderConfig
-from agents.words import HEAD, WORDS, glossary
-from envs.make import make_env
-from policies.attention import MIXES, NORMALISERS, POSITIONS, SCORES, SELECTIONS, WHERES
-from policies.blocks import BLOCKS
-from policies.readouts import READOUTS
+from attention_agents.agents.algorithms.build import check_encoder
+from attention_agents.agents.config.catalogue import HEAD, WORDS, glossary
+from attention_agents.agents.config.encoder_config import MECHANISMS, EncoderConfig
+from attention_agents.agents.config.run_config import HEADS, PolicyConfig, RunConfig
+from attention_agents.envs.make import make_env
+from attention_agents.policies.attention import (
+    MIXES,
+    NORMALISERS,
+    POSITIONS,
+    SCORES,
+    SELECTIONS,
+    WHERES,
+)
+from attention_agents.policies.blocks import BLOCKS
+from attention_agents.policies.readouts import READOUTS
 
 REGISTRIES = {
     "block": BLOCKS,

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from stable_baselines3.common.monitor import Monitor
 
-from agents.worker_errors import WorkerError
-from agents.workers import Pipe, WorkerGoneError, Workers
-from envs.padding import PadSequences, TooManyEntitiesError
+from attention_agents.envs.vector.subprocess_env import Pipe, WorkerGoneError, Workers
+from attention_agents.envs.vector.worker_errors import WorkerError
+from attention_agents.envs.wrappers.padding import PadSequences, TooManyEntitiesError
 
 
 class MapError(Exception):

@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from envs.spaces import Entities, TokenBox
+from attention_agents.envs.tokens.spaces import Entities, TokenBox
 
 
 class Lanes(gym.Env):

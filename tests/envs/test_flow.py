@@ -7,9 +7,12 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import DQN, PPO
 
-from envs import Cells, Entities, Patches, TokenBox, layout_of, make_env, specs_of
-from envs.layout import Conv
-from policies import AttentionExtractor, AttentionTap
+from attention_agents.envs.make import make_env
+from attention_agents.envs.tokens.layout import Conv
+from attention_agents.envs.tokens.spaces import TokenBox, layout_of, specs_of
+from attention_agents.envs.tokens.specs import Cells, Entities, Patches
+from attention_agents.policies.inspect.tap import AttentionTap
+from attention_agents.policies.sb3.extractor import AttentionExtractor
 from tests.envs.worlds import Sampler
 
 UNIT = spaces.Dict(hp=spaces.Box(0, 7, (1,)), kind=spaces.Discrete(3))

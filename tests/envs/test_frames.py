@@ -11,23 +11,13 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.preprocessing import preprocess_obs
 
-from envs import (
-    Cells,
-    Entities,
-    Frames,
-    History,
-    Patches,
-    TokenBox,
-    TokenLayout,
-    TokenPlaces,
-    layout_of,
-    make_env,
-    places_of,
-    specs_of,
-)
-from envs.frames import FrameHistory
-from envs.layout import Conv
-from envs.places import PicturePlaces
+from attention_agents.envs.make import make_env
+from attention_agents.envs.token_places import PicturePlaces, places_of
+from attention_agents.envs.tokens.layout import Conv, TokenLayout, TokenPlaces
+from attention_agents.envs.tokens.spaces import TokenBox, layout_of, specs_of
+from attention_agents.envs.tokens.specs import Cells, Entities, Frames, Patches
+from attention_agents.envs.wrappers.flat_history import History
+from attention_agents.envs.wrappers.frame_history import FrameHistory
 from tests.envs.worlds import Counter, Sampler
 
 T = 3

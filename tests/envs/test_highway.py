@@ -7,7 +7,10 @@ import pytest
 
 pytest.importorskip("highway_env")
 
-from envs import Entities, layout_of, make_env, places_of, specs_of
+from attention_agents.envs.make import make_env
+from attention_agents.envs.token_places import places_of
+from attention_agents.envs.tokens.spaces import layout_of, specs_of
+from attention_agents.envs.tokens.specs import Entities
 
 IDS = ("highway-fast-v0", "intersection-v2", "merge-v1", "roundabout-v1", "exit-v1")
 

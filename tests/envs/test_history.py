@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from envs import History, layout_of, make_env, places_of, specs_of
+from attention_agents.envs.make import make_env
+from attention_agents.envs.token_places import places_of
+from attention_agents.envs.tokens.spaces import layout_of, specs_of
+from attention_agents.envs.wrappers.flat_history import History
 from tests.envs.worlds import Counter
 
 

@@ -6,9 +6,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from envs.importance import important_tokens
-from envs.make import make_env
-from envs.spaces import layout_of, specs_of
+from attention_agents.envs.ground_truth import important_tokens
+from attention_agents.envs.make import make_env
+from attention_agents.envs.tokens.spaces import layout_of, specs_of
 
 LEFT, RIGHT, FORWARD, PICKUP, TOGGLE = 0, 1, 2, 3, 5
 

@@ -10,17 +10,10 @@ import numpy as np
 import pytest
 from stable_baselines3.common.env_checker import check_env
 
-from envs import (
-    Cells,
-    Features,
-    MissingExtraError,
-    Patches,
-    TokenBox,
-    action_names,
-    family_of,
-    make_env,
-)
-from envs.specs import History
+from attention_agents.envs.families import MissingExtraError, family_of
+from attention_agents.envs.make import action_names, make_env
+from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.specs import Cells, Features, History, Patches
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,7 +89,7 @@ def made(env_id, **kwargs):
 def mujoco_draws():
     """Say whether MuJoCo can draw here: only then a driver stands behind EGL or OSMesa."""
     code = (
-        "from envs.headless import prepare_headless; prepare_headless();"
+        "from attention_agents.envs.headless import prepare_headless; prepare_headless();"
         "import mujoco; mujoco.GLContext(8, 8).make_current()"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True)

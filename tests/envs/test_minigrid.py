@@ -8,7 +8,9 @@ pytest.importorskip("minigrid")
 from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX
 from minigrid.core.world_object import Ball
 
-from envs import layout_of, make_env, places_of, specs_of
+from attention_agents.envs.make import make_env
+from attention_agents.envs.token_places import places_of
+from attention_agents.envs.tokens.spaces import layout_of, specs_of
 
 SIDE, TILE = 7, 32
 DIRECTIONS = {0: "right", 1: "down", 2: "left", 3: "up"}

@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("mujoco")
 
-from envs.headless import mujoco_can_draw, prepare_headless
-from envs.make import make_env
+from attention_agents.envs.headless import mujoco_can_draw, prepare_headless
+from attention_agents.envs.make import make_env
 
 
 def test_the_camera_follows_the_cheetah():

@@ -6,8 +6,15 @@ import pytest
 from gymnasium import spaces
 from stable_baselines3.common.env_checker import check_env
 
-from envs import Entities, TokenBox, layout_of, make_env, specs_of
-from envs.padding import PadSequences, TooManyEntitiesError, pad_sequences, padded
+from attention_agents.envs.make import make_env
+from attention_agents.envs.tokens.spaces import TokenBox, layout_of, specs_of
+from attention_agents.envs.tokens.specs import Entities
+from attention_agents.envs.wrappers.padding import (
+    PadSequences,
+    TooManyEntitiesError,
+    pad_sequences,
+    padded,
+)
 from tests.envs.worlds import Sampler
 
 MOST = 5

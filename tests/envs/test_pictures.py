@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from envs import layout_of, make_env, places_of, specs_of
-from recording.observed import observation_picture
+from attention_agents.envs.make import make_env
+from attention_agents.envs.token_places import places_of
+from attention_agents.envs.tokens.spaces import layout_of, specs_of
+from attention_agents.recording.observation_images import observation_picture
 
 
 def lit_box(changed):
@@ -101,7 +103,7 @@ def test_carracing_observes_what_the_car_sees_with_its_colours_first():
 
 def test_other_tokens_than_the_pictures_have_no_place():
     pytest.importorskip("minatar")
-    from envs.layout import TokenGroup, TokenLayout
+    from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
 
     env = make_env("MinAtar/Breakout-v1", render_mode="rgb_array")
     env.reset(seed=0)

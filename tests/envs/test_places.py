@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from envs import TokenGroup, TokenLayout, TokenPlaces, make_env, places_of
-from envs.places import PicturePlaces
+from attention_agents.envs.make import make_env
+from attention_agents.envs.token_places import PicturePlaces, places_of
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
 from tests.envs.worlds import Counter
 
 LAYOUT = TokenLayout(

@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from envs.layout import Conv
-from envs.space_json import space_from_json, space_to_json
-from envs.spaces import TokenBox
-from envs.specs import Categories, Cells, Entities, Features, Frames, History, Patches
+from attention_agents.envs.tokens.layout import Conv
+from attention_agents.envs.tokens.space_json import space_from_json, space_to_json
+from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.specs import (
+    Categories,
+    Cells,
+    Entities,
+    Features,
+    Frames,
+    History,
+    Patches,
+)
 
 STEM = (Conv(5, 3, 2, 1), Conv(7, 2))
 

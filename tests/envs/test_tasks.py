@@ -12,18 +12,13 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_for_stable_baselines
 
-from envs import (
-    Entities,
-    Features,
-    action_names,
-    family_of,
-    layout_of,
-    make_env,
-    places_of,
-    specs_of,
-)
-from envs.tasks import Collect, CueRecall, register
-from envs.tasks.ids import ENTRY_POINTS
+from attention_agents.envs.families import family_of
+from attention_agents.envs.make import action_names, make_env
+from attention_agents.envs.tasks import Collect, CueRecall, register
+from attention_agents.envs.tasks.ids import ENTRY_POINTS
+from attention_agents.envs.token_places import places_of
+from attention_agents.envs.tokens.spaces import layout_of, specs_of
+from attention_agents.envs.tokens.specs import Entities, Features
 
 ROOT = Path(__file__).parents[2]
 TASKS = {

@@ -6,9 +6,15 @@ from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_checker import check_env
 
-from envs import Cells, Features, Patches, TokenBox, specs_of
-from envs.layout import Conv
-from envs.wrappers import NamedFeatures, PlainObservation, plain_actions, plain_observations
+from attention_agents.envs.tokens.layout import Conv
+from attention_agents.envs.tokens.spaces import TokenBox, specs_of
+from attention_agents.envs.tokens.specs import Cells, Features, Patches
+from attention_agents.envs.wrappers.plain_spaces import (
+    NamedFeatures,
+    PlainObservation,
+    plain_actions,
+    plain_observations,
+)
 from tests.envs.worlds import Sampler
 
 BOX = spaces.Box(-1, 1, (3,))

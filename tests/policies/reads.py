@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from policies.attention import Mechanism, QueryAttention, SelfAttention, Site
-from policies.testkit import Order, check, site
-from policies.tokens import Tokens
+from attention_agents.policies.attention import Mechanism, QueryAttention, SelfAttention, Site
+from attention_agents.policies.testkit import Order, check, site
+from attention_agents.policies.tokens import Tokens
 
 Q = 11
 HARD = ("top-k", "gumbel", "perturbed-top-k")

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from envs.layout import TokenGroup, TokenLayout
-from policies.attention import QueryAttention, SelfAttention, Site
-from policies.testkit import built, listened
-from policies.tokens import Tokens
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
+from attention_agents.policies.attention import QueryAttention, SelfAttention, Site
+from attention_agents.policies.testkit import built, listened
+from attention_agents.policies.tokens import Tokens
 
 
 def cells(rows: int, cols: int, key: str = "", offset: int | None = None) -> TokenGroup:

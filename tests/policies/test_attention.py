@@ -9,7 +9,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
-from policies.attention import (
+from attention_agents.policies.attention import (
     NORMALISERS,
     SCORES,
     SELECTIONS,
@@ -20,8 +20,8 @@ from policies.attention import (
     Weighing,
     attend,
 )
-from policies.testkit import built, example, listened, site
-from policies.tokens import Tokens
+from attention_agents.policies.testkit import built, example, listened, site
+from attention_agents.policies.tokens import Tokens
 from tests.policies.reads import HARD, READS, Ask, attention_of, check_read
 
 B, H, N, K, Q = 2, 3, 5, 7, 11

@@ -8,14 +8,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from envs.layout import TokenGroup, TokenLayout
-from policies.attention import Mechanism, Site
-from policies.blocks import BLOCKS, Block, Channel, GTrXL, SpaceTime, composed
-from policies.blocks.gtrxl import Gate
-from policies.blocks.isab import ISAB
-from policies.blocks.sab import SAB
-from policies.testkit import B, built, check, example, listened, site, without_mask
-from policies.tokens import Tokens
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
+from attention_agents.policies.attention import Mechanism, Site
+from attention_agents.policies.blocks import BLOCKS, Block, Channel, GTrXL, SpaceTime, composed
+from attention_agents.policies.blocks.gtrxl import Gate
+from attention_agents.policies.blocks.isab import ISAB
+from attention_agents.policies.blocks.sab import SAB
+from attention_agents.policies.testkit import B, built, check, example, listened, site, without_mask
+from attention_agents.policies.tokens import Tokens
 
 H, T, P = 3, 3, 5
 
@@ -338,7 +338,10 @@ def test_hard_attention_over_frames_tells_its_soft_weights_too():
     [
         (HISTORY, "each step is one token; use block='residual' with where='causal'"),
         (None, "needs the tokens of two frames or more, and this observation is of one step"),
-        (TokenLayout((frame(0),)), r"give it a history \(--history 4, in Python envs.frames.Frame"),
+        (
+            TokenLayout((frame(0),)),
+            r"give it a history \(--history 4, in Python attention_agents.Frame",
+        ),
         (TokenLayout((frame(-1, 3), frame(0, 5))), r"\{-1: \[\('image', 3\)\], 0: \[\('image', 5"),
         (TokenLayout((frame(-1), frame(0), frame(0, 5, "map"))), "hold the same tokens"),
     ],

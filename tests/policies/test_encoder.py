@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from envs.layout import TokenGroup, TokenLayout
-from policies.attention import Mechanism, Site
-from policies.blocks import BLOCKS
-from policies.encoder import Encoder
-from policies.readouts import READOUTS
-from policies.testkit import B, check, example, listened, site
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
+from attention_agents.policies.attention import Mechanism, Site
+from attention_agents.policies.blocks import BLOCKS
+from attention_agents.policies.encoder import Encoder
+from attention_agents.policies.readouts import READOUTS
+from attention_agents.policies.testkit import B, check, example, listened, site
 
 H = 3
 STEPS = TokenLayout((TokenGroup("history", tuple("abcde"), offsets=(-4, -3, -2, -1, 0)),))

@@ -8,12 +8,19 @@ from gymnasium import spaces
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from torch import nn
 
-from envs.spaces import MAX_TOKENS, Cells, Entities, TokenBox
-from policies import AttentionExtractor, AttentionTap, extractors_of
-from policies.attention import SELECTIONS, WHERES, Attentive, Heard, Mechanism, Selection
-from policies.seats import mechanism_text, seats_of
-from policies.tap import rehearse
-from policies.tokens import Tokens
+from attention_agents.envs.tokens.spaces import MAX_TOKENS, Cells, Entities, TokenBox
+from attention_agents.policies.attention import (
+    SELECTIONS,
+    WHERES,
+    Attentive,
+    Heard,
+    Mechanism,
+    Selection,
+)
+from attention_agents.policies.inspect.attention_modules import mechanism_text, seats_of
+from attention_agents.policies.inspect.tap import AttentionTap, extractors_of, rehearse
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.tokens import Tokens
 
 SMALL = dict(width=12, heads=3)
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from envs.layout import TokenLayout
-from envs.specs import Cells, Frames, History
-from policies.attention.geometry import Geometry, called
+from attention_agents.envs.tokens.layout import TokenLayout
+from attention_agents.envs.tokens.specs import Cells, Frames, History
+from attention_agents.policies.attention.token_geometry import Geometry, called
 from tests.policies.scenes import SCENES, cells, entities, features
 
 NAN = float("nan")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from policies.attention import MIXES, Mechanism, Mix, SelfAttention, Weighing
-from policies.attention.mixes import Weighted
-from policies.testkit import B, K, N, check, example, listened, site, without_mask
+from attention_agents.policies.attention import MIXES, Mechanism, Mix, SelfAttention, Weighing
+from attention_agents.policies.attention.head_mixing import Weighted
+from attention_agents.policies.testkit import B, K, N, check, example, listened, site, without_mask
 from tests.policies.scenes import SCENES, Asking, moved, projected, started, told
 
 H = 3

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from policies.attention import NORMALISERS, Mechanism, Normaliser, SelfAttention
-from policies.testkit import built, example, listened, site
+from attention_agents.policies.attention import NORMALISERS, Mechanism, Normaliser, SelfAttention
+from attention_agents.policies.testkit import built, example, listened, site
 from tests.policies.reads import READS, check_read
 
 B, H, Q, N = 2, 3, 11, 5

@@ -11,16 +11,21 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 from torch import Tensor, nn
 
-from envs.layout import TokenGroup, TokenLayout
-from envs.make import make_env
-from envs.padding import padded
-from envs.spaces import TokenBox
-from envs.specs import Entities, Frames
-from policies.maskable_pointer import MaskablePointerPolicy
-from policies.pointer import Pointer, PointerExtractor, PointerPolicy, pointer_targets
-from policies.tap import AttentionTap
-from policies.testkit import check, site
-from policies.tokens import Tokens
+from attention_agents.envs.make import make_env
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
+from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.specs import Entities, Frames
+from attention_agents.envs.wrappers.padding import padded
+from attention_agents.policies.inspect.tap import AttentionTap
+from attention_agents.policies.sb3.maskable_pointer import MaskablePointerPolicy
+from attention_agents.policies.sb3.pointer import (
+    Pointer,
+    PointerExtractor,
+    PointerPolicy,
+    pointer_targets,
+)
+from attention_agents.policies.testkit import check, site
+from attention_agents.policies.tokens import Tokens
 
 KWARGS = {"features_extractor_kwargs": {"width": 6, "heads": 3, "layers": 2}, "net_arch": [7]}
 

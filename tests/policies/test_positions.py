@@ -7,15 +7,21 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from envs.layout import TokenLayout
-from envs.padding import padded
-from envs.spaces import TokenBox
-from envs.specs import Entities, Frames
-from policies import AttentionExtractor
-from policies.attention import POSITIONS, Mechanism, Relative, SelfAttention, Weighing
-from policies.attention.relative import NEAR
-from policies.testkit import B, K, built, check, example, site, without_mask
-from policies.tokens import Tokens
+from attention_agents.envs.tokens.layout import TokenLayout
+from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.specs import Entities, Frames
+from attention_agents.envs.wrappers.padding import padded
+from attention_agents.policies.attention import (
+    POSITIONS,
+    Mechanism,
+    Relative,
+    SelfAttention,
+    Weighing,
+)
+from attention_agents.policies.attention.relative_position_bias import NEAR
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.testkit import B, K, built, check, example, site, without_mask
+from attention_agents.policies.tokens import Tokens
 from tests.policies.scenes import SCENES, Asking, cells, entities, moved, projected, started, told
 
 H = 3

@@ -5,9 +5,9 @@ import pytest
 import torch
 from sb3_contrib import RecurrentPPO
 
-from envs.make import make_env
-from policies.recurrent import AttentionGRUPolicy
-from policies.tap import AttentionTap
+from attention_agents.envs.make import make_env
+from attention_agents.policies.inspect.tap import AttentionTap
+from attention_agents.policies.sb3.recurrent import AttentionGRUPolicy
 
 KWARGS = {"features_extractor_kwargs": {"width": 6, "heads": 3, "layers": 2}, "net_arch": [7]}
 

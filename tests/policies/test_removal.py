@@ -9,11 +9,11 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
 
-from envs.spaces import TokenBox
-from envs.specs import Entities, Features
-from policies.extractor import AttentionExtractor
-from policies.removal import TokenRemoval, Variants, removal_words
-from policies.tokens import Tokens
+from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.specs import Entities, Features
+from attention_agents.policies.inspect.token_removal import TokenRemoval, Variants, removal_words
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.tokens import Tokens
 
 B, N, F = 3, 5, 4
 KEYS = ("dash", "herd")

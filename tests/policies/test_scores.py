@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from envs.layout import TokenGroup, TokenLayout
-from policies.attention import SCORES, Mechanism, Score, SelfAttention, Site
-from policies.testkit import site
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
+from attention_agents.policies.attention import SCORES, Mechanism, Score, SelfAttention, Site
+from attention_agents.policies.testkit import site
 from tests.policies.reads import READS, check_read
 
 B, H, Q, N, K = 2, 3, 11, 5, 7

@@ -8,17 +8,17 @@ import torch
 from jaxtyping import config
 from torch import Tensor
 
-from policies.attention import (
+from attention_agents.policies.attention import (
     NORMALISERS,
     SELECTIONS,
     Mechanism,
     Selection,
     SelfAttention,
 )
-from policies.attention.perturbed import NOISE, _gumbel_like
-from policies.attention.selections import largest
-from policies.testkit import built, example, listened, site
-from policies.tokens import Tokens
+from attention_agents.policies.attention.hard_attention import largest
+from attention_agents.policies.attention.perturbed_top_k import NOISE, _gumbel_like
+from attention_agents.policies.testkit import built, example, listened, site
+from attention_agents.policies.tokens import Tokens
 from tests.policies.reads import HARD, READS, check_read
 
 B, H, Q, N = 2, 3, 11, 5

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from policies.attention import (
+from attention_agents.policies.attention import (
     Mechanism,
     MultiHead,
     Normaliser,
@@ -14,9 +14,9 @@ from policies.attention import (
     SelfAttention,
     Weighed,
 )
-from policies.attention.attentive import Heard
-from policies.attention.mixes import Talking
-from policies.testkit import (
+from attention_agents.policies.attention.head_mixing import Talking
+from attention_agents.policies.attention.tappable import Heard
+from attention_agents.policies.testkit import (
     FAR_SCORES,
     check,
     check_far_scores,

@@ -5,10 +5,10 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from envs.layout import Conv
-from envs.spaces import TokenBox, layout_of, spec_of, specs_of
-from envs.specs import Cells, Entities, Features, Frames, History, Patches
-from policies.tokenizers import ObservationTokenizer
+from attention_agents.envs.tokens.layout import Conv
+from attention_agents.envs.tokens.spaces import TokenBox, layout_of, spec_of, specs_of
+from attention_agents.envs.tokens.specs import Cells, Entities, Features, Frames, History, Patches
+from attention_agents.policies.tokenizers import ObservationTokenizer
 
 B, D = 2, 7
 STEM = (Conv(3, 3, 1, 1), Conv(5, 2, 2))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from envs.layout import TokenLayout
-from policies.attention import WHERES, Mechanism, SelfAttention, Weighing
-from policies.testkit import B, K, check, example, site, without_mask
+from attention_agents.envs.tokens.layout import TokenLayout
+from attention_agents.policies.attention import WHERES, Mechanism, SelfAttention, Weighing
+from attention_agents.policies.testkit import B, K, check, example, site, without_mask
 from tests.policies.scenes import (
     SCENES,
     Asking,

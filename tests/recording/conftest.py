@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from envs.layout import TokenGroup, TokenLayout, TokenPlaces
-from recording import Header, MapSpec, Step
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
+from attention_agents.recording.format import Header, MapSpec, Step
 
 H, N, A = 3, 8, 4
 FRAME = (20, 30)

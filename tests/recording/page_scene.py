@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from envs.layout import TokenGroup, TokenLayout, TokenPlaces
-from envs.specs import History
-from recording import Header, MapSpec, Recording, RecordingWriter, Step, open_recording
-from recording.scores import Scores, write_scores, write_summary
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
+from attention_agents.envs.tokens.specs import History
+from attention_agents.recording.format import Header, MapSpec, Step
+from attention_agents.recording.reader import Recording, open_recording
+from attention_agents.recording.scores import Scores, write_scores, write_summary
+from attention_agents.recording.writer import RecordingWriter
 
 H, A, CELLS, CARS = 3, 5, 6, 3
 N = CELLS + CARS + 2

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from envs.layout import TokenLayout, TokenPlaces
-from envs.specs import Entities, Frames
-from recording import Header, MapSpec, RecordingWriter, Step
-from recording.observed import Part, parts_of
+from attention_agents.envs.tokens.layout import TokenLayout, TokenPlaces
+from attention_agents.envs.tokens.specs import Entities, Frames
+from attention_agents.recording.format import Header, MapSpec, Step
+from attention_agents.recording.observation_images import Part, parts_of
+from attention_agents.recording.writer import RecordingWriter
 
 T, CARS = 3, 4
 N = T * CARS

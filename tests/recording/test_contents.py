@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from envs.layout import TokenGroup, TokenLayout, TokenPlaces
-from envs.specs import Cells, Frames
-from recording.contents import Contents
-from recording.format import Step
-from recording.observed import parts_of, stem_of
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
+from attention_agents.envs.tokens.specs import Cells, Frames
+from attention_agents.recording.format import Step
+from attention_agents.recording.observation_images import parts_of, stem_of
+from attention_agents.recording.query.vocabulary import Contents
 from tests.recording.past_scene import past_header, past_step
 
 LAYOUT = TokenLayout(

@@ -11,9 +11,11 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
 
-from envs.spaces import Entities, TokenBox
-from policies import AttentionExtractor, AttentionTap
-from recording import RecordAttention, open_recording
+from attention_agents.envs.tokens.spaces import Entities, TokenBox
+from attention_agents.policies.inspect.tap import AttentionTap
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.recording.live.recorder import RecordAttention
+from attention_agents.recording.reader import open_recording
 
 N, STEPS = 5, 70
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recording import RecordingWriter, open_recording
-from recording.export import episode_arrays, export_minari, export_npz
+from attention_agents.recording.export import episode_arrays, export_minari, export_npz
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.writer import RecordingWriter
 
 T = 5
 

@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recording import Header, MapSpec, RecordingWriter, Step, open_recording
-from recording.quantised import dequantise, quantise
+from attention_agents.recording.format import Header, MapSpec, Step
+from attention_agents.recording.quantization import dequantise, quantise
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.writer import RecordingWriter
 
 ROOT = Path(__file__).parents[2]
 STEPS = 131  # two chunks of 64 and one of 3
@@ -267,8 +269,9 @@ def test_a_torn_episode_stops_before_a_truncated_chunk(folder, keep):
 WRITE_FOREVER = """
 import sys
 import numpy as np
-from envs.layout import TokenGroup, TokenLayout
-from recording import Header, MapSpec, RecordingWriter, Step
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
+from attention_agents.recording.format import Header, MapSpec, Step
+from attention_agents.recording.writer import RecordingWriter
 
 layout = TokenLayout((TokenGroup("features", ("a", "b")),))
 maps = (MapSpec("actor/0", "actor", 0, 1, "readout"),)
@@ -437,8 +440,9 @@ def test_memory_stays_flat(tmp_path, header, make_step):
     """640 frames of 400 x 600 take no more memory than 64."""
     code = """
 import resource, sys, numpy as np
-from envs.layout import TokenGroup, TokenLayout
-from recording import Header, MapSpec, RecordingWriter, Step
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
+from attention_agents.recording.format import Header, MapSpec, Step
+from attention_agents.recording.writer import RecordingWriter
 layout = TokenLayout((TokenGroup("features", ("a", "b")),))
 header = Header("X-v0", layout, (MapSpec("a", "actor", 0, 1, "readout"),), ("",), "discrete", (2,),
                 "probabilities")
@@ -466,9 +470,9 @@ print(peak() - early)
 def test_reading_and_drawing_need_no_torch(folder):
     code = """
 import sys
-from recording import open_recording
-from recording.sheet import contact_sheet
-from recording.video import film
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.rendering.contact_sheet import contact_sheet
+from attention_agents.recording.rendering.video import film
 episode = open_recording(sys.argv[1]).episodes[0]
 next(film(episode)).size
 contact_sheet(sys.argv[1] + "/sheet.png", episode)

@@ -8,9 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recording import RecordingWriter, open_recording
-from recording.gallery import APART, COLUMNS, GAP, MARGIN, SIDE, TITLE, extremes, gallery
-from recording.gallery import HEADING as HEAD
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.rendering.gallery import (
+    APART,
+    COLUMNS,
+    GAP,
+    MARGIN,
+    SIDE,
+    TITLE,
+    extremes,
+    gallery,
+)
+from attention_agents.recording.rendering.gallery import HEADING as HEAD
+from attention_agents.recording.writer import RecordingWriter
 
 N = 8
 

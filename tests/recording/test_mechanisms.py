@@ -10,13 +10,15 @@ from gymnasium import spaces
 from stable_baselines3 import PPO
 from torch import nn
 
-from envs.spaces import Entities, TokenBox
-from policies import AttentionExtractor, AttentionTap
-from policies.attention import Attentive, Heard, Mechanism
-from policies.blocks import Block
-from policies.tokens import Tokens
-from recording import RecordAttention, open_recording
-from recording.overlay import compose
+from attention_agents.envs.tokens.spaces import Entities, TokenBox
+from attention_agents.policies.attention import Attentive, Heard, Mechanism
+from attention_agents.policies.blocks import Block
+from attention_agents.policies.inspect.tap import AttentionTap
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.tokens import Tokens
+from attention_agents.recording.live.recorder import RecordAttention
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.rendering.overlay import compose
 
 N, H, STEPS = 5, 3, 7
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from sb3_contrib import MaskablePPO, RecurrentPPO
 
-from envs.make import make_env
-from policies.extractor import AttentionExtractor
-from policies.maskable_pointer import MaskablePointerPolicy
-from policies.recurrent import AttentionGRUPolicy
-from policies.tap import AttentionTap
-from recording import open_recording
-from recording.outputs import MaskedHeads, RecurrentHeads, heads_of
-from recording.recorder import RecordAttention
+from attention_agents.envs.make import make_env
+from attention_agents.policies.inspect.tap import AttentionTap
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.sb3.maskable_pointer import MaskablePointerPolicy
+from attention_agents.policies.sb3.recurrent import AttentionGRUPolicy
+from attention_agents.recording.live.policy_outputs import MaskedHeads, RecurrentHeads, heads_of
+from attention_agents.recording.live.recorder import RecordAttention
+from attention_agents.recording.reader import open_recording
 from tests.agents.worlds import Lanes
 
 SMALL = dict(
@@ -237,7 +237,7 @@ def test_judging_changes_nothing_and_lets_go_of_the_policy():
 
 
 def test_a_value_is_heard_while_a_recurrent_policy_trains(tmp_path):
-    from agents import AttentionRecorderCallback
+    from attention_agents.agents.training.callbacks.recorder import AttentionRecorderCallback
 
     model = recurrent(make_env("CartPole-v1"))
     model.learning_rate = 0.0

@@ -8,17 +8,37 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from envs.layout import Conv, TokenGroup, TokenLayout, TokenPlaces, receptive_boxes
-from envs.spaces import default_stem, layout_of
-from envs.specs import Cells, Features, Frames, History, Patches
-from recording import MapSpec, Step
-from recording.beside import TimeStrip, TokenBars, TokenGrid
-from recording.heat import LOWEST_TOP, draw_heat, even_weight, heat_of
-from recording.observed import Part, enlarge, observation_picture, parts_of
-from recording.overlay import MARGIN, TITLE, Scene, compose
-from recording.palette import HEADING, PANEL, Pen, fit, font, heat_table, number, plain
-from recording.past import GAP, PastFrames, past_frames
-from recording.view import choose_view, entropy, mean_over_queries
+from attention_agents.envs.tokens.layout import (
+    Conv,
+    TokenGroup,
+    TokenLayout,
+    TokenPlaces,
+    receptive_boxes,
+)
+from attention_agents.envs.tokens.spaces import default_stem, layout_of
+from attention_agents.envs.tokens.specs import Cells, Features, Frames, History, Patches
+from attention_agents.recording.format import MapSpec, Step
+from attention_agents.recording.map_view import choose_view, entropy, mean_over_queries
+from attention_agents.recording.observation_images import (
+    Part,
+    enlarge,
+    observation_picture,
+    parts_of,
+)
+from attention_agents.recording.rendering.colors import (
+    HEADING,
+    PANEL,
+    Pen,
+    fit,
+    font,
+    heat_table,
+    number,
+    plain,
+)
+from attention_agents.recording.rendering.heat import LOWEST_TOP, draw_heat, even_weight, heat_of
+from attention_agents.recording.rendering.overlay import MARGIN, TITLE, Scene, compose
+from attention_agents.recording.rendering.past_steps import GAP, PastFrames, past_frames
+from attention_agents.recording.rendering.unplaced_tokens import TimeStrip, TokenBars, TokenGrid
 
 GREY = 90
 

@@ -17,20 +17,28 @@ from typing import Any
 import numpy as np
 import pytest
 
-from envs.layout import TokenLayout
-from recording import MapSpec, RecordingWriter, open_recording
-from recording.chunk import decode_frame
-from recording.overlay import Scene
-from recording.page import write_page
-from recording.page.arrays import packed
-from recording.page.page import FOLDER, MOST_BYTES, SCRIPTS, STYLES, assemble
-from recording.page.pictures import ENCODINGS, Pictures
-from recording.page.rows import REDUCTIONS, WORDS, Reduction, rollout_facts
-from recording.page.scored import LEFT_OUT
-from recording.page.worth import worth_facts
-from recording.quantised import QuantisedRows, dequantise
-from recording.scores import SCORES_FILE, write_scores
-from recording.view import View
+from attention_agents.envs.tokens.layout import TokenLayout
+from attention_agents.recording.chunk import decode_frame
+from attention_agents.recording.format import MapSpec
+from attention_agents.recording.map_view import View
+from attention_agents.recording.page.map_arrays import REDUCTIONS, WORDS, Reduction, rollout_facts
+from attention_agents.recording.page.packed_arrays import packed
+from attention_agents.recording.page.page import (
+    FOLDER,
+    MOST_BYTES,
+    SCRIPTS,
+    STYLES,
+    assemble,
+    write_page,
+)
+from attention_agents.recording.page.pictures import ENCODINGS, Pictures
+from attention_agents.recording.page.score_arrays import LEFT_OUT
+from attention_agents.recording.page.verdict import worth_facts
+from attention_agents.recording.quantization import QuantisedRows, dequantise
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.rendering.overlay import Scene
+from attention_agents.recording.scores import SCORES_FILE, write_scores
+from attention_agents.recording.writer import RecordingWriter
 from tests.recording.page_scene import (
     CELLS,
     FRAME,
@@ -593,8 +601,8 @@ def test_a_page_is_written_without_torch(tmp_path, folder):
 import sys
 for name in ("torch", "stable_baselines3", "policies", "agents"):
     sys.modules[name] = None
-from recording import open_recording
-from recording.page import write_page
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.page.page import write_page
 write_page({str(tmp_path / "page.html")!r}, open_recording({str(folder)!r}))
 """
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recording.overlay import SIDE, Scene
-from recording.palette import Pen, font, plain
-from recording.panel import AttentionWords, broken
-from recording.view import View
+from attention_agents.recording.map_view import View
+from attention_agents.recording.rendering.colors import Pen, font, plain
+from attention_agents.recording.rendering.overlay import SIDE, Scene
+from attention_agents.recording.rendering.side_panel import AttentionWords, broken
 
 
 def test_words_are_broken_between_them():

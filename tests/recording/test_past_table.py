@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from envs.layout import TokenGroup, TokenLayout, aged, ageless
-from recording import open_recording
-from recording.format import Step
-from recording.observed import Part, parts_of
-from recording.overlay import Scene
-from recording.palette import HEADING, Pen
-from recording.past_table import (
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, aged, ageless
+from attention_agents.recording.format import Step
+from attention_agents.recording.observation_images import Part, parts_of
+from attention_agents.recording.query.attention_shift import Spot, attention_shift, shares_of
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.rendering.colors import HEADING, Pen
+from attention_agents.recording.rendering.contact_sheet import _best_tokens
+from attention_agents.recording.rendering.overlay import Scene
+from attention_agents.recording.rendering.past_table import (
     LEAST_CELL,
     MOST_ROWS,
     PastTable,
@@ -24,8 +26,6 @@ from recording.past_table import (
     objects_of,
     past_entities,
 )
-from recording.sheet import _best_tokens
-from recording.shift import Spot, attention_shift, shares_of
 from tests.recording.past_scene import (
     PARTS,
     ROAD,

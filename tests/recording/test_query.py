@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from envs.layout import TokenGroup, TokenLayout, TokenPlaces
-from recording import Header, MapSpec, RecordingWriter, Step, open_recording
-from recording.columns import Columns
-from recording.contents import Contents
-from recording.query import LONGEST, check, explain, matching_steps
-from recording.view import choose_view
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
+from attention_agents.recording.format import Header, MapSpec, Step
+from attention_agents.recording.map_view import choose_view
+from attention_agents.recording.query.columns import Columns
+from attention_agents.recording.query.expression import LONGEST, check, explain, matching_steps
+from attention_agents.recording.query.vocabulary import Contents
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.writer import RecordingWriter
 
 WORDS = (("empty", "wall", "key", "door"), ("red", "yellow"))
 LAYOUT = TokenLayout(

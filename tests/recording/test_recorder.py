@@ -10,10 +10,12 @@ import pytest
 import torch
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 
-from envs.make import make_env
-from envs.spaces import Entities, TokenBox
-from policies import AttentionExtractor, AttentionTap, extractors_of
-from recording import RecordAttention, open_recording
+from attention_agents.envs.make import make_env
+from attention_agents.envs.tokens.spaces import Entities, TokenBox
+from attention_agents.policies.inspect.tap import AttentionTap, extractors_of
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.recording.live.recorder import RecordAttention
+from attention_agents.recording.reader import open_recording
 
 torch.set_num_threads(1)
 

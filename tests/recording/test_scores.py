@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recording import RecordingWriter, open_recording
-from recording.scores import (
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.scores import (
     SCORES_FILE,
     SUMMARY_FILE,
     Scores,
@@ -19,6 +19,7 @@ from recording.scores import (
     write_scores,
     write_summary,
 )
+from attention_agents.recording.writer import RecordingWriter
 
 S, N, A = 3, 8, 4
 STEPS = 7

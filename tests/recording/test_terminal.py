@@ -10,8 +10,16 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from recording import RecordingWriter, open_recording
-from recording.terminal import GAP, PANEL, UPPER, Screen, half_blocks, play_in_terminal
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.rendering.terminal import (
+    GAP,
+    PANEL,
+    UPPER,
+    Screen,
+    half_blocks,
+    play_in_terminal,
+)
+from attention_agents.recording.writer import RecordingWriter
 
 T = 3
 
@@ -98,8 +106,8 @@ def test_every_row_of_the_picture_is_whole(rolled, width, layer):
 
 def test_a_terminal_is_played_to_at_the_asked_rate(episode, monkeypatch):
     waits = []
-    monkeypatch.setattr("recording.terminal.time.sleep", waits.append)
-    monkeypatch.setattr("recording.terminal.time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("attention_agents.recording.rendering.terminal.time.sleep", waits.append)
+    monkeypatch.setattr("attention_agents.recording.rendering.terminal.time.monotonic", lambda: 0.0)
     out = io.StringIO()
     play_in_terminal(episode, Console(file=out, force_terminal=True, width=80), fps=4)
     assert waits == [0.25] * T

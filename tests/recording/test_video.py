@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from envs.layout import TokenLayout
-from envs.specs import History
-from recording import MapSpec, RecordingWriter, open_recording
-from recording.overlay import Scene
-from recording.sheet import contact_sheet, moments
-from recording.video import film, film_rate, write_video
+from attention_agents.envs.tokens.layout import TokenLayout
+from attention_agents.envs.tokens.specs import History
+from attention_agents.recording.format import MapSpec
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.rendering.contact_sheet import contact_sheet, moments
+from attention_agents.recording.rendering.overlay import Scene
+from attention_agents.recording.rendering.video import film, film_rate, write_video
+from attention_agents.recording.writer import RecordingWriter
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recording import MapSpec
-from recording.maps import mean_over_queries, share_read, stored_rows
-from recording.overlay import Scene
-from recording.palette import Pen
-from recording.panel import AttentionWords
-from recording.rollout import rollout
-from recording.sheet import _best_tokens
-from recording.view import View, choose_view
+from attention_agents.recording.format import MapSpec
+from attention_agents.recording.map_spec import mean_over_queries, share_read, stored_rows
+from attention_agents.recording.map_view import View, choose_view
+from attention_agents.recording.rendering.colors import Pen
+from attention_agents.recording.rendering.contact_sheet import _best_tokens
+from attention_agents.recording.rendering.overlay import Scene
+from attention_agents.recording.rendering.side_panel import AttentionWords
+from attention_agents.recording.rollout import rollout
 
 N = 8
 TOKENS = MapSpec("actor/0", "actor", 0, 1, "tokens")

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from torch import nn
 
-from envs.layout import TokenGroup, TokenLayout
-from policies.attention import Heard
-from policies.readouts import READOUTS, Readout
-from policies.testkit import built, example, listened, site, with_mechanism
-from policies.tokens import Tokens
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
+from attention_agents.policies.attention import Heard
+from attention_agents.policies.readouts import READOUTS, Readout
+from attention_agents.policies.testkit import built, example, listened, site, with_mechanism
+from attention_agents.policies.tokens import Tokens
 
 B, T, N, K, P = 2, 5, 5, 7, 11
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from policies.attention import QueryAttention
+from attention_agents.policies.attention import QueryAttention
 
 
 def torch_attention(ours: QueryAttention) -> nn.MultiheadAttention:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from envs.layout import TokenLayout
-from policies.attention import Heard, QueryAttention
-from policies.readouts import AttentionGRU, AttentionGRUCell
-from policies.testkit import built, example, without_mask
-from policies.tokens import Tokens
+from attention_agents.envs.tokens.layout import TokenLayout
+from attention_agents.policies.attention import Heard, QueryAttention
+from attention_agents.policies.readouts import AttentionGRU, AttentionGRUCell
+from attention_agents.policies.testkit import built, example, without_mask
+from attention_agents.policies.tokens import Tokens
 from tests.policies.readouts.cases import (
     FRAMES_AND_TURN,
     B,

@@ -2,7 +2,7 @@
 
 import torch
 
-from policies.readouts.cls import CLSToken
+from attention_agents.policies.readouts.cls import CLSToken
 from tests.policies.readouts.cases import B, N, made, told
 from tests.policies.readouts.references import by_torch
 

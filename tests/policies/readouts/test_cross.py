@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from policies.testkit import built, example, without_mask
+from attention_agents.policies.testkit import built, example, without_mask
 from tests.policies.readouts.cases import B, N, P, T, made, maker, place_of, told
 from tests.policies.readouts.references import by_torch
 

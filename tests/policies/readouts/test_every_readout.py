@@ -5,11 +5,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from envs.layout import TokenLayout
-from policies.attention import MIXES, NORMALISERS, SCORES, SELECTIONS
-from policies.encoder import Encoder
-from policies.readouts import READOUTS
-from policies.testkit import built, check, example, listened, with_mechanism, without_mask
+from attention_agents.envs.tokens.layout import TokenLayout
+from attention_agents.policies.attention import MIXES, NORMALISERS, SCORES, SELECTIONS
+from attention_agents.policies.encoder import Encoder
+from attention_agents.policies.readouts import READOUTS
+from attention_agents.policies.testkit import (
+    built,
+    check,
+    example,
+    listened,
+    with_mechanism,
+    without_mask,
+)
 from tests.policies.readouts.cases import CASES, STEPS, B, K, history, made, maker, place_of, told
 
 ATTENDING = [case for case, (name, _, _) in CASES.items() if READOUTS[name].attends]

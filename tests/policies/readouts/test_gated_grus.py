@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from policies.readouts import Readout
-from policies.tokens import Tokens
+from attention_agents.policies.readouts import Readout
+from attention_agents.policies.tokens import Tokens
 from tests.policies.readouts.cases import B, K, T, made, told
 from tests.policies.readouts.references import naive_gru, naive_norm, numbers, sigmoid
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
-from envs.history import History
-from policies import AttentionExtractor, AttentionTap
+from attention_agents.envs.wrappers.flat_history import History
+from attention_agents.policies.inspect.tap import AttentionTap
+from attention_agents.policies.sb3.extractor import AttentionExtractor
 from tests.policies.readouts.cases import T
 
 

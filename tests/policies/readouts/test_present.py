@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from envs.layout import TokenGroup, TokenLayout
-from policies.testkit import built
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
+from attention_agents.policies.testkit import built
 from tests.policies.readouts.cases import B, N, features, made, maker, place_of, told
 from tests.policies.readouts.references import by_torch
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from policies.testkit import built, example
+from attention_agents.policies.testkit import built, example
 from tests.policies.readouts.cases import B, N, made, maker, place_of, told
 from tests.policies.readouts.references import by_torch
 

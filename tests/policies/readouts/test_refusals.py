@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from envs.layout import TokenLayout
-from policies.attention import MIXES, Mechanism
-from policies.blocks import FeedForward
-from policies.encoder import Encoder
-from policies.readouts import READOUTS
-from policies.testkit import built, site, with_mechanism
+from attention_agents.envs.tokens.layout import TokenLayout
+from attention_agents.policies.attention import MIXES, Mechanism
+from attention_agents.policies.blocks import FeedForward
+from attention_agents.policies.encoder import Encoder
+from attention_agents.policies.readouts import READOUTS
+from attention_agents.policies.testkit import built, site, with_mechanism
 from tests.policies.readouts.cases import FRAMES, SET, TWO_KEYS, features, history, maker, place_of
 
 LIVE = TokenLayout((features(2, "goal"), history(3, "past")))
@@ -43,7 +43,7 @@ LIVE = TokenLayout((features(2, "goal"), history(3, "past")))
             "present",
             {},
             "readout 'present' needs a history of steps, and this observation is of one step; "
-            "make it one with --history 8 (envs.history.History or envs.frames.FrameHistory), or "
+            "make it one with --history 8 (in Python attention_agents.History or FrameHistory), or "
             "use readout='query'",
         ),
         (

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from policies.readouts import Readout
+from attention_agents.policies.readouts import Readout
 from tests.policies.readouts.cases import B, K, N, made, told
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from policies.readouts import Readout
-from policies.tokens import Tokens
+from attention_agents.policies.readouts import Readout
+from attention_agents.policies.tokens import Tokens
 from tests.policies.readouts.cases import B, K, N, made, told
 
 

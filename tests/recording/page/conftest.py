@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from recording import Header, open_recording
-from recording.page import write_page
-from recording.reader import Episode
+from attention_agents.recording.format import Header
+from attention_agents.recording.page.page import write_page
+from attention_agents.recording.reader import Episode, open_recording
 from tests.recording.browser import Shown, playwright
 from tests.recording.page_scene import READOUT, SQUARES, record, record_memory, scene_header, score
 

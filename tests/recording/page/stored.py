@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from recording.reader import Episode
-from recording.view import View
+from attention_agents.recording.map_view import View
+from attention_agents.recording.reader import Episode
 
 
 def weights_of(episode: Episode, index: int, head: int | str, t: int) -> np.ndarray:

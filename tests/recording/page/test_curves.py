@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recording import open_recording
-from recording.page import write_page
-from recording.reader import Episode
-from recording.view import View
+from attention_agents.recording.map_view import View
+from attention_agents.recording.page.page import write_page
+from attention_agents.recording.reader import Episode, open_recording
 from tests.recording.page_scene import record, scene_header
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recording.page import write_page
+from attention_agents.recording.page.page import write_page
 from tests.recording.browser import until
 from tests.recording.page_scene import CELLS, HOSTILE, hostile_recording
 

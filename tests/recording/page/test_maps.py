@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recording.maps import mean_over_queries
+from attention_agents.recording.map_spec import mean_over_queries
 from tests.recording.page.stored import weights_of
 from tests.recording.page_scene import H, N
 

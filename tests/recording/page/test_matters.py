@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agents.faithfulness.ranks import pointing
-from envs.layout import TokenPlaces
-from recording import open_recording
-from recording.page import write_page
-from recording.scores import Scores, write_scores
+from attention_agents.agents.faithfulness.rank_metrics import pointing
+from attention_agents.envs.tokens.layout import TokenPlaces
+from attention_agents.recording.page.page import write_page
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.scores import Scores, write_scores
 from tests.recording.browser import Shown
 from tests.recording.page.stored import weights_of
 from tests.recording.page_scene import (

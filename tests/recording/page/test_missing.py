@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from recording import open_recording
-from recording.page import write_page
-from recording.page.page import assemble
+from attention_agents.recording.page.page import assemble, write_page
+from attention_agents.recording.reader import open_recording
 from tests.recording.page_scene import record, scene_header
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from envs.layout import TokenLayout
-from recording import open_recording
-from recording.beside import MOST_ROWS, others
-from recording.observed import parts_of
-from recording.page import write_page
-from recording.past_table import in_order, objects_of, past_entities
-from recording.scores import Scores, write_scores
-from recording.shift import attention_shift
+from attention_agents.envs.tokens.layout import TokenLayout
+from attention_agents.recording.observation_images import parts_of
+from attention_agents.recording.page.page import write_page
+from attention_agents.recording.query.attention_shift import attention_shift
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.rendering.past_table import in_order, objects_of, past_entities
+from attention_agents.recording.rendering.unplaced_tokens import MOST_ROWS, others
+from attention_agents.recording.scores import Scores, write_scores
 from tests.recording.browser import Shown
 from tests.recording.page.stored import weights_of
 from tests.recording.past_scene import (

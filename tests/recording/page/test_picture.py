@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recording.heat import MOST_OPAQUE, even_weight, heat_of
-from recording.palette import heat_table
-from recording.view import View
+from attention_agents.recording.map_view import View
+from attention_agents.recording.rendering.colors import heat_table
+from attention_agents.recording.rendering.heat import MOST_OPAQUE, even_weight, heat_of
 from tests.recording.page_scene import CELLS, N
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recording import open_recording
+from attention_agents.recording.reader import open_recording
 from tests.recording.page_scene import SCORED, A
 
 

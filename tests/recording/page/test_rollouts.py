@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recording import open_recording
-from recording.page import write_page
-from recording.view import View
+from attention_agents.recording.map_view import View
+from attention_agents.recording.page.page import write_page
+from attention_agents.recording.reader import open_recording
 from tests.recording.browser import Shown
 from tests.recording.page.stored import weights_of
 from tests.recording.page_scene import READOUT, SQUARES, H, N, record, scene_header

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from recording import open_recording
-from recording.view import View
+from attention_agents.recording.map_view import View
+from attention_agents.recording.reader import open_recording
 from tests.recording.page.stored import weights_of
 from tests.recording.page_scene import CELLS, LAGS
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from recording import open_recording
-from recording.page import write_page
-from recording.page.worth import COLUMNS
-from recording.scores import write_summary
+from attention_agents.recording.page.page import write_page
+from attention_agents.recording.page.verdict import COLUMNS
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.scores import write_summary
 from tests.recording.page_scene import VERDICT, record, scene_header, score
 
 

@@ -1,0 +1,1 @@
+"""The algorithms: which there are, what they take, and how one is built."""

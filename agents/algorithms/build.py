@@ -1,0 +1,290 @@
+"""From a settled configuration to Stable-Baselines3 objects: environments and the algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.wrappers import RecordEpisodeStatistics
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.env_util import is_wrapped
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
+from torch import nn
+
+from attention_agents.agents.algorithms.catalogue import ALGORITHMS, check_spaces
+from attention_agents.agents.algorithms.hyperparameters import check_hyperparams, hyperparam
+from attention_agents.agents.algorithms.memory_check import check_networks, check_steps
+from attention_agents.agents.config.encoder_config import EncoderConfig
+from attention_agents.agents.config.plugins import check_imported
+from attention_agents.agents.config.run_config import DEVICES, RunConfig
+from attention_agents.agents.config.validation import known
+from attention_agents.agents.rollouts.eval_env import reason
+from attention_agents.envs.make import make_env
+from attention_agents.envs.tokens.spaces import Features, layout_of, specs_of
+from attention_agents.envs.vector.subprocess_env import Workers
+from attention_agents.policies.attention import Mechanism
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.sb3.pointer import PointerExtractor, PointerPolicy, pointed_at
+
+ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU, "gelu": nn.GELU}
+REFUSALS = (AssertionError, TypeError, ValueError, KeyError, IndexError, RuntimeError)
+"""How SB3 and torch say that an argument does not suit them."""
+ADAM_EPS = 1e-5
+"""What SB3 gives Adam in ppo and its kin; policy_kwargs would replace it by torch's 1e-8."""
+LSTM_SIZE = 64
+"""Numbers that a recurrent policy remembers, where nobody says."""
+
+
+def check(config: RunConfig, env: gym.Env) -> None:
+    """Refuse what cannot be trained, before anything is made.
+
+    Args:
+        config: the run.
+        env: an environment of the run, only looked at.
+
+    Raises:
+        MissingExtraError: the algorithm needs a package that is not there.
+        ValueError: the algorithm does not fit the actions or the observation, an argument of it is
+            unknown or of the wrong type, the environment does not say which actions are valid where
+            that is needed, the observation cannot be cut into tokens or normalised as asked, there
+            is no such encoder for it, a plugin is not imported, networks or stored steps do not fit
+            into memory, or the device is not there.
+    """
+    check_spaces(config, env)
+    check_hyperparams(config)
+    check_encoder(config, env.observation_space, env.action_space)
+    check_steps(config, env.observation_space)
+    if config.normalize_obs:
+        normalised_keys(env.observation_space)
+    check_device(config.device)
+
+
+def check_encoder(
+    config: RunConfig, space: spaces.Space, actions: spaces.Space | None = None
+) -> None:
+    """Build the encoder of a run once, to hear what it refuses; no random stream moves.
+
+    Args:
+        config: the run.
+        space: of its observations.
+        actions: of its actions, for a head that points.
+
+    Raises:
+        ValueError: the observation cannot be cut into tokens as asked, a word is unknown, or words
+            do not go together; or the networks do not fit into the machine's memory.
+        PluginError: a plugin is not imported.
+    """
+    check_imported(config.plugins)
+    check_networks(config)
+    try:
+        with torch.random.fork_rng(devices=()):
+            extractor = _extractor(config, space, actions)
+    except RuntimeError as error:
+        raise ValueError(f"torch cannot build this encoder: {reason(error)}") from error
+    encoder, tokens = config.encoder, len(extractor.layout)
+    if "budget" in encoder.given and encoder.hard == "top-k" and encoder.budget >= tokens:
+        raise ValueError(
+            f"hard='top-k' with budget={encoder.budget} reads all {tokens} tokens, as soft "
+            "attention does; lower the budget, or leave both out"
+        )
+
+
+def _extractor(
+    config: RunConfig, space: spaces.Space, actions: spaces.Space | None
+) -> AttentionExtractor:
+    arguments = encoder_arguments(config.encoder)
+    if config.policy.head == "pointer":
+        return PointerExtractor(space, actions=pointed_at(actions), **arguments)
+    if config.policy.head == "attention-gru":
+        from attention_agents.policies.sb3.recurrent import TokenExtractor
+
+        return TokenExtractor(space, **arguments)
+    return AttentionExtractor(space, **arguments)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is unknown or not there, where SB3 would quietly take the CPU.
+
+    Raises:
+        ValueError: it is neither auto nor one of torch's that this machine has.
+    """
+    name = known("device", device.partition(":")[0], DEVICES)
+    if (name == "cuda" and not torch.cuda.is_available()) or (
+        name == "mps" and not torch.backends.mps.is_available()
+    ):
+        raise ValueError(f"torch finds no {name} device; use --device cpu")
+    try:
+        if device != "auto":
+            torch.empty(0, device=device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"there is no device {device!r}: {reason(error)}; use --device cpu"
+        ) from error
+
+
+def make_vec_env(config: RunConfig, render_mode: str | None = None) -> VecEnv:
+    """Make the environments of a run, side by side, each in a Monitor; normalised when asked."""
+    make = partial(
+        _make_one,
+        config.env,
+        render_mode=render_mode,
+        training=True,
+        history=config.history,
+        max_entities=config.max_entities,
+        max_episode_steps=config.max_episode_steps,
+        env_kwargs=dict(config.env_kwargs),
+    )
+    kind = Workers if config.vec_env == "subproc" else DummyVecEnv
+    env: VecEnv = kind([make] * config.n_envs)
+    if config.normalize_obs or config.normalize_reward:
+        keys = normalised_keys(env.observation_space) if config.normalize_obs else None
+        env = VecNormalize(
+            env,
+            norm_obs=config.normalize_obs,
+            norm_reward=config.normalize_reward,
+            gamma=config.hyperparams.get("gamma", 0.99),
+            norm_obs_keys=keys if isinstance(env.observation_space, spaces.Dict) else None,
+        )
+    return env
+
+
+def build_model(config: RunConfig, env: VecEnv) -> BaseAlgorithm:
+    """Return the SB3 algorithm of a run, with an `AttentionExtractor` in front, ready to learn.
+
+    Raises:
+        ValueError: SB3 or torch does not take the arguments.
+    """
+    algorithm: Any = ALGORITHMS[config.algo].load()
+    arguments = constructor_arguments(config, env.observation_space, env.action_space)
+    if config.noise_std is not None:
+        arguments["action_noise"] = _noise(config, env.action_space)
+    try:
+        return algorithm(env=env, seed=config.seed, device=config.device, **arguments)
+    except REFUSALS as error:
+        given = ", ".join(f"{name}={value}" for name, value in config.hyperparams.items())
+        raise ValueError(
+            f"{config.algo} refused its arguments: {reason(error)} ({given or 'its defaults'})"
+        ) from error
+
+
+def constructor_arguments(
+    config: RunConfig, observation_space: spaces.Space, action_space: spaces.Space
+) -> dict[str, Any]:
+    """Return what the algorithm's constructor takes besides env, seed, device and noise."""
+    algorithm = ALGORITHMS[config.algo]
+    arguments = {name: hyperparam(name, value) for name, value in config.hyperparams.items()}
+    if algorithm.entropy and arguments.get("target_entropy", "auto") == "auto":
+        arguments["target_entropy"] = -float(np.prod(action_space.shape or 1))  # SB3's own
+    policy = policy_class(config, observation_space)
+    return {**arguments, "policy": policy, "policy_kwargs": policy_arguments(config)}
+
+
+def policy_class(config: RunConfig, observation_space: spaces.Space) -> Any:
+    """Return the policy, by SB3's name for it or as a class of ours."""
+    algorithm, head = ALGORITHMS[config.algo], config.policy.head
+    if head == "pointer" and algorithm.masked:
+        from attention_agents.policies.sb3.maskable_pointer import MaskablePointerPolicy
+
+        return MaskablePointerPolicy
+    if head == "pointer":
+        return PointerPolicy
+    if head == "attention-gru":
+        from attention_agents.policies.sb3.recurrent import AttentionGRUPolicy
+
+        return AttentionGRUPolicy
+    reads = "MultiInput" if isinstance(observation_space, spaces.Dict) else "Mlp"
+    return f"{reads}LstmPolicy" if algorithm.recurrent else f"{reads}Policy"
+
+
+def policy_arguments(config: RunConfig) -> dict[str, Any]:
+    """Return SB3's `policy_kwargs`.
+
+    Raises:
+        PluginError: the run has a plugin that is not imported.
+    """
+    check_imported(config.plugins)
+    policy, algorithm = config.policy, ALGORITHMS[config.algo]
+    arguments: dict[str, Any] = {
+        "features_extractor_kwargs": encoder_arguments(config.encoder),
+        "net_arch": list(policy.net_arch),
+        "activation_fn": ACTIVATIONS[policy.activation],
+    }
+    if policy.head == "mlp":
+        arguments["features_extractor_class"] = AttentionExtractor
+    if algorithm.adam_eps:
+        arguments["optimizer_kwargs"] = {"eps": ADAM_EPS}
+    if algorithm.recurrent and policy.head == "mlp":
+        arguments["lstm_hidden_size"] = policy.lstm_hidden_size or LSTM_SIZE
+    for word in ("share_features_extractor", "log_std_init", "n_quantiles"):
+        if getattr(policy, word) is not None:
+            arguments[word] = getattr(policy, word)
+    return arguments
+
+
+def encoder_arguments(encoder: EncoderConfig) -> dict[str, Any]:
+    """Return what `AttentionExtractor` takes besides the observation space."""
+    tokens = encoder.tokens
+    return {
+        "tokens": dict(tokens) if isinstance(tokens, Mapping) else tokens,
+        "layers": encoder.layers,
+        "heads": encoder.heads,
+        "width": encoder.width,
+        "block": encoder.block,
+        "readout": encoder.readout,
+        "points": encoder.points,
+        "asker": encoder.asker,
+        "attention": Mechanism(
+            score=encoder.attention,
+            normaliser=encoder.normaliser,
+            temperature=encoder.temperature,
+            hard=encoder.hard,
+            budget=encoder.budget,
+            where=encoder.where,
+            reach=encoder.reach,
+            positions=encoder.positions,
+            mix=encoder.mix,
+        ),
+    }
+
+
+def normalised_keys(space: spaces.Space) -> list[str]:
+    """Return the keys whose observations are vectors of features; [""] for such a vector itself.
+
+    Categories, masks and pictures must stay as they are.
+
+    Raises:
+        ValueError: no part of the observation is a feature vector.
+    """
+    specs = specs_of(space)
+    parts = space.spaces if isinstance(space, spaces.Dict) else {"": space}
+    keys = [
+        key
+        for key, spec in specs.items()
+        if isinstance(spec, Features) and isinstance(parts[key], spaces.Box)
+    ]
+    if not keys:
+        kinds = ", ".join(sorted({group.kind for group in layout_of(specs).groups}))
+        raise ValueError(
+            f"only feature vectors can be normalised, this observation is made of {kinds}; "
+            "use --normalize False"
+        )
+    return keys
+
+
+def _make_one(env_id: str, **arguments: Any) -> gym.Env:
+    env = make_env(env_id, **arguments)
+    counts = is_wrapped(env, RecordEpisodeStatistics)  # below what a family changes for training
+    return env if counts else Monitor(env)
+
+
+def _noise(config: RunConfig, space: spaces.Space) -> NormalActionNoise | VectorizedActionNoise:
+    shape = space.shape or (1,)
+    noise = NormalActionNoise(np.zeros(shape), np.full(shape, config.noise_std))
+    return VectorizedActionNoise(noise, config.n_envs) if config.n_envs > 1 else noise

@@ -1,0 +1,1 @@
+"""Configurations: what a person may choose, presets, and what is refused."""

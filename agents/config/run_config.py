@@ -1,0 +1,282 @@
+"""What a training run is: as asked for (`TrainConfig`), and with nothing open (`RunConfig`).
+
+Free of torch and Gymnasium, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Annotated, Any
+
+from attention_agents.agents.config.cli_types import (
+    Count,
+    Modules,
+    Normalize,
+    Pairs,
+    Word,
+    left_open,
+)
+from attention_agents.agents.config.encoder_config import EncoderConfig, EncoderOptions
+from attention_agents.agents.config.validation import (
+    check_count,
+    check_flag,
+    check_number,
+    check_plain,
+    check_word,
+    known,
+)
+
+ALGOS = ("ppo", "dqn", "a2c", "sac", "td3")
+ALGOS += ("qrdqn", "trpo", "ppo_mask", "ppo_lstm", "tqc", "crossq")
+VEC_ENVS = ("dummy", "subproc")
+ACTIVATIONS = ("tanh", "relu", "elu", "gelu")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+GAUSSIAN = ("ppo", "a2c", "trpo", "ppo_lstm", "sac", "tqc", "crossq")
+OFF_POLICY_ACTORS = ("sac", "td3", "tqc", "crossq")
+ONLY_FOR = {
+    "noise_std": OFF_POLICY_ACTORS,
+    "log_std_init": GAUSSIAN,
+    "share_features_extractor": ("ppo", "a2c", "trpo", "ppo_mask", "ppo_lstm", *OFF_POLICY_ACTORS),
+    "lstm_hidden_size": ("ppo_lstm",),
+    "n_quantiles": ("qrdqn", "tqc"),
+}
+"""Words that only some algorithms know."""
+HEADS = {
+    "mlp": ALGOS,
+    "pointer": ("ppo", "a2c", "trpo", "ppo_mask"),
+    "attention-gru": ("ppo_lstm",),
+}
+"""What follows the encoder, and the algorithms that take it."""
+MOST_SEED = 2**32 - 1
+"""As of numpy's streams."""
+MOST_THREADS = 1024
+MOST_ENTITIES = 1024
+"""The most tokens that can be attended to."""
+EVALUATED = "20 times a run; left out while those before took over a fifth of its steps so far"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What runs, how long, and where."""
+
+    env: str = "MiniGrid-DoorKey-5x5-v0"
+    """Gymnasium id, or module:Id to import a module of yours that registers it first."""
+    algo: Word = None
+    """ppo, a2c, trpo, ppo_lstm; discrete dqn, qrdqn, ppo_mask; continuous sac, td3, tqc, crossq."""
+    n_timesteps: Annotated[int | None, left_open("INT", aliases=("-n",))] = None
+    """Environment steps to train for, all environments together."""
+    seed: int = 0
+    """Seeds the weights, the exploration and the environments."""
+    n_envs: Count = None
+    """Environments that are stepped side by side."""
+    vec_env: str = "dummy"
+    """dummy: one after the other; subproc: in processes of their own (for slow ones)."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:0, ..."""
+    threads: int = 1
+    """Threads that torch may use; 1 is fastest for small networks."""
+    log_folder: str = "runs"
+    """The run folder is made here, as <algo>/<env>_<k>."""
+    plugins: Modules = ()
+    """Modules of yours that register mechanisms, in the current folder or installed."""
+    progress: bool = True
+    """Show the preset and the progress."""
+
+
+@dataclass(frozen=True)
+class EnvironmentOptions:
+    """What the agent lives in."""
+
+    history: Count = None
+    """Observe the last K steps. Pictures, grids and entities keep their tokens, and what stands
+    beside these in a Dict is of the present."""
+    max_entities: int = 32
+    """Room for the members of each Sequence or Graph in the observation."""
+    max_episode_steps: Annotated[int | None, left_open("INT", "as registered")] = None
+    """Longest episode, in steps; evaluations and replays of endless ones end after 10000."""
+    env_kwargs: Pairs = field(default_factory=dict)
+    """Arguments of the environment, such as continuous:true."""
+
+
+@dataclass(frozen=True)
+class LearningOptions:
+    """The algorithm, beside its preset."""
+
+    head: Word = None
+    """What follows the encoder; explained below."""
+    learning_rate: Word = None
+    """A number, or lin_X: falling linearly from X to 0."""
+    normalize: Normalize = None
+    """True or False: normalise rewards and feature observations by their running variance."""
+    hyperparams: Pairs = field(default_factory=dict)
+    """Arguments such as gamma:0.98 net_arch:[7,7]; short runs cut n_steps and learning_starts."""
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What is measured and saved along the way."""
+
+    eval_freq: Annotated[int | None, left_open("INT", EVALUATED)] = None
+    """Steps between evaluations, which choose the best checkpoint; 0 for none."""
+    eval_episodes: Count = None
+    """Episodes per evaluation."""
+    save_freq: Annotated[int | None, left_open("INT", "4 times a run")] = None
+    """Steps between checkpoints; 0 for none but best and final."""
+
+
+@dataclass(frozen=True)
+class TrainConfig(
+    EvaluationOptions, LearningOptions, EncoderOptions, EnvironmentOptions, RunOptions
+):
+    """Train an attention agent on a Gymnasium environment.
+
+    What is not given comes from agents/config/presets.yml: tuned values for the environment, else
+    for its
+    family. Progress goes to stderr; the last line on stdout is the run folder. Ctrl-C stops after
+    the present step, saves, and exits with code 130.
+    """
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """What stands between the encoder's features and the actions, in SB3's words."""
+
+    head: str = "mlp"
+    """mlp; pointer: actions point at entities; attention-gru: the state that is carried asks."""
+    net_arch: tuple[int, ...] = (64,)
+    """Hidden layers of the policy and of the value network, each."""
+    activation: str = "tanh"
+    share_features_extractor: bool | None = None
+    """One encoder for actor and critic; None leaves that to SB3 (ppo, a2c: yes)."""
+    log_std_init: float | None = None
+    """Start of the logarithm of the Gaussian's width; None leaves it to the algorithm."""
+    lstm_hidden_size: int | None = None
+    """Numbers that the LSTM of ppo_lstm remembers; None for 64, and with attention-gru."""
+    n_quantiles: int | None = None
+    """Quantiles of each value, in qrdqn and tqc; None leaves it to the algorithm (200, 25)."""
+
+    def __post_init__(self) -> None:
+        known("head", self.head, HEADS)
+        known("activation", self.activation, ACTIVATIONS)
+        for size in self.net_arch:
+            check_count("every layer of net_arch", size)
+        if self.share_features_extractor is not None:
+            check_flag("share_features_extractor", self.share_features_extractor)
+        if self.log_std_init is not None:
+            check_number("log_std_init", self.log_std_init)
+        for name in ("lstm_hidden_size", "n_quantiles"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
+        if self.head == "attention-gru" and self.lstm_hidden_size is not None:
+            raise ValueError(
+                "the state of head='attention-gru' is as wide as a token: use width, not "
+                f"lstm_hidden_size={self.lstm_hidden_size}"
+            )
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A run with nothing left open; `config.json` of a run or checkpoint holds this."""
+
+    env: str
+    algo: str
+    n_timesteps: int
+    seed: int
+    n_envs: int
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    hyperparams: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the SB3 algorithm; numbers, or "lin_X" for a schedule."""
+    noise_std: float | None = None
+    """Standard deviation of the action noise of sac, td3 and their kin; an action spans [-1, 1]."""
+    normalize_obs: bool = False
+    normalize_reward: bool = False
+    history: int = 0
+    """Past steps that an observation holds; 0 for an environment as it is."""
+    max_episode_steps: int | None = None
+    """Longest episode; None for the limit that the environment is registered with."""
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    max_entities: int = 32
+    """Room for the members of each Sequence or Graph in the observation."""
+    plugins: tuple[str, ...] = ()
+    """Modules that registered mechanisms. A run is loaded only where they are imported already."""
+    vec_env: str = "dummy"
+    device: str = "auto"
+    threads: int = 1
+    eval_freq: int = 0
+    """Steps between evaluations; 0 for none."""
+    eval_share: float | None = None
+    """Evaluations are left out while those before took more than this share of the steps trained;
+    None for none left out."""
+    eval_episodes: int = 10
+    save_freq: int = 0
+    """Steps between checkpoints; 0 for none."""
+
+    def __post_init__(self) -> None:
+        known("algorithm", self.algo, ALGOS)
+        known("vec_env", self.vec_env, VEC_ENVS)
+        known("device", self.device.partition(":")[0], DEVICES)
+        for name in ("n_timesteps", "n_envs", "max_entities", "eval_episodes"):
+            check_count(name, getattr(self, name))
+        for name in ("history", "eval_freq", "save_freq"):
+            check_count(name, getattr(self, name), least=0)
+        check_count("seed", self.seed, least=0, most=MOST_SEED)
+        check_count("threads", self.threads, most=MOST_THREADS)
+        for name in ("normalize_obs", "normalize_reward"):
+            check_flag(name, getattr(self, name))
+        if self.max_episode_steps is not None:
+            check_count("max_episode_steps", self.max_episode_steps)
+        for name in self.plugins:
+            check_word("each of plugins", name)
+        for part, values in (("hyperparams", self.hyperparams), ("env_kwargs", self.env_kwargs)):
+            for name, value in values.items():
+                check_plain(f"{name} of {part}", value)
+        if self.max_entities > MOST_ENTITIES:
+            raise ValueError(
+                f"max_entities must be at most {MOST_ENTITIES}, the most tokens that can be "
+                f"attended to, got {self.max_entities}"
+            )
+        if "render_mode" in self.env_kwargs:
+            raise ValueError("env_kwargs cannot have a render_mode: replay.py draws what was seen")
+        for name in ("noise_std", "eval_share"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), least=0)
+        self._check_algorithm()
+
+    def _check_algorithm(self) -> None:
+        """Refuse words that the algorithm does not know."""
+        for name, algos in ONLY_FOR.items():
+            value = self.noise_std if name == "noise_std" else getattr(self.policy, name)
+            if value is not None and self.algo not in algos:
+                raise ValueError(f"{name} is for {', '.join(algos)}, got algo={self.algo}")
+        if self.algo not in HEADS[self.policy.head]:
+            algos = ", ".join(HEADS[self.policy.head])
+            raise ValueError(f"head={self.policy.head!r} is for {algos}, got algo={self.algo}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain dicts, lists, numbers and texts; `from_json` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> RunConfig:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: a field is unknown or missing, or breaks a rule.
+        """
+        names = {each.name for each in fields(cls)}
+        try:
+            parts = dict(values)
+            policy = dict(parts["policy"])
+            policy["net_arch"] = tuple(policy["net_arch"])
+            parts["plugins"] = tuple(parts.get("plugins", ()))
+            parts |= {
+                "encoder": EncoderConfig(**parts["encoder"]),
+                "policy": PolicyConfig(**policy),
+            }
+            for name in parts:
+                known("field of a run's config", name, names)
+            return cls(**parts)
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"not the config of a run: {error}") from error

@@ -1,0 +1,1 @@
+"""How good a policy is: whole episodes on fixed seeds, with intervals."""

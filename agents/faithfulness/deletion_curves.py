@@ -1,0 +1,144 @@
+"""Deletion and insertion curves: how soon a policy changes when tokens go in some order.
+
+numpy alone; who asks the policy is `agents.faithfulness.deletion`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+POINTS = 16
+"""A curve over more tokens than this is taken at about so many counts."""
+TOP = 3
+"""The most attended tokens that are removed to see whether the action changes."""
+GRID = np.linspace(0, 1, 11)
+"""Shares of the tokens at which mean curves are told."""
+
+
+class Order(NamedTuple):
+    """The n present tokens in an order, and what is removed along it at P counts."""
+
+    counts: Int[np.ndarray, "P"]
+    """How many tokens have gone, or have come back: from 0 to n."""
+    deleted: Bool[np.ndarray, "P N"]
+    """Removed when the first `counts` tokens go."""
+    inserted: Bool[np.ndarray, "P N"]
+    """Removed when all but the first `counts` tokens are gone."""
+
+    @classmethod
+    def of(cls, tokens: Int[np.ndarray, "n"], N: int) -> Order:
+        """Lay out an order.
+
+        Args:
+            tokens: present ones, first to go first.
+            N: tokens in all.
+        """
+        counts = counts_of(len(tokens))
+        place = np.full(N, len(tokens))  # absent ones never go
+        place[tokens] = np.arange(len(tokens))
+        gone = place[None] < counts[:, None]
+        return cls(counts, gone, (place < len(tokens)) & ~gone)
+
+
+class Areas(NamedTuple):
+    """What an order comes to at S steps; all shares are from 0 to 1."""
+
+    deletion: Float[np.ndarray, "S"]
+    """Mean change while tokens go: high when those that matter go first."""
+    insertion: Float[np.ndarray, "S"]
+    """Mean agreement while tokens come back: high when those that matter come first."""
+    deletion_curve: Float[np.ndarray, "S G"]
+    """Change by the share of tokens that have gone, at `GRID`."""
+    insertion_curve: Float[np.ndarray, "S G"]
+    """Agreement by the share that has come back, at `GRID`."""
+    flips: Float[np.ndarray, "S"]
+    """1 where the likeliest action changes without the first `TOP` tokens, else 0; NaN where there
+    are no more than these."""
+
+    @property
+    def both(self) -> Float[np.ndarray, "S"]:
+        """Mean of deletion and insertion."""
+        return (self.deletion + self.insertion) / 2
+
+    @classmethod
+    def mean(cls, several: list[Areas]) -> Areas:
+        """Average the areas of several orders, step by step."""
+        return cls(*(np.mean(parts, 0) for parts in zip(*several, strict=True)))
+
+
+def counts_of(n: int) -> Int[np.ndarray, "P"]:
+    """Return at how many removed tokens a curve over n is taken: all counts, or about `POINTS`.
+
+    >>> counts_of(5).tolist()
+    [0, 1, 2, 3, 4, 5]
+    >>> counts_of(60).tolist()
+    [0, 1, 2, 3, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60]
+    """
+    if n < POINTS:
+        return np.arange(n + 1)
+    spread = np.rint(np.linspace(0, n, POINTS - TOP)).astype(int)
+    return np.unique(np.concatenate([np.arange(TOP + 1), spread]))
+
+
+def ranked(
+    weights: Float[np.ndarray, "N"], present: Bool[np.ndarray, "N"], rng: np.random.Generator
+) -> Int[np.ndarray, "n"]:
+    """Return the present tokens, heaviest first; equal ones in random order."""
+    tokens = rng.permutation(np.flatnonzero(present))
+    return tokens[np.argsort(-weights[tokens], kind="stable")]
+
+
+def share(change: Float[np.ndarray, "*shape"], scale: float) -> Float[np.ndarray, "*shape"]:
+    """Turn a change >= 0 into a share from 0 to 1: `1 - exp(-change / scale)`.
+
+    With changes in nats and a scale of 1 nat, it bounds the square of how much probability can have
+    moved, so that one huge divergence does not outweigh all other steps.
+
+    Source: Bretagnolle and Huber 1979, Estimation des densités: risque minimax,
+        https://doi.org/10.1007/BF00535278, for the bound.
+    """
+    return 1 - np.exp(-change / scale)
+
+
+def area(values: Float[np.ndarray, "P"], counts: Int[np.ndarray, "P"]) -> float:
+    """Return the area under a curve whose axis runs from 0 to 1, by the trapezoidal rule.
+
+    >>> area(np.array([0.0, 1.0, 1.0]), np.array([0, 1, 2]))
+    0.75
+    """
+    if counts[-1] == 0:
+        return float(values[0])
+    return float(((values[1:] + values[:-1]) / 2 * np.diff(counts)).sum() / counts[-1])
+
+
+def areas_of(
+    counts: Int[np.ndarray, "P"],
+    deleted: Float[np.ndarray, "P"],
+    inserted: Float[np.ndarray, "P"],
+    flipped: Bool[np.ndarray, "P"],
+) -> Areas:
+    """Return what one order comes to at one step, S = 1.
+
+    Args:
+        deleted: share of change after each count of tokens has gone.
+        inserted: the same after each count has come back.
+        flipped: whether the likeliest action has changed after each count has gone.
+
+    Source: Petsiuk et al. 2018, RISE, section 4.2, https://arxiv.org/abs/1806.07421. Differs: it is
+        the change of the policy that is counted, not the probability of a class, so that for both
+        curves more is better.
+    """
+    n = int(counts[-1])
+    flips = float(flipped[counts == TOP][0]) if n > TOP else np.nan
+    at = counts / max(n, 1)
+    agreed = 1 - inserted
+    return Areas(
+        np.array([area(deleted, counts)]),
+        np.array([area(agreed, counts)]),
+        np.interp(GRID, at, deleted)[None],
+        np.interp(GRID, at, agreed)[None],
+        np.array([flips]),
+    )

@@ -1,0 +1,1 @@
+"""Replaying: record episodes of a run, draw them, and answer questions about them."""

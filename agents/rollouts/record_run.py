@@ -1,0 +1,134 @@
+"""Playing episodes with a checkpoint of a run while they are recorded."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attention_agents.agents.progress_bar import bar
+from attention_agents.agents.rollouts.seeds import SEED, episode_seeds
+from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.recording.format import MapSpec
+from attention_agents.recording.map_view import choose_view
+
+if TYPE_CHECKING:
+    from attention_agents.agents.config.run_config import RunConfig
+    from attention_agents.agents.rollouts.episodes import Actor, Turn
+
+
+def record_run(
+    run: str | Path,
+    *,
+    env: str | None = None,
+    episodes: int = 1,
+    seed: int = SEED,
+    stochastic: bool = False,
+    out: str | Path | None = None,
+    checkpoint: str | None = None,
+    layer: int | None = None,
+    head: int | None = None,
+    device: str = "auto",
+    progress: bool = False,
+    tell: Callable[[str], Any] = warnings.warn,
+) -> Path:
+    """Play episodes with a checkpoint of a run, and record them.
+
+    Episode i has the seed `seed + i` and plays bit for bit as in an evaluation with that seed.
+
+    Args:
+        run: a run folder.
+        env: the run's environment, needed where the run names a module to import (`module:Id`).
+        episodes: how many, at least 1.
+        seed: of the first episode, at least 0.
+        stochastic: draw actions from the policy's distribution; else take the likeliest.
+        out: folder of the new recording, missing or empty; by default the next one in the run.
+        checkpoint: best, final or step_<n>; None takes the first of them that there is.
+        layer, head: what will be drawn; only checked, so that a wrong one is told before playing.
+        device: where the policy lives, in torch's words or "auto".
+        progress: show a bar on stderr when it is a terminal.
+        tell: hears in a line why there are no frames, when they cannot be drawn on this machine.
+
+    Returns:
+        The folder of the recording.
+
+    Raises:
+        ValueError: a number is out of range, there is no such run, checkpoint, layer or head, `env`
+            is needed or wrong, the environment cannot be made, or `out` is not empty or cannot be
+            written.
+    """
+    seeds = episode_seeds(seed, episodes)
+    folder = RunFolder.open(run)
+    _check_view(folder.config(), layer, head)
+
+    from attention_agents.agents.algorithms.build import check_device
+    from attention_agents.agents.evaluation.evaluate import (
+        checkpoint_folder,
+        choose_checkpoint,
+        sampling,
+        success_rule,
+    )
+    from attention_agents.agents.rollouts.episodes import GreedyActor, play
+    from attention_agents.agents.rollouts.eval_env import check_named, framed_env
+    from attention_agents.agents.runs.checkpoint import load_checkpoint
+    from attention_agents.agents.training.train import torch_settings
+    from attention_agents.recording.live.recorder import RecordAttention
+
+    check_device(device)
+    name = choose_checkpoint(folder, checkpoint)
+    loaded = load_checkpoint(checkpoint_folder(folder, name), device)
+    check_named(loaded.config, env)
+    with ExitStack() as stack:
+        stack.enter_context(torch_settings(loaded.config.threads))
+        played = framed_env(loaded.config, tell)
+        stack.callback(played.close)
+        target = next_folder(folder) if out is None else Path(out)
+        recorder = RecordAttention(
+            played,
+            loaded.model,
+            target,
+            normalise=loaded.normalize,
+            run=str(folder.path),
+            value_unit="normalised" if loaded.config.normalize_reward else "",
+        )
+        stack.callback(recorder.close)
+        actor = sampling(loaded) if stochastic else GreedyActor(loaded.answer)
+        steps = stack.enter_context(bar("recording", None, progress))
+        rule = success_rule(loaded.config.env)
+        play([recorder], Ticking(actor, steps.update), seeds, rule)
+    return target
+
+
+class Ticking:
+    """An actor that counts its calls aloud."""
+
+    def __init__(self, actor: Actor, tick: Callable[[], Any]):
+        self._actor, self._tick = actor, tick
+
+    def act(self, turns: Sequence[Turn]) -> Sequence[Any]:
+        self._tick()
+        return self._actor.act(turns)
+
+
+def _check_view(config: RunConfig, layer: int | None, head: int | None) -> None:
+    encoder = config.encoder
+    layers = range(encoder.layers)
+    choose_view([MapSpec("", "", i, encoder.heads, "tokens") for i in layers], layer, head)
+
+
+def next_folder(folder: RunFolder) -> Path:
+    """Make the next free folder for a recording of a run."""
+    number = 1
+    while True:
+        try:
+            path = folder.recordings / f"recording_{number}"
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise ValueError(
+                f"cannot write into {folder.path}: {error.strerror}; name another folder with --out"
+            ) from error

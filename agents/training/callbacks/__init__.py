@@ -1,0 +1,1 @@
+"""What happens at intervals while a run trains."""

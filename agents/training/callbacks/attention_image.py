@@ -1,0 +1,102 @@
+"""A picture for TensorBoard: what the policy attends to, drawn on a frame of its environment."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from gymnasium.wrappers import TimeLimit
+from jaxtyping import UInt8
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import Image
+
+from attention_agents.agents.config.run_config import RunConfig
+from attention_agents.agents.rollouts.episodes import play
+from attention_agents.agents.rollouts.eval_env import framed_env, reason
+from attention_agents.agents.rollouts.seeds import periodic_seeds
+from attention_agents.agents.training.callbacks.evaluation import greedy_actor, normalized
+from attention_agents.agents.training.callbacks.periodic import (
+    PeriodicCallback,
+    random_streams_kept,
+)
+from attention_agents.recording.live.recorder import RecordAttention
+from attention_agents.recording.reader import open_recording
+from attention_agents.recording.rendering.overlay import compose
+
+STEPS = 12
+"""The picture shows this step of an episode, or its last one; the episode is always the same."""
+NO_PICTURES = ("stdout", "log", "json", "csv")
+"""Outputs of SB3's logger that cannot take a picture."""
+
+
+class AttentionPictureCallback(PeriodicCallback):
+    """Draw the policy's attention at the start of training and every `every` steps.
+
+    It plays a few steps in an environment of its own, and leaves the run's random streams as they
+    were. Where no picture can be drawn it says so once on stderr, and the run goes on without.
+
+    Args:
+        config: the run.
+        every: environment steps between two pictures.
+    """
+
+    def __init__(self, config: RunConfig, every: int):
+        super().__init__(every)
+        self.config = config
+        self._told: set[str] = set()
+        self._failed = False
+
+    def _on_training_start(self) -> None:
+        super()._on_training_start()
+        self.act()
+
+    def act(self) -> None:
+        if self._failed:
+            return
+        try:
+            with random_streams_kept():
+                picture = attention_picture(self.model, self.config, self._tell)
+        except Exception as error:  # no picture is worth a training
+            self._failed = True
+            self._tell(f"no pictures of the attention in TensorBoard: {reason(error)}")
+            return
+        self.logger.record("attention/picture", Image(picture, "HWC"), exclude=NO_PICTURES)
+
+    def _tell(self, text: str) -> None:
+        if text not in self._told:
+            print(text, file=sys.stderr)
+        self._told.add(text)
+
+
+def attention_picture(
+    model: BaseAlgorithm, config: RunConfig, tell: Callable[[str], Any]
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Play the first steps of an episode greedily, and draw the last of them with its attention.
+
+    Args:
+        model: the algorithm that is training.
+        config: its run.
+        tell: see `framed_env`.
+    """
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "seen"
+        env = TimeLimit(framed_env(config, tell), STEPS)
+        watched = RecordAttention(env, model, folder, normalise=lambda obs: normalized(model, obs))
+        with closing(watched):
+            seeds = periodic_seeds(config.seed, 1)
+            play([watched], greedy_actor(model), seeds, lambda info, score: None)
+        recording = open_recording(folder)
+        played = list(recording.episodes[0])
+    image = compose(
+        played[-1],
+        recording.header,
+        t=len(played) - 1,
+        past=[step.frame for step in played[:-1] if step.frame is not None],
+        reward_so_far=sum(step.reward for step in played),
+    )
+    return np.asarray(image.convert("RGB"))

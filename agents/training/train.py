@@ -1,0 +1,205 @@
+"""Training from a configuration to a run folder."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import VecEnv
+
+from attention_agents.agents.algorithms.build import build_model, check, make_vec_env
+from attention_agents.agents.config.plugins import import_plugins
+from attention_agents.agents.config.presets import EVALUATIONS, preset, settle, told
+from attention_agents.agents.config.run_config import RunConfig, TrainConfig
+from attention_agents.agents.runs.checkpoint import save_checkpoint
+from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.agents.training.callbacks.attention_image import AttentionPictureCallback
+from attention_agents.agents.training.callbacks.attention_statistics import (
+    AttentionStatisticsCallback,
+)
+from attention_agents.agents.training.callbacks.evaluation import EvaluationCallback
+from attention_agents.agents.training.callbacks.periodic import CheckpointCallback
+from attention_agents.agents.training.learning_curve import draw_learning_curve
+from attention_agents.agents.training.progress import ProgressCallback
+from attention_agents.envs.families import family_of
+from attention_agents.envs.make import make_env
+from attention_agents.envs.vector.subprocess_env import WorkerGoneError
+from attention_agents.envs.wrappers.padding import TooManyEntitiesError
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Training was stopped by Ctrl-C, after it saved what it had."""
+
+    def __init__(self, folder: Path, steps: int):
+        super().__init__(f"interrupted after {steps:,} steps; saved to {folder / 'final'}")
+        self.folder = folder
+
+
+class TrainingFault(RuntimeError):
+    """Something broke while a run was training; the run folder holds what it had learnt."""
+
+
+def train(asked: TrainConfig) -> Path:
+    """Train an agent and return its run folder.
+
+    Everything is checked before the folder is made.
+
+    Raises:
+        ValueError: the configuration cannot be trained; the text says what to change.
+        TrainingInterrupted: Ctrl-C; the policy was saved.
+        TooManyEntitiesError: an observation did not fit; the policy was saved.
+        TrainingFault: the environment or the algorithm failed midway; the policy was saved.
+    """
+    import_plugins(asked.plugins)
+    family = family_of(asked.env)
+    config = settle(asked, family)
+    with ExitStack() as stack:
+        stack.enter_context(torch_settings(config.threads))
+        env, model = prepare(config)
+        stack.callback(env.close)
+        folder = RunFolder.create(asked.log_folder, config)
+        if asked.progress:
+            print(told(preset(config.env, family, config.algo)), file=sys.stderr)
+        model.set_logger(configure(str(folder.logs), ["csv", "tensorboard"]))
+        stack.callback(model.logger.close)
+        stop = stack.enter_context(interrupts())
+        callbacks = [_Stop(stop), *run_callbacks(config, folder)]
+        if asked.progress:
+            callbacks.append(ProgressCallback(f"{config.algo} {config.env}"))
+        _learn(model, config, callbacks, folder)
+        save_checkpoint(model, folder.final, config)
+        model.logger.dump(model.num_timesteps)
+        _draw(folder)
+        if stop():
+            raise TrainingInterrupted(folder.path, model.num_timesteps)
+    return folder.path
+
+
+def prepare(config: RunConfig) -> tuple[VecEnv, BaseAlgorithm]:
+    """Return the environments and the algorithm of a run; nothing is written.
+
+    Raises:
+        ValueError: the configuration cannot be trained.
+    """
+    probe = make_env(
+        config.env,
+        training=True,
+        history=config.history,
+        max_entities=config.max_entities,
+        max_episode_steps=config.max_episode_steps,
+        env_kwargs=dict(config.env_kwargs),
+    )
+    try:
+        check(config, probe)
+    finally:
+        probe.close()
+    env = make_vec_env(config)
+    try:
+        return env, build_model(config, env)
+    except BaseException:
+        env.close()
+        raise
+
+
+def run_callbacks(config: RunConfig, folder: RunFolder) -> list[BaseCallback]:
+    """Return what a run does besides learning."""
+    every = config.eval_freq or math.ceil(config.n_timesteps / EVALUATIONS)
+    callbacks: list[BaseCallback] = [AttentionStatisticsCallback(every)]
+    if config.eval_freq:
+        callbacks += [AttentionPictureCallback(config, every), EvaluationCallback(config, folder)]
+    if config.save_freq:
+        callbacks.append(CheckpointCallback(config, folder))
+    return callbacks
+
+
+@contextmanager
+def torch_settings(threads: int) -> Iterator[None]:
+    """Use so many threads, and no checks of every distribution; put both back at the end."""
+    distribution = torch.distributions.Distribution
+    before = torch.get_num_threads(), distribution._validate_args
+    torch.set_num_threads(threads)
+    distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        distribution.set_default_validate_args(before[1])
+
+
+@contextmanager
+def interrupts() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a question that can be asked; a second one interrupts as ever."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+
+    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        print("\nstopping after this step; Ctrl-C again to stop at once", file=sys.stderr)
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Stop(BaseCallback):
+    """End the training when asked."""
+
+    def __init__(self, asked: Callable[[], bool]):
+        super().__init__()
+        self.asked = asked
+
+    def _on_step(self) -> bool:
+        return not self.asked()
+
+
+def _learn(
+    model: BaseAlgorithm, config: RunConfig, callbacks: list[BaseCallback], folder: RunFolder
+) -> None:
+    try:
+        model.learn(config.n_timesteps, callback=CallbackList(callbacks))
+    except TooManyEntitiesError as error:
+        raise TooManyEntitiesError(_failed(model, config, folder, str(error))) from error
+    except Exception as error:
+        raise TrainingFault(_failed(model, config, folder, _cause(error))) from error
+
+
+def _failed(model: BaseAlgorithm, config: RunConfig, folder: RunFolder, cause: str) -> str:
+    """Save what was trained, where that can be, and return what to say."""
+    steps, where = model.num_timesteps, f"the run is {folder.path}"
+    if not all(weights.isfinite().all() for weights in model.policy.parameters()):
+        where = f"not saved, for its weights are not finite; {where}"
+    elif steps:
+        try:
+            where = f"saved to {save_checkpoint(model, folder.final, config)}"
+        except OSError as error:  # a full disk may be the cause itself
+            where = f"not saved: {error.strerror or error}; {where}"
+    return f"training failed after {steps:,} steps ({where}): {cause}"
+
+
+def _cause(error: Exception) -> str:
+    """Say in a line what went wrong."""
+    if isinstance(error, WorkerGoneError):
+        return str(error)
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+
+
+def _draw(folder: RunFolder) -> None:
+    try:
+        draw_learning_curve(folder)
+    except ImportError:
+        print('no learning curve: pip install "attention-agents[plots]"', file=sys.stderr)

@@ -1,0 +1,82 @@
+"""Where the tokens of one step stand on its rendered frame.
+
+An environment (or a wrapper) that knows says so with a method
+`token_places(layout, frame_shape) -> TokenPlaces`; every other environment's tokens have no place
+on the frame, and are drawn beside it. An overlay never guesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gymnasium as gym
+import numpy as np
+
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
+
+
+def places_of(env: gym.Env, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
+    """Ask an environment where its tokens stand on the frame that it has just rendered.
+
+    Call it right after `render()`, before the next step. It changes neither the environment nor
+    any random stream.
+
+    Args:
+        env: the outermost wrapper; the first one in the chain that has `token_places` is asked.
+        layout: the N tokens.
+        frame_shape: (height, width, ...) of the rendered frame, in pixels.
+
+    Raises:
+        ValueError: the environment answers with arrays that do not fit the layout.
+    """
+    try:
+        token_places = env.get_wrapper_attr("token_places")
+    except AttributeError:
+        return TokenPlaces.unknown(len(layout))
+    boxes, ids = token_places(layout, frame_shape)
+    boxes, ids = np.asarray(boxes, np.float32), np.asarray(ids, np.int64)
+    if boxes.shape != (len(layout), 4) or ids.shape != (len(layout),):
+        raise ValueError(
+            f"token_places must give boxes of shape ({len(layout)}, 4) and as many ids for "
+            f"{len(layout)} tokens, got {boxes.shape} and {ids.shape}"
+        )
+    return TokenPlaces(boxes, ids)
+
+
+def places_by_group(
+    layout: TokenLayout, place: Callable[[TokenGroup], TokenPlaces | None]
+) -> TokenPlaces:
+    """Join the places of all token groups; a group for which `place` gives None has none."""
+    parts = [place(group) or TokenPlaces.unknown(len(group)) for group in layout.groups]
+    boxes, ids = zip(*parts, strict=True)
+    return TokenPlaces(np.concatenate(boxes), np.concatenate(ids))
+
+
+def without_ids(boxes: np.ndarray) -> TokenPlaces:
+    """Return places of tokens that are spots, not objects: nothing moves with them."""
+    return TokenPlaces(boxes.astype(np.float32), np.full(len(boxes), -1, np.int64))
+
+
+class PicturePlaces(gym.Wrapper):
+    """Say that the observed picture is the whole rendered frame, only smaller.
+
+    Then patches and cells stand on the frame where they stand in the picture, scaled.
+
+    Args:
+        env: an environment whose observation is a picture of its frame.
+        picture: (height, width) of the observed picture, in pixels or cells.
+    """
+
+    def __init__(self, env: gym.Env, picture: tuple[int, int]):
+        super().__init__(env)
+        self.picture = picture
+
+    def token_places(self, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
+        down, right = frame_shape[0] / self.picture[0], frame_shape[1] / self.picture[1]
+
+        def place(group: TokenGroup) -> TokenPlaces | None:
+            if group.boxes is None or group.picture != self.picture:
+                return None
+            return without_ids(np.array(group.boxes) * (right, down, right, down))
+
+        return places_by_group(layout, place)

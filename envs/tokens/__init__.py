@@ -1,0 +1,1 @@
+"""What the tokens of an observation are: layouts, specs, and their JSON."""

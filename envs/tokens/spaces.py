@@ -1,0 +1,272 @@
+"""How an observation space is cut into tokens: chosen from the space, or said by it.
+
+A `TokenBox` is a Gymnasium Box that carries its own meaning, so that an environment (or a wrapper)
+can say "these are five vehicles" once and every script and policy knows. Stock Stable-Baselines3
+passes it on, with one exception: it replaces the space of a channels-last picture (3 axes, uint8
+from 0 to 255, the last axis the smallest) by a plain Box with the channels first. `make_env` puts
+them first itself; in a script of your own, give such a picture its channels first.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from gymnasium import spaces
+
+from attention_agents.envs.tokens.layout import Conv, TokenLayout
+from attention_agents.envs.tokens.specs import (
+    Categories,
+    Cells,
+    Entities,
+    Features,
+    FramePart,
+    Frames,
+    Patches,
+    TokenSpec,
+)
+
+MAX_TOKENS = 1024
+"""More tokens than this are refused with advice: attention costs grow with their square."""
+FLAT_PICTURE = 16
+"""Tables of bytes with at least as many rows and columns are taken for grey pictures."""
+LINEAR_CHANNELS = 64
+"""Rank of the projection of linear patches; nothing is lost up to this width of tokens."""
+
+TokenChoice = Literal[
+    "auto", "patches", "linear-patches", "cells", "entities", "features", "history"
+]
+"""A kind of token, or "auto": chosen from the space. A Dict observation may choose key by key."""
+
+
+class TokenBox(spaces.Box):
+    """A Box that says what its numbers are.
+
+    >>> vehicles = Entities(5, ("presence", "x", "y"), presence=0, ego=0)
+    >>> space = TokenBox(-1, 1, (5, 3), tokens=vehicles)
+    >>> spec_of(space).count
+    5
+    """
+
+    def __init__(
+        self,
+        low: Any,
+        high: Any,
+        shape: tuple[int, ...],
+        dtype: Any = np.float32,
+        *,
+        tokens: TokenSpec,
+    ):
+        super().__init__(low, high, shape, dtype)
+        if not tokens.fits(self.shape):
+            raise ValueError(f"tokens must fit the shape, got {tokens} and {self.shape}")
+        self.tokens = tokens
+
+
+def spec_of(space: spaces.Space, choice: TokenChoice = "auto") -> TokenSpec:
+    """Choose how one (not Dict) observation space is cut into tokens.
+
+    A `TokenBox` says it itself. Otherwise: a picture (3 axes) gives patches, a table (2 axes)
+    entities, a vector features, Discrete and MultiDiscrete one token per choice. Patches are the
+    outputs of a convolutional stem; linear patches are squares side by side, each projected.
+
+    Args:
+        space: Box, Discrete, MultiDiscrete or MultiBinary.
+        choice: a kind to use in place of the automatic one.
+
+    Raises:
+        ValueError: the space cannot be cut that way.
+    """
+    kinds = get_args(TokenChoice)
+    if choice not in kinds:
+        raise ValueError(f"tokens must be one of {', '.join(kinds)}, got {choice!r}")
+    spec = _spec_of(space, choice)
+    flat = isinstance(spec, Patches) and space.shape is not None and len(space.shape) == 2
+    if flat and is_bytes(space):
+        raise ValueError(
+            f"a picture of bytes needs an axis for its channels, got the shape {space.shape}, "
+            "which Stable-Baselines3 does not scale; give it that axis (1 first), or choose "
+            "tokens='entities' for a table"
+        )
+    return spec
+
+
+def _spec_of(space: spaces.Space, choice: TokenChoice) -> TokenSpec:
+    if isinstance(space, TokenBox):
+        own = space.tokens
+        if choice in ("auto", own.groups("")[0].kind):
+            return own
+        if isinstance(own, Frames):
+            return replace(own, part=_recut(own.part, choice))
+    if isinstance(space, spaces.Discrete) and choice in ("auto", "features"):
+        return Categories((int(space.n),), ("choice",))
+    if isinstance(space, spaces.MultiDiscrete) and choice in ("auto", "features"):
+        sizes = tuple(int(n) for n in space.nvec.reshape(-1))
+        return Categories(sizes, tuple(f"choice {i}" for i in range(len(sizes))))
+    if isinstance(space, spaces.MultiBinary) and choice in ("auto", "features"):
+        return _features(int(np.prod(space.shape)), "bit")
+    if isinstance(space, spaces.Box):
+        return _spec_of_box(space, choice)
+    raise ValueError(
+        f"no {choice} tokens can be made from {space}; supported are Box, Discrete, MultiDiscrete, "
+        "MultiBinary, and Dict of these"
+    )
+
+
+def specs_of(
+    space: spaces.Space, tokens: TokenChoice | Mapping[str, TokenChoice] = "auto"
+) -> dict[str, TokenSpec]:
+    """Choose the tokens of a whole observation space: a spec per key, key "" where it is no Dict.
+
+    Raises:
+        ValueError: a key is unknown, or a part cannot be cut as asked.
+    """
+    if not isinstance(space, spaces.Dict):
+        if isinstance(tokens, Mapping):
+            raise ValueError(
+                f"tokens by key need a Dict observation, got {space} and {dict(tokens)}"
+            )
+        return {"": spec_of(space, tokens)}
+    choices: Mapping[str, TokenChoice] = (
+        tokens if isinstance(tokens, Mapping) else dict.fromkeys(space.spaces, tokens)
+    )
+    unknown = sorted(set(choices) - set(space.spaces))
+    if unknown:
+        near = difflib.get_close_matches(str(unknown[0]), sorted(space.spaces), n=1)
+        advice = f"did you mean {near[0]!r}? The" if near else "the"
+        raise ValueError(
+            f"tokens names unknown keys {unknown}; {advice} observation has {sorted(space.spaces)}"
+        )
+    return {key: spec_of(part, choices.get(key, "auto")) for key, part in space.spaces.items()}
+
+
+def layout_of(specs: Mapping[str, TokenSpec]) -> TokenLayout:
+    """Return the token layout that the specs of an observation give.
+
+    Raises:
+        ValueError: there would be more than `MAX_TOKENS` tokens.
+    """
+    layout = TokenLayout(tuple(group for key, spec in specs.items() for group in spec.groups(key)))
+    if len(layout) > MAX_TOKENS:
+        parts = ", ".join(_counted(spec) for spec in specs.values())
+        kinds = {type(spec) for spec in specs.values()}
+        advice = "Choose tokens='patches' for a picture, or reduce the observation in a wrapper"
+        if Entities in kinds:
+            advice = (
+                "Make less room for a Sequence or Graph (--max-entities, max_entities in Python), "
+                "or reduce the observation in a wrapper"
+            )
+        if Frames in kinds:
+            advice = "Observe a shorter history, or choose tokens that are fewer per frame"
+        raise ValueError(
+            f"the observation would give {len(layout)} tokens ({parts}); at most {MAX_TOKENS} can "
+            f"be attended to. {advice}"
+        )
+    return layout
+
+
+def _counted(spec: TokenSpec) -> str:
+    groups = spec.groups("")
+    times = f"{len(groups)} frames of " if isinstance(spec, Frames) else ""
+    return f"{times}{len(groups[0])} {groups[0].kind}"
+
+
+def _spec_of_box(space: spaces.Box, choice: TokenChoice) -> TokenSpec:
+    shape, size = space.shape, int(np.prod(space.shape))
+    by_axes: dict[int, TokenChoice] = {2: "entities", 3: "patches"}
+    if is_flat_picture(space):
+        by_axes[2] = "patches"
+    kind = by_axes.get(len(shape), "features") if choice == "auto" else choice
+    if kind == "features":
+        return _features(size, "x")
+    if kind == "entities" and len(shape) == 2:
+        return Entities(shape[0], tuple(f"x{i}" for i in range(shape[1])))
+    if kind == "cells" and len(shape) == 3:
+        channels, rows, cols, first = _picture_axes(space)
+        return Cells(rows, cols, channels=channels, channels_first=first)
+    if kind in ("patches", "linear-patches") and len(shape) in (2, 3):
+        channels, height, width, first = _picture_axes(space)
+        stem = (default_stem if kind == "patches" else linear_stem)(height, width)
+        return Patches(height, width, channels, stem, first)
+    raise ValueError(f"{kind} tokens do not fit an observation of shape {shape}")
+
+
+def _recut(part: FramePart, choice: TokenChoice) -> FramePart:
+    """Cut the frames of a history in another way."""
+    spec = _spec_of(TokenBox(-np.inf, np.inf, part.shape, tokens=part), choice)
+    if not isinstance(spec, FramePart):
+        raise ValueError(
+            "the frames of a history are cut into patches, linear-patches, cells or entities, "
+            f"got {choice!r}"
+        )
+    return spec
+
+
+def is_bytes(space: spaces.Space) -> bool:
+    """Say whether these are numbers that Stable-Baselines3 takes for a picture's: 0 to 255."""
+    if not isinstance(space, spaces.Box) or space.dtype != np.uint8:
+        return False
+    return bool((space.low == 0).all() and (space.high == 255).all())
+
+
+def is_flat_picture(space: spaces.Box) -> bool:
+    """Say whether a table is rather a grey picture without an axis for its channel."""
+    if len(space.shape) != 2 or not is_bytes(space):
+        return False
+    if isinstance(space, TokenBox):
+        return isinstance(space.tokens, Patches)
+    return min(space.shape) >= FLAT_PICTURE
+
+
+def _picture_axes(space: spaces.Box) -> tuple[int, int, int, bool]:
+    """Return (channels, height, width, whether the channels come first)."""
+    own = space.tokens if isinstance(space, TokenBox) else None
+    if isinstance(own, Patches):
+        return own.channels, own.height, own.width, own.channels_first
+    if isinstance(own, Cells) and not own.categories:
+        return own.channels, own.rows, own.cols, own.channels_first
+    a, b, c = space.shape if len(space.shape) == 3 else (1, *space.shape)
+    if a == min(a, b, c):  # as SB3 tells channels-first pictures
+        return a, b, c, True
+    return c, a, b, False
+
+
+def default_stem(height: int, width: int) -> tuple[Conv, ...]:
+    """Return a convolutional stem that leaves 16 to 81 tokens for common picture sizes.
+
+    Large pictures get the stem of the Nature DQN (Mnih et al. 2015), small ones two light layers.
+    """
+    small = min(height, width)
+    if small >= 64:
+        stem = (Conv(32, 8, 4), Conv(64, 4, 2), Conv(64, 3, 1))
+        extra = max(
+            0, int(np.log2((height * width) ** 0.5 / 84))
+        )  # halve until about 9 x 9 are left
+        return (*(Conv(16, 4, 2, 1) for _ in range(extra)), *stem)
+    if small >= 16:
+        return (Conv(16, 4, 2, 1), Conv(32, 4, 2, 1))
+    if small >= 6:
+        return (Conv(16, 3, 1, 1), Conv(32, 2, 2))
+    return (Conv(32, min(small, 3), 1, 0),)
+
+
+def linear_stem(height: int, width: int) -> tuple[Conv, ...]:
+    """Return the largest square that cuts a picture into 16 to 144 patches without remainder.
+
+    Raises:
+        ValueError: no square does.
+    """
+    for side in range(min(height, width), 0, -1):
+        if height % side == width % side == 0 and 16 <= height * width // side**2 <= 144:
+            return (Conv(LINEAR_CHANNELS, side, side),)
+    raise ValueError(
+        f"no square cuts a picture of {height}x{width} pixels into 16 to 144 linear patches; crop "
+        "or resize it in a wrapper, or choose tokens='patches'"
+    )
+
+
+def _features(count: int, stem: str) -> Features:
+    return Features(tuple(f"{stem}{i}" for i in range(count)))

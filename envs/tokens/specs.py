@@ -1,0 +1,207 @@
+"""What one part of an observation is made of: a spec for each kind of token.
+
+A spec says which shapes it fits and which groups of tokens it gives. `envs.tokens.spaces` chooses
+one from a space, `policies.tokenizers` has a tokenizer for each.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from attention_agents.envs.tokens.layout import Conv, TokenGroup, aged, ago, receptive_boxes
+
+
+@dataclass(frozen=True)
+class Features:
+    """Every number of a vector is a token of its own."""
+
+    names: tuple[str, ...]
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return len(self.names) == math.prod(shape)
+
+    def groups(self, key: str) -> tuple[TokenGroup, ...]:
+        return (TokenGroup("features", _within(key, self.names), key),)
+
+
+@dataclass(frozen=True)
+class Categories:
+    """Every choice of a Discrete or MultiDiscrete is a token (SB3 hands it over one-hot)."""
+
+    sizes: tuple[int, ...]
+    names: tuple[str, ...]
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return len(self.names) == len(self.sizes) == math.prod(shape)
+
+    def groups(self, key: str) -> tuple[TokenGroup, ...]:
+        return (TokenGroup("features", _within(key, self.names), key),)
+
+
+@dataclass(frozen=True)
+class Entities:
+    """Every row of a (N, F) table is an object: a vehicle, a unit, a sensor."""
+
+    count: int
+    features: tuple[str, ...]
+    """F column names."""
+    presence: int | None = None
+    """Column that is 1 where the row holds an object, else 0; None: all rows count."""
+    ego: int | None = None
+    """Row of the agent itself, or None."""
+    label: str = "entity"
+    position: tuple[int, int] | None = None
+    """Columns of x and y, for relative positions between entities; None where there are none."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the observation."""
+        return self.count, len(self.features)
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        rows, columns = self.shape
+        known = all(0 <= c < columns for c in (self.presence or 0, *(self.position or ())))
+        return known and 0 <= (self.ego or 0) < rows and shape == self.shape
+
+    def groups(self, key: str) -> tuple[TokenGroup, ...]:
+        names = (
+            f"ego {self.label}" if i == self.ego else f"{self.label} {i}" for i in range(self.count)
+        )
+        return (TokenGroup("entities", tuple(names), key, ego=self.ego),)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Every cell of a grid is a token: (rows * cols, C) categories, or planes of numbers."""
+
+    rows: int
+    cols: int
+    categories: tuple[int, ...] = ()
+    """Number of categories of each of the C channels; empty when the channels are plain numbers."""
+    channels: int = 0
+    """C, for planes of plain numbers; 0 with `categories`."""
+    channels_first: bool = False
+    """Planes are (C, rows, cols), not (rows, cols, C)."""
+    words: tuple[tuple[str, ...], ...] = ()
+    """What each category of each channel is called; the first channel says what is there, such as
+    "key", the others how it is, such as "yellow". Empty where nobody said."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the observation."""
+        if self.categories:
+            return (self.rows * self.cols, len(self.categories))
+        return _picture_shape(self.rows, self.cols, self.channels, self.channels_first)
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return shape == self.shape
+
+    def groups(self, key: str) -> tuple[TokenGroup, ...]:
+        cells = [(row, col) for row in range(self.rows) for col in range(self.cols)]
+        group = TokenGroup(
+            "cells",
+            tuple(f"row {row} col {col}" for row, col in cells),
+            key,
+            grid=(self.rows, self.cols),
+            boxes=tuple((float(c), float(r), float(c + 1), float(r + 1)) for r, c in cells),
+            picture=(self.rows, self.cols),
+            words=self.words or None,
+        )
+        return (group,)
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Every output of a convolutional stem is a token, standing where its receptive field lies."""
+
+    height: int
+    width: int
+    channels: int
+    convs: tuple[Conv, ...]
+    channels_first: bool = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the observation; a grey picture may lack the axis of its channel."""
+        return _picture_shape(self.height, self.width, self.channels, self.channels_first)
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        grey = self.channels == 1 and shape == (self.height, self.width)
+        return shape == self.shape or grey
+
+    def groups(self, key: str) -> tuple[TokenGroup, ...]:
+        grid, boxes = receptive_boxes(self.height, self.width, self.convs)
+        names = tuple(f"patch {row},{col}" for row in range(grid[0]) for col in range(grid[1]))
+        return (TokenGroup("patches", names, key, grid, boxes, (self.height, self.width)),)
+
+
+FramePart = Patches | Cells | Entities
+"""What a frame of several can be made of."""
+
+
+@dataclass(frozen=True)
+class History:
+    """Every past step is a token: rows of (presence, F numbers), oldest first, the present last."""
+
+    steps: int
+    features: int
+    """F, without the presence column, which is column 0."""
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return shape == (self.steps, 1 + self.features)
+
+    def groups(self, key: str) -> tuple[TokenGroup, ...]:
+        offsets = tuple(range(1 - self.steps, 1))
+        names = tuple("present" if t == 0 else ago(t) for t in offsets)
+        return (TokenGroup("history", names, key, offsets=offsets),)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Every patch, cell or entity of every past frame is a token: T frames of N tokens.
+
+    Rows of (presence, the frame's P numbers in C order), oldest first, the present last. One group
+    of tokens per frame.
+    """
+
+    steps: int
+    """T, the present included."""
+    part: FramePart
+    """How one frame is cut."""
+    of_bytes: bool = False
+    """Pictures of 0 to 255, which Stable-Baselines3 would scale to 0 to 1 were they not rows."""
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        row = 1 + math.prod(self.part.shape)
+        scales = not (self.of_bytes and isinstance(self.part, Entities))
+        return shape == (self.steps, row) and scales and self.part.fits(self.part.shape)
+
+    def groups(self, key: str) -> tuple[TokenGroup, ...]:
+        (frame,) = self.part.groups(key)
+        frame = replace(frame, frame=self.part.shape)
+        return tuple(_aged(frame, t) for t in range(1 - self.steps, 1))
+
+
+TokenSpec = Features | Categories | Entities | Cells | Patches | History | Frames
+
+
+def _aged(frame: TokenGroup, t: int) -> TokenGroup:
+    """Return the tokens of a frame as those of t <= 0 steps from the present.
+
+    The agent itself is one of the present frame.
+    """
+    names = tuple(aged(name, t) for name in frame.names)
+    ego = frame.ego if t == 0 else None
+    return replace(frame, names=names, offsets=(t,) * len(frame), ego=ego)
+
+
+def _picture_shape(height: int, width: int, channels: int, first: bool) -> tuple[int, ...]:
+    return (channels, height, width) if first else (height, width, channels)
+
+
+def _within(key: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Tell apart the numbers of several parts of a Dict: "speed", or "arm x0", "arm x1"."""
+    if not key:
+        return names
+    return (key,) if len(names) == 1 else tuple(f"{key} {name}" for name in names)

@@ -1,0 +1,1 @@
+"""Wrappers: spaces that SB3 takes, histories of observations, and padding."""

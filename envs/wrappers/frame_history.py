@@ -1,0 +1,155 @@
+"""The last T pictures, grids or scenes as one observation: attention over space and time."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from attention_agents.envs.token_places import places_of
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
+from attention_agents.envs.tokens.spaces import TokenBox, is_bytes, specs_of
+from attention_agents.envs.tokens.specs import Cells, FramePart, Frames
+from attention_agents.envs.wrappers.flat_history import check_steps
+
+
+class FrameHistory(gym.Wrapper):
+    """Observe the last T pictures, grids or tables of entities of this episode, each as P numbers.
+
+    Row T - 1 is the present, row 0 the oldest. Column 0 is 1 where the row holds a frame and 0
+    where the episode is not that old yet; the window is empty at every reset. Rows keep their
+    dtype: Stable-Baselines3 takes them for no picture and leaves categories alone, the tokenizer
+    scales bytes.
+
+    In a Dict every picture, grid and table is framed, and all else is observed as it is at present:
+    numbers, and rows of words (grids of a single row). To see those of the past too, use
+    `envs.wrappers.flat_history.History`, which flattens the whole observation to one token per
+    step.
+
+    Entities of the past keep the identities that `places_of` was told of them when they were
+    present.
+
+    Args:
+        env: an environment that observes a picture, a grid or entities, alone or in a Dict.
+        steps: T, the present included.
+
+    Raises:
+        ValueError: `steps` is not 1 to `MAX_TOKENS`, or the observation has no picture, no grid
+            and no entities.
+    """
+
+    def __init__(self, env: gym.Env, steps: int):
+        super().__init__(env)
+        check_steps(env, steps)
+        space = env.observation_space
+        framed = framed_parts(space)
+        if not framed:
+            raise ValueError(
+                "a history of frames needs a picture, a grid or entities in the observation, got "
+                f"{space}; for vectors, use History"
+            )
+        parts = _members(space)
+        self._windows = {key: _Window(parts[key], part, steps) for key, part in framed.items()}
+        members = {**parts, **{key: window.space for key, window in self._windows.items()}}
+        is_dict = isinstance(space, spaces.Dict)
+        self.observation_space = spaces.Dict(list(members.items())) if is_dict else members[""]
+        self._ids: deque[np.ndarray | None] = deque(maxlen=steps)
+        """Identities of the present tokens at each of the last T steps, the present last."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        obs, info = self.env.reset(seed=seed, options=options)
+        for window in self._windows.values():
+            window.clear()
+        self._ids.clear()
+        return self._push(obs), info
+
+    def step(self, action: Any):
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        return self._push(obs), reward, terminated, truncated, info
+
+    def token_places(self, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
+        """Return the places of present tokens: the past does not stand on the present frame."""
+        now = TokenLayout(tuple(group for group in layout.groups if not group.past))
+        boxes, ids = places_of(self.env, now, frame_shape)
+        if self._ids:
+            self._ids[-1] = ids
+        spans = {group.key: part for group, part in zip(now.groups, now.slices, strict=True)}
+        places = TokenPlaces.unknown(len(layout))
+        for group, where in zip(layout.groups, layout.slices, strict=True):
+            span = spans[group.key]
+            if not group.past:
+                places.boxes[where], places.ids[where] = boxes[span], ids[span]
+            elif (known := self._ids_then(group)) is not None:
+                places.ids[where] = known[span]
+        return places
+
+    def _ids_then(self, group: TokenGroup) -> np.ndarray | None:
+        """Return the identities of all tokens at the step that a past group is of, if known."""
+        assert group.offsets is not None, "a group of the past says how old it is"
+        back = 1 - group.offsets[0]
+        return self._ids[-back] if back <= len(self._ids) else None
+
+    def _push(self, obs: Any) -> Any:
+        self._ids.append(None)
+        if "" in self._windows:
+            return self._windows[""].push(obs)
+        return {**obs, **{key: window.push(obs[key]) for key, window in self._windows.items()}}
+
+
+class _Window:
+    """The last T frames of one part of the observation."""
+
+    def __init__(self, space: spaces.Box, part: FramePart, steps: int):
+        P = int(np.prod(space.shape))
+        of_bytes = is_bytes(space) and len(space.shape) == 3  # what SB3 would have scaled
+        # the presence column shares the bounds of the numbers, so that files hold one for all
+        low, high = (np.empty((steps, 1 + P), space.dtype) for _ in range(2))
+        low[:, 1:], high[:, 1:] = (
+            np.minimum(space.low, 0).ravel(),
+            np.maximum(space.high, 0).ravel(),
+        )
+        low[:, 0], high[:, 0] = low[:, 1:].min(), max(high[:, 1:].max(), 1)
+        self.space = TokenBox(
+            low, high, low.shape, space.dtype, tokens=Frames(steps, part, of_bytes)
+        )
+        self._empty = np.zeros(low.shape, space.dtype)
+        self._frames = self._empty
+
+    def clear(self) -> None:
+        self._frames = self._empty
+
+    def push(self, frame: np.ndarray) -> np.ndarray:
+        # a fresh array, and the only one: a window that someone keeps does not change
+        frames = np.empty_like(self._empty)
+        frames[:-1] = self._frames[1:]
+        frames[-1, 0] = 1
+        frames[-1, 1:] = np.ravel(frame)
+        self._frames = frames
+        return frames
+
+
+def framed_parts(space: spaces.Space) -> dict[str, FramePart]:
+    """Return the pictures, grids and tables of an observation, by key; key "" if it is no Dict.
+
+    In a Dict, grids of a single row are words: they are left out.
+
+    Raises:
+        ValueError: a part of the observation cannot be cut into tokens.
+    """
+    alone = not isinstance(space, spaces.Dict)
+    return {
+        key: spec
+        for key, spec in specs_of(space).items()
+        if isinstance(spec, FramePart) and (alone or _has_rows(spec))
+    }
+
+
+def _members(space: spaces.Space) -> dict[str, Any]:
+    return dict(space.spaces) if isinstance(space, spaces.Dict) else {"": space}
+
+
+def _has_rows(spec: FramePart) -> bool:
+    return not isinstance(spec, Cells) or spec.rows > 1

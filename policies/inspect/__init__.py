@@ -1,0 +1,1 @@
+"""Looking into a policy: its attention maps, its outputs, its tokens removed."""

@@ -1,0 +1,36 @@
+"""The present step reads the steps before it."""
+
+from __future__ import annotations
+
+from attention_agents.policies.attention import Site
+from attention_agents.policies.readouts.history_steps import present_tokens
+from attention_agents.policies.readouts.query_block import TokenAsks
+from attention_agents.policies.readouts.readout import READOUTS
+
+
+@READOUTS.register("present", "the token of the present step asks; for a history of numbers")
+class Present(TokenAsks):
+    """Read the tokens with the row of the present step, zeros where it is absent.
+
+    It is the last row of causal self-attention over the steps, as in a transformer that predicts
+    what comes next, and costs O(N).
+
+    Source: Vaswani et al. 2017, section 3.2.3, https://arxiv.org/abs/1706.03762.
+    """
+
+    asker = "present step"
+
+    def row_of(self, site: Site) -> int:
+        """Return the index of the one token of the present step.
+
+        Raises:
+            ValueError: no token stands in time, or the present step has several.
+        """
+        rows = present_tokens(site, "present")
+        if len(rows) != 1:
+            raise ValueError(
+                f"readout 'present' needs one token of the present step, got {len(rows)}: none of "
+                "them stands for the whole step; use readout='query', 'queries', or "
+                "'attention-gru', which reads frame after frame"
+            )
+        return rows[0]

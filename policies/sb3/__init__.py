@@ -1,0 +1,1 @@
+"""Features extractors and policies for Stable-Baselines3 and sb3-contrib."""

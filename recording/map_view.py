@@ -1,0 +1,192 @@
+"""Which recorded map is shown: one layer, one head or their mean, as one weight per token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from attention_agents.recording.format import MapSpec, Step
+from attention_agents.recording.map_spec import ROLLOUT, mean_over_heads, mean_over_queries
+
+EGO = "the agent's own token"
+"""Who asks where the readout is an ego readout."""
+ASKERS = {"ego": EGO, "learned query": "a learned query", "": "the readout"}
+"""What askers are called in a sentence; others are called as they are."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at the maps of a step.
+
+    A map over anything but tokens has nothing to show on a picture: its weights are all 0 here.
+    """
+
+    spec: MapSpec
+    head: int | None
+    """None: the mean over heads, each as much as it counts."""
+
+    @property
+    def drawable(self) -> bool:
+        """Whether the map is one over tokens."""
+        return self.spec.keys == "tokens"
+
+    def weights(self, step: Step) -> np.ndarray:
+        """Return the weight of every token, (N,) float32, 0 for absent ones.
+
+        Heads and queries of the map are averaged where the view names no single one; queries of
+        absent tokens, and those that read nothing, do not count. Weights below 0 are shown by their
+        size. Where tokens choose among queries, each query's weights are first made to sum to 1.
+        """
+        if not self.drawable:
+            return np.zeros(step.count, np.float32)
+        return self._row(step)[: step.count]
+
+    def extras(self, step: Step) -> tuple[tuple[str, float], ...]:
+        """Return the names and weights of the keys beside the tokens, such as a CLS token."""
+        names = self.spec.extra_keys
+        if not names:
+            return ()
+        row = self._row(step)[-len(names) :]
+        return tuple((name, float(weight)) for name, weight in zip(names, row, strict=True))
+
+    @property
+    def lines(self) -> tuple[str, str]:
+        """What is shown, in words: the module, and what was computed from it."""
+        spec = self.spec
+        if spec.derived == ROLLOUT:
+            return f"{spec.role}, rollout (derived)", f"{self._who_asks}, through all layers"
+        heads = f"mean of {spec.heads} heads" if self.head is None else f"head {self.head}"
+        if spec.head_weights and self.head is None:
+            heads += " as they count"
+        if spec.heads == 1:
+            heads = "the only head"
+        part = f", {spec.part}" if spec.part else ""
+        asks = self._asks if self.drawable else f"weighs {spec.keys} (not drawn)"
+        unnormalised = ", unnormalised" if spec.normalised_over == "none" else ""
+        return f"{spec.role}, layer {spec.layer}{part}, {heads}", asks + unnormalised
+
+    @property
+    def asker(self) -> str:
+        """Who attends, in words: the readout (`EGO` where it is the agent's own token), or all."""
+        if self.spec.queries == "tokens":
+            return "every token"
+        if self.spec.queries == "readout":
+            return ASKERS.get(self.spec.asker, f"the {self.spec.asker}")
+        return f"the {self.spec.queries}"
+
+    @property
+    def rows(self) -> int:
+        """How many rows `notes` has at every step."""
+        return bool(self.spec.mechanism) + bool(self.spec.extra_keys) + self.spec.head_weights
+
+    def notes(self, step: Step) -> tuple[str, ...]:
+        """Return what else belongs to the truth: the mechanism, keys that are not drawn, heads."""
+        notes = [self.spec.mechanism] if self.spec.mechanism else []
+        if self.spec.extra_keys:
+            said = ", ".join(f"{name} {weight:.2f}" for name, weight in self.extras(step))
+            notes.append(f"not drawn: {said}")
+        if self.spec.head_weights:
+            counts = step.heads.get(self.spec.name)
+            said = "unknown" if counts is None else ", ".join(f"{count:.2f}" for count in counts)
+            notes.append(f"heads count {said}")
+        return tuple(notes)
+
+    def spread(self, step: Step, weights: np.ndarray) -> str:
+        """Say how far the weights (N,) of this view spread, in words."""
+        own = weights[step.present]
+        if not self.drawable or not len(own):
+            return ""
+        of = f"{int((own > 0).sum())} of {len(own)} tokens"
+        if self.spec.normalised_over == "none":
+            read = f"read {of}, " if self.spec.soft else ""
+            return f"{read}weight {own.mean():.3f} on average, {own.max():.3f} at most"
+        nats = entropy(weights)
+        if self.spec.soft:
+            return f"read {of} (entropy {nats:.2f})"
+        count = float(np.exp(nats))
+        places = 1 if count < 9.95 else 0
+        return f"spread over {count:.{places}f} of {len(own)} tokens (entropy {nats:.2f})"
+
+    @property
+    def _asks(self) -> str:
+        spec = self.spec
+        if spec.queries == "tokens":
+            return "mean over tokens (derived)"
+        if spec.queries != "readout":
+            of = f" of {spec.asker}" if spec.asker not in ("", spec.queries) else ""
+            even = ", each made to sum to 1" if spec.normalised_over == "queries" else ""
+            return f"mean over {spec.queries}{of}{even} (derived)"
+        many = spec.query_count or 1
+        return self._who_asks if many == 1 else f"mean over {many} queries (derived)"
+
+    @property
+    def _who_asks(self) -> str:
+        many = self.asker.endswith("s")  # "the votes"
+        return f"{self.asker} {'ask' if many else 'asks'}"
+
+    def _row(self, step: Step) -> np.ndarray:
+        """Return one weight for each key, (K,) float32."""
+        weights = np.abs(step.maps[self.spec.name])  # (H, Q, K)
+        if self.spec.normalised_over == "queries":
+            weights = weights / np.maximum(weights.sum(-1, keepdims=True), 1e-30)
+        asking = self.spec.asking(step.present, weights.shape[1])
+        rows = mean_over_queries(weights, asking)[:, 0]  # (H, K)
+        if self.head is not None:
+            return rows[self.head]
+        return mean_over_heads(rows, step.heads.get(self.spec.name))
+
+
+def choose_view(maps: Sequence[MapSpec], layer: int | None = None, head: int | None = None) -> View:
+    """Choose what to show: by default the rollout, else the readout's own row, else the last layer.
+
+    That order is the one of benchmarks/faithfulness.md. Only maps over tokens are chosen; where a
+    recording has none, its last map, which shows nothing.
+
+    Args:
+        maps: of a recording, see `Header.maps`; the critic's are left out where there are others.
+        layer: whose own map; None for the default.
+        head: of a module's own map; None for the mean over heads.
+
+    Raises:
+        ValueError: there is no such layer or head, or the layer has no map over tokens and others
+            have.
+    """
+    acting = [spec for spec in maps if spec.role != "critic"] or list(maps)
+    layers = sorted({spec.layer for spec in acting})
+    if layer is not None and layer not in layers:
+        raise ValueError(f"layer must be {_span(layers)}, got {layer}")
+    if layer is not None or head is not None:
+        acting = [spec for spec in acting if spec.derived != ROLLOUT]
+    drawable = [spec for spec in acting if spec.keys == "tokens"] or acting
+    fitting = [spec for spec in drawable if layer in (None, spec.layer)]
+    if not fitting:
+        keys = ", ".join(dict.fromkeys(spec.keys for spec in acting if spec.layer == layer))
+        others = ", ".join(str(n) for n in sorted({spec.layer for spec in drawable}))
+        raise ValueError(
+            f"layer {layer} weighs {keys}, which stand nowhere on a picture; layers that read "
+            f"tokens: {others}"
+        )
+    spec = max(fitting, key=lambda s: (s.derived == ROLLOUT, s.queries == "readout", s.layer))
+    if head is not None and not 0 <= head < spec.heads:
+        raise ValueError(f"head must be {_span(range(spec.heads))}, got {head}")
+    return View(spec, head)
+
+
+def entropy(weights: np.ndarray) -> float:
+    """Return the entropy of weights (N,), taken as shares of their sum, in nats; 0 if all are 0.
+
+    Its exponential is the effective number of tokens: n when n tokens share the weight evenly.
+    """
+    total = weights.sum(dtype=np.float64)
+    if total <= 0:
+        return 0.0
+    shares = weights[weights > 0] / total
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _span(values: range | list[int]) -> str:
+    if len(values) == 1:
+        return str(values[0])
+    return f"{min(values)} to {max(values)}"

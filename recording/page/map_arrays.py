@@ -1,0 +1,138 @@
+"""The attention of an episode as a page holds it: as recorded, or reduced where it has no room.
+
+Recorded rows go onto the page byte for byte, with their scales. Reduced ones are computed from them
+as an overlay does (`recording.map_view.View`), stored in one byte again, and named by what they
+are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from attention_agents.recording.chunk import read_arrays
+from attention_agents.recording.format import Header, MapSpec, Step
+from attention_agents.recording.map_spec import ROLLOUT, mean_over_queries
+from attention_agents.recording.map_view import View
+from attention_agents.recording.quantization import packed_rows
+from attention_agents.recording.reader import Episode
+from attention_agents.recording.rollout import chain_of
+
+Reduction = Literal["none", "queries", "heads"]
+"""Nothing is left out; queries are averaged; heads are averaged as well."""
+REDUCTIONS: tuple[Reduction, ...] = ("none", "queries", "heads")
+WORDS: dict[Reduction, str] = {
+    "none": "Attention weights are those of the recording, byte for byte.",
+    "queries": "To save room, maps with several queries are kept as their mean over queries.",
+    "heads": "To save room, maps are kept as their mean over queries and over heads.",
+}
+_KEPT = ("map_", "soft_", "heads_")
+_ENDS = ("", "_scale", "_faint")
+
+
+def rows_size(header: Header, steps: int) -> int:
+    """Return how many bytes the maps of some steps take, as recorded."""
+    sizes = {"uint8": 1, "float32": 4}
+    one = sum(
+        int(np.prod(header.shape(spec))) * sizes[header.stored_as(spec)] * (1 + spec.soft)
+        for spec in header.maps
+    )
+    return steps * one
+
+
+def row_arrays(episode: Episode, reduction: Reduction) -> dict[str, np.ndarray]:
+    """Return the maps of an episode as arrays (T, H, Q, K), with what belongs to them.
+
+    They have the names that they have in a chunk: `map_0`, `map_0_scale`, `map_0_faint`, `soft_0`,
+    ..., `heads_0`, by the place of the map in the header.
+
+    Raises:
+        ValueError: a file is missing or damaged.
+    """
+    header, arrays = episode.header, {}
+    less = [i for i, spec in enumerate(header.maps) if _shrinks(header, spec, reduction)]
+    dropped = tuple(f"{kind}_{i}{end}" for i in less for kind in ("map", "soft") for end in _ENDS)
+    parts = [read_arrays(file.path) for file in episode.chunks]
+    for name in parts[0]:
+        if name.startswith(_KEPT) and name not in dropped:
+            arrays[name] = np.concatenate([part[name] for part in parts])
+    for i in less:
+        spec = header.maps[i]
+        rows = [_reduced(step, spec, reduction) for step in episode]
+        arrays |= packed_rows(f"map_{i}", rows, header.stored_as(spec))
+        if spec.soft:
+            softly = (replace(step, maps=step.soft) for step in episode)
+            rows = [_reduced(step, spec, reduction) for step in softly]
+            arrays |= packed_rows(f"soft_{i}", rows, header.stored_as(spec))
+    return arrays
+
+
+def map_facts(header: Header, reduction: Reduction) -> list[dict[str, Any]]:
+    """Return for each map what its numbers mean, as JSON: `MapSpec`, its shape, and its words."""
+    facts = []
+    for spec in header.maps:
+        view = View(spec, None)
+        H, Q, K = header.shape(spec)
+        lost = _shrinks(header, spec, reduction) and Q > 1
+        sums = "keys" if lost and spec.normalised_over == "queries" else spec.normalised_over
+        facts.append(
+            {
+                **asdict(spec),
+                "normalised_over": sums,
+                "stored_heads": 1 if reduction == "heads" else H,
+                "Q": 1 if lost else Q,
+                "K": K,
+                "reduced": lost,
+                "drawable": view.drawable,
+                "who": view.asker,
+                "asks": view.lines[1],
+            }
+        )
+    return facts
+
+
+def rollout_facts(header: Header, reduction: Reduction) -> dict[str, dict[str, Any]]:
+    """Return for each role the maps that the page rolls out, or why it cannot.
+
+    It rolls out the whole matrices of all layers, see `recording.rollout`, from any token. The
+    recorded rollout, where there is one, starts at the readout and needs nothing else.
+    """
+    roles: dict[str, dict[str, Any]] = {}
+    places = {spec.name: i for i, spec in enumerate(header.maps)}
+    for role in dict.fromkeys(spec.role for spec in header.maps):
+        own = [spec for spec in header.maps if spec.role == role]
+        chain, reason = chain_of(own, len(header.layout)), ""
+        if any(_shrinks(header, spec, reduction) for spec in chain.layers):
+            reason = "the full matrices were left out to save room"
+        reason = chain.reason or reason
+        roles[role] = {
+            "layers": [] if reason else [places[spec.name] for spec in chain.layers],
+            "readout": None if reason or not chain.readout else places[chain.readout.name],
+            "recorded": next((places[one.name] for one in own if one.derived == ROLLOUT), None),
+            "reason": reason,
+        }
+    return roles
+
+
+def _shrinks(header: Header, spec: MapSpec, reduction: Reduction) -> bool:
+    """Say whether a reduction leaves something of a map out."""
+    H, Q, _ = header.shape(spec)
+    return reduction != "none" and (Q > 1 or (reduction == "heads" and H > 1))
+
+
+def _reduced(step: Step, spec: MapSpec, reduction: Reduction) -> np.ndarray:
+    """Return a map averaged over queries, (H, 1, K) float32, or over heads as well, (1, 1, K)."""
+    heads = [None] if reduction == "heads" else list(range(spec.heads))
+    if spec.keys != "tokens":
+        weights = np.abs(step.maps[spec.name])
+        rows = mean_over_queries(weights, spec.asking(step.present, weights.shape[1]))
+        return rows.mean(0, keepdims=True) if reduction == "heads" else rows
+    rows = [_row(View(spec, head), step) for head in heads]
+    return np.stack(rows)[:, None].astype(np.float32)
+
+
+def _row(view: View, step: Step) -> np.ndarray:
+    """Return the weights of the tokens and of the keys beside them, (K,)."""
+    return np.concatenate([view.weights(step), [weight for _, weight in view.extras(step)]])

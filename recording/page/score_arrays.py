@@ -1,0 +1,57 @@
+"""What removing tokens does, as a page holds it: the causal map, and the policy without each token;
+and the tokens that the environment itself knows to matter.
+
+Arrays have a leading axis S, the steps that were scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from attention_agents.recording.page.packed_arrays import packed
+from attention_agents.recording.reader import Episode
+
+LEFT_OUT = (
+    "To save room, what hiding a token does to all actions is left out; the likeliest action and "
+    "the value without it are kept."
+)
+
+
+def score_facts(episode: Episode) -> dict[str, Any]:
+    """Return what a page says of the scores of an episode; nothing where there are none."""
+    return {} if episode.scores is None else {"unit": episode.scores.unit}
+
+
+def score_arrays(episode: Episode) -> dict[str, Any]:
+    """Return the packed scores of an episode, without distributions; nothing where there are none.
+
+    Raises:
+        ValueError: they are damaged, or of another recording.
+    """
+    scores = episode.scores
+    if scores is None:
+        return {}
+    S, N = scores.causal.shape
+    arrays = {
+        "scored": scores.steps.astype(np.int32),
+        "causal": scores.causal.astype(np.float32),
+        "hidden_action": scores.action.reshape(S, N, -1).astype(np.float64),
+    }
+    if scores.value is not None:
+        arrays["hidden_value"] = scores.value.astype(np.float32)
+    if scores.true is not None:
+        arrays["true"] = scores.true
+    return {name: packed(array) for name, array in arrays.items()}
+
+
+def hidden_distributions(episodes: Sequence[Episode]) -> list[dict[str, Any]]:
+    """Return for each episode the packed distributions without each token, (S, N, ...)."""
+    return [
+        {}
+        if episode.scores is None
+        else {"hidden_distribution": packed(episode.scores.distribution.astype(np.float32))}
+        for episode in episodes
+    ]

@@ -1,0 +1,1 @@
+"""Questions to an episode, such as `attention[key] > 0.5`."""

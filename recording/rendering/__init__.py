@@ -1,0 +1,1 @@
+"""Everything that paints: frames with attention, films, sheets, galleries, terminals."""
