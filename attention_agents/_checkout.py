@@ -34,9 +34,12 @@ class CheckoutFinder:
 
 
 def install() -> None:
-    """Let Python find the rooms, when this is a checkout; in a wheel do nothing."""
+    """Let Python find the rooms, when this is a checkout; in a wheel do nothing.
+
+    The finder goes first: that of an editable install of another checkout knows the rooms too.
+    """
     if not (PACKAGE / ROOMS[0]).exists() and CheckoutFinder not in sys.meta_path:
-        sys.meta_path.append(CheckoutFinder)
+        sys.meta_path.insert(0, CheckoutFinder)
 
 
 def link(folder: Path) -> None:

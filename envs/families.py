@@ -37,7 +37,8 @@ class Family:
             MissingExtraError: a package of the family is missing or broken.
         """
         with self.importing():
-            adapter: Adapter = importlib.import_module(f"envs.adapters.{self.name}").ADAPTER
+            module = importlib.import_module(f"attention_agents.envs.adapters.{self.name}")
+            adapter: Adapter = module.ADAPTER
             adapter.register()
             return adapter
 
@@ -76,7 +77,7 @@ _HIGHWAY = (
 )
 
 FAMILIES = (
-    Family("tasks", r"attention/", "envs.tasks"),
+    Family("tasks", r"attention/", "attention_agents.envs.tasks"),
     Family("minigrid", r"(MiniGrid|BabyAI)-", "minigrid"),
     Family("minatar", r"MinAtar/", "minatar"),
     Family("atari", r"ALE/|.*(NoFrameskip|Deterministic)-v\d+$", "ale_py"),

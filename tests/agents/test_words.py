@@ -85,7 +85,7 @@ def test_the_help_is_that_of_the_registries(option):
 
 
 def _is_ours(piece: type) -> bool:
-    return piece.__module__.startswith("policies.")
+    return piece.__module__.startswith("attention_agents.policies.")
 
 
 def test_the_glossary_holds_every_word_and_starts_with_the_default():
