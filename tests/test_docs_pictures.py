@@ -105,7 +105,11 @@ def test_every_word_is_explained(option: str) -> None:
     ours = set(HEADS)
     if option != "head":
         registry = REGISTRIES[option]
-        ours = {n for n in registry.names if registry[n].__module__.startswith("attention_agents.policies.")}
+        ours = {
+            n
+            for n in registry.names
+            if registry[n].__module__.startswith("attention_agents.policies.")
+        }
     told = rows(section(f"`--{option}`"))
     names = {re.findall("`([^`]+)`", word)[0] for word, *_ in told}
     assert names == ours

@@ -1,7 +1,7 @@
 """Runs, recordings and zip files that version 0.1 wrote are read as they were.
 
-`runs_0_1` holds them: tiny agents with many mechanisms, each with an evaluation of two episodes and a
-recording. The module paths, the names of the tensors and the words of the configs are those of 0.1.
+`runs_0_1` holds them: tiny agents with many mechanisms, each with an evaluation of two episodes and
+a recording. Module paths, names of tensors and words of configs are those of 0.1.
 """
 
 from __future__ import annotations

@@ -323,5 +323,9 @@ def test_words_that_nobody_knows():
 
 def test_every_hard_choice_is_in_the_tests():
     assert {"none", *HARD} <= set(SELECTIONS.names)
-    ours = {n for n in SELECTIONS.names if SELECTIONS[n].__module__.startswith("attention_agents.policies.")}
+    ours = {
+        n
+        for n in SELECTIONS.names
+        if SELECTIONS[n].__module__.startswith("attention_agents.policies.")
+    }
     assert ours == {"none", *HARD}

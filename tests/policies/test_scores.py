@@ -53,7 +53,11 @@ FORMULAS = {
 
 def test_every_score_of_ours_has_a_formula():
     assert set(FORMULAS) <= set(NAMES)
-    ours = {name for name in NAMES if SCORES[name].__module__.startswith("attention_agents.policies.attention")}
+    ours = {
+        name
+        for name in NAMES
+        if SCORES[name].__module__.startswith("attention_agents.policies.attention")
+    }
     assert ours == set(FORMULAS)
 
 
