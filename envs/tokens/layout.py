@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
+from attention_agents.envs.tokens.json_reader import Count, Index
+
 Kind = Literal["patches", "cells", "entities", "features", "history"]
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1; x to the right, y down
 
@@ -18,10 +20,10 @@ Box = tuple[float, float, float, float]  # x0, y0, x1, y1; x to the right, y dow
 class Conv(NamedTuple):
     """One convolution of an image stem, square in kernel, stride and padding (pixels)."""
 
-    channels: int
-    kernel: int
-    stride: int = 1
-    padding: int = 0
+    channels: Count
+    kernel: Count
+    stride: Count = 1
+    padding: Index = 0
 
 
 @dataclass(frozen=True)

@@ -7,23 +7,35 @@ no pickle, and a ValueError that says what is wrong.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple
 
+import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from attention_agents.envs.tokens import json_fields as read
+from attention_agents.envs.tokens.json_reader import Count, error_context, read_object, read_value
 from attention_agents.envs.tokens.spaces import TokenBox
-from attention_agents.envs.tokens.token_json import spec_from_json, spec_to_json
+from attention_agents.envs.tokens.specs import TokenSpec, spec_from_json, spec_to_json
 
 MAX_NUMBERS = 2**24
 """Arrays of more numbers than this are refused, so that a small file cannot ask for all memory."""
 
-DTYPES = (
-    *("bool", "float16", "float32", "float64"),
-    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-)
+DType = Literal[
+    "bool",
+    "float16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+]
 
 
 def space_to_json(space: spaces.Space) -> dict[str, Any]:
@@ -69,71 +81,89 @@ def space_from_json(data: Any) -> spaces.Space:
         ValueError: an unknown kind, a field too many, too few or of the wrong type, or values
             that break a rule of the space or do not fit its tokens.
     """
-    kind = data.get("kind") if isinstance(data, dict) else data
+    fields = dict(data) if isinstance(data, dict) else {"kind": data}
+    kind = fields.pop("kind", None)
     if not isinstance(kind, str) or kind not in _READERS:
         raise ValueError(
-            f"unknown kind of space {read.short(kind)}; known are {', '.join(_READERS)}"
+            f"unknown kind of space {reprlib.repr(kind)}; known are {', '.join(_READERS)}"
         )
-    with read.saying(kind):
-        return _READERS[kind]({name: value for name, value in data.items() if name != "kind"})
+    with error_context(kind):
+        return read_object(_READERS[kind], fields)
 
 
-def _box(data: dict[str, Any]) -> spaces.Box:
-    read.exactly(data, ("shape", "dtype", "low", "high"), optional=("tokens",))
-    if data["dtype"] not in DTYPES:
-        raise ValueError(
-            f"dtype must be one of {', '.join(DTYPES)}, got {read.short(data['dtype'])}"
-        )
-    shape, dtype = _shape(data["shape"]), np.dtype(data["dtype"])
-    low, high = (_bound(data[end], shape, dtype) for end in ("low", "high"))
-    if (low > high).any():
+def _read_shape(value: Any, name: str) -> tuple[int, ...]:
+    shape = read_value(value, tuple[Count, ...], name)
+    if math.prod(shape) > MAX_NUMBERS:
+        raise ValueError(f"the shape {reprlib.repr(value)} holds more than {MAX_NUMBERS} numbers")
+    return shape
+
+
+def _read_array(value: Any, name: str) -> np.ndarray:
+    array = np.array(read_value(value, tuple[Any, ...], name))  # refuses ragged lists
+    if array.dtype.kind != "i" or not array.size:
+        raise ValueError(f"{name} must be a list of whole numbers, got {reprlib.repr(value)}")
+    return array
+
+
+Shape = Annotated[tuple[int, ...], _read_shape]
+IntegerArray = Annotated[np.ndarray, _read_array]
+
+
+class SpaceEntry(NamedTuple):
+    """One part of a Dict space; a list of them keeps the order, which is that of the tokens."""
+
+    key: str
+    space: Any
+
+
+def _build_box(
+    shape: Shape,
+    dtype: DType,
+    low: Any,
+    high: Any,
+    tokens: Annotated[TokenSpec | None, spec_from_json] = None,
+) -> spaces.Box:
+    number = np.dtype(dtype)
+    lows, highs = (_read_bound(bound, shape, number) for bound in (low, high))
+    if (lows > highs).any():
         raise ValueError("low must not be above high")
-    if "tokens" not in data:
-        return spaces.Box(low, high, shape, dtype.type)
-    return TokenBox(low, high, shape, dtype.type, tokens=spec_from_json(data["tokens"]))
+    if tokens is None:
+        return spaces.Box(lows, highs, shape, number.type)
+    return TokenBox(lows, highs, shape, number.type, tokens=tokens)
 
 
-def _discrete(data: dict[str, Any]) -> spaces.Discrete:
-    read.exactly(data, ("n", "start"))
-    return spaces.Discrete(read.count(data["n"], "n"), start=read.whole(data["start"], "start"))
+def _build_discrete(n: Count, start: int) -> spaces.Discrete:
+    return spaces.Discrete(n, start=start)
 
 
-def _multi_discrete(data: dict[str, Any]) -> spaces.MultiDiscrete:
-    read.exactly(data, ("nvec", "start"))
-    nvec, start = (_whole_array(data[name], name) for name in ("nvec", "start"))
+def _build_multi_discrete(nvec: IntegerArray, start: IntegerArray) -> spaces.MultiDiscrete:
     if nvec.shape != start.shape or (nvec < 1).any():
         raise ValueError("nvec and start must have one shape, and nvec only entries above 0")
     return spaces.MultiDiscrete(nvec, start=start)
 
 
-def _multi_binary(data: dict[str, Any]) -> spaces.MultiBinary:
-    read.exactly(data, ("shape",))
-    shape = _shape(data["shape"])
+def _build_multi_binary(shape: Shape) -> spaces.MultiBinary:
     return spaces.MultiBinary(shape[0] if len(shape) == 1 else shape)
 
 
-def _dict(data: dict[str, Any]) -> spaces.Dict:
-    read.exactly(data, ("spaces",))
-    members: list[tuple[str, spaces.Space]] = []
-    for pair in read.items(data["spaces"], "spaces"):
-        if len(read.items(pair, "spaces")) != 2:
-            raise ValueError(f"spaces must be [key, space] pairs, got {read.short(pair)}")
-        key, part = read.string(pair[0], "key"), pair[1]
-        if isinstance(part, dict) and part.get("kind") == "dict":
+def _build_dict(spaces: tuple[SpaceEntry, ...]) -> gym.spaces.Dict:
+    members: dict[str, gym.Space] = {}
+    for key, data in spaces:
+        if key in members:
+            raise ValueError(f"the key {key!r} stands twice")
+        if isinstance(data, dict) and data.get("kind") == "dict":
             raise ValueError("a dict inside a dict is not supported")
-        with read.saying(f"key {key!r}"):
-            members.append((key, space_from_json(part)))
-    if len(dict(members)) != len(members):
-        raise ValueError(f"a key stands twice in {read.short([key for key, _ in members])}")
-    return spaces.Dict(members)
+        with error_context(f"key {key!r}"):
+            members[key] = space_from_json(data)
+    return gym.spaces.Dict(list(members.items()))  # pairs: a dict would be sorted
 
 
-_READERS: dict[str, Callable[[dict[str, Any]], spaces.Space]] = {
-    "box": _box,
-    "discrete": _discrete,
-    "multi_discrete": _multi_discrete,
-    "multi_binary": _multi_binary,
-    "dict": _dict,
+_READERS: dict[str, Callable[..., spaces.Space]] = {
+    "box": _build_box,
+    "discrete": _build_discrete,
+    "multi_discrete": _build_multi_discrete,
+    "multi_binary": _build_multi_binary,
+    "dict": _build_dict,
 }
 
 
@@ -152,15 +182,15 @@ def _number_to_json(number: Any) -> int | float | str:
     return value if math.isfinite(value) else f"{value}"
 
 
-def _bound(data: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def _read_bound(data: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     if not isinstance(data, list):
-        return np.full(shape, _number(data, dtype), dtype)
+        return np.full(shape, _read_number(data, dtype), dtype)
     if len(data) != math.prod(shape):
         raise ValueError(f"a bound needs 1 or {math.prod(shape)} numbers, got {len(data)}")
-    return np.array([_number(number, dtype) for number in data], dtype).reshape(shape)
+    return np.array([_read_number(number, dtype) for number in data], dtype).reshape(shape)
 
 
-def _number(value: Any, dtype: np.dtype) -> float:
+def _read_number(value: Any, dtype: np.dtype) -> float:
     if dtype.kind == "f":
         if value in ("inf", "-inf"):
             return float(value)
@@ -170,18 +200,4 @@ def _number(value: Any, dtype: np.dtype) -> float:
         low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
         if low <= value <= high:
             return value
-    raise ValueError(f"{read.short(value)} cannot be a bound of {dtype.name} numbers")
-
-
-def _shape(value: Any) -> tuple[int, ...]:
-    shape = read.counts(value, "shape")
-    if math.prod(shape) > MAX_NUMBERS:
-        raise ValueError(f"the shape {read.short(value)} holds more than {MAX_NUMBERS} numbers")
-    return shape
-
-
-def _whole_array(value: Any, name: str) -> np.ndarray:
-    array = np.array(read.items(value, name))  # ragged lists raise ValueError by themselves
-    if array.dtype.kind != "i" or not array.size:
-        raise ValueError(f"{name} must be a list of whole numbers, got {read.short(value)}")
-    return array
+    raise ValueError(f"{reprlib.repr(value)} cannot be a bound of {dtype.name} numbers")

@@ -7,8 +7,11 @@ one from a space, `policies.tokenizers` has a tokenizer for each.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+import reprlib
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, get_args
 
+from attention_agents.envs.tokens.json_reader import Count, Index, error_context, read_object
 from attention_agents.envs.tokens.layout import Conv, TokenGroup, aged, ago, receptive_boxes
 
 
@@ -29,7 +32,7 @@ class Features:
 class Categories:
     """Every choice of a Discrete or MultiDiscrete is a token (SB3 hands it over one-hot)."""
 
-    sizes: tuple[int, ...]
+    sizes: tuple[Count, ...]
     names: tuple[str, ...]
 
     def fits(self, shape: tuple[int, ...]) -> bool:
@@ -43,15 +46,15 @@ class Categories:
 class Entities:
     """Every row of a (N, F) table is an object: a vehicle, a unit, a sensor."""
 
-    count: int
+    count: Count
     features: tuple[str, ...]
     """F column names."""
-    presence: int | None = None
+    presence: Index | None = None
     """Column that is 1 where the row holds an object, else 0; None: all rows count."""
-    ego: int | None = None
+    ego: Index | None = None
     """Row of the agent itself, or None."""
     label: str = "entity"
-    position: tuple[int, int] | None = None
+    position: tuple[Index, Index] | None = None
     """Columns of x and y, for relative positions between entities; None where there are none."""
 
     @property
@@ -75,11 +78,11 @@ class Entities:
 class Cells:
     """Every cell of a grid is a token: (rows * cols, C) categories, or planes of numbers."""
 
-    rows: int
-    cols: int
-    categories: tuple[int, ...] = ()
+    rows: Count
+    cols: Count
+    categories: tuple[Count, ...] = ()
     """Number of categories of each of the C channels; empty when the channels are plain numbers."""
-    channels: int = 0
+    channels: Index = 0
     """C, for planes of plain numbers; 0 with `categories`."""
     channels_first: bool = False
     """Planes are (C, rows, cols), not (rows, cols, C)."""
@@ -115,11 +118,15 @@ class Cells:
 class Patches:
     """Every output of a convolutional stem is a token, standing where its receptive field lies."""
 
-    height: int
-    width: int
-    channels: int
+    height: Count
+    width: Count
+    channels: Count
     convs: tuple[Conv, ...]
     channels_first: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.convs:
+            raise ValueError("patches need at least one convolution, got convs=()")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -144,8 +151,8 @@ FramePart = Patches | Cells | Entities
 class History:
     """Every past step is a token: rows of (presence, F numbers), oldest first, the present last."""
 
-    steps: int
-    features: int
+    steps: Count
+    features: Count
     """F, without the presence column, which is column 0."""
 
     def fits(self, shape: tuple[int, ...]) -> bool:
@@ -165,9 +172,9 @@ class Frames:
     of tokens per frame.
     """
 
-    steps: int
+    steps: Count
     """T, the present included."""
-    part: FramePart
+    part: Annotated[FramePart, _read_frame_part]
     """How one frame is cut."""
     of_bytes: bool = False
     """Pictures of 0 to 255, which Stable-Baselines3 would scale to 0 to 1 were they not rows."""
@@ -184,6 +191,51 @@ class Frames:
 
 
 TokenSpec = Features | Categories | Entities | Cells | Patches | History | Frames
+
+ADDED_LATER = {Cells: ("channels_first", "words"), Entities: ("position",)}
+"""Fields that files of version 0.1.0 lack."""
+
+
+def spec_to_json(spec: TokenSpec) -> dict[str, Any]:
+    """Return plain dicts, lists, numbers and strings; `spec_from_json` reads them back."""
+    values = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    return {"kind": _kind(type(spec)), **{name: _plain(value) for name, value in values.items()}}
+
+
+def spec_from_json(data: Any, name: str = "tokens", kinds: Any = TokenSpec) -> TokenSpec:
+    """Read what `spec_to_json` wrote.
+
+    Args:
+        data: the parsed JSON.
+        name: of the value, for errors.
+        kinds: union of the specs that may stand here.
+
+    Raises:
+        ValueError: an unknown kind, or a field too many, too few or of the wrong type.
+    """
+    classes = {_kind(cls): cls for cls in get_args(kinds)}
+    values = dict(data) if isinstance(data, dict) else {"kind": data}
+    kind = values.pop("kind", None)
+    if not isinstance(kind, str) or kind not in classes:
+        raise ValueError(
+            f"unknown kind of {name} {reprlib.repr(kind)}; known are {', '.join(classes)}"
+        )
+    with error_context(f"{kind} tokens"):
+        return read_object(classes[kind], values, ADDED_LATER.get(classes[kind], ()))
+
+
+def _read_frame_part(data: Any, name: str) -> TokenSpec:
+    return spec_from_json(data, name, FramePart)
+
+
+def _kind(cls: type) -> str:
+    return cls.__name__.lower()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, FramePart):
+        return spec_to_json(value)
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _aged(frame: TokenGroup, t: int) -> TokenGroup:

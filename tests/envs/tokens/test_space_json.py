@@ -171,9 +171,9 @@ def test_the_examples_below_are_sound_but_for_their_fault():
         ({"kind": "multi_discrete", "nvec": ["2"], "start": [0]}, "nvec must be a list of whole"),
         ({"kind": "multi_binary", "shape": "x"}, "shape must be a list"),
         ({"kind": "dict", "spaces": {"a": box()}}, "spaces must be a list"),
-        ({"kind": "dict", "spaces": [["a"]]}, "pairs"),
+        ({"kind": "dict", "spaces": [["a"]]}, "spaces: a list of key, space is needed"),
         ({"kind": "dict", "spaces": [[1, box()]]}, "key must be a string"),
-        ({"kind": "dict", "spaces": [["a", box()], ["a", box()]]}, "a key stands twice"),
+        ({"kind": "dict", "spaces": [["a", box()], ["a", box()]]}, "the key 'a' stands twice"),
         ({"kind": "dict", "spaces": [["a", {"kind": "dict", "spaces": []}]]}, "inside a dict"),
         ({"kind": "dict", "spaces": [["a", box(low=None)]]}, "dict: key 'a': box: None cannot be"),
         (box(tokens=None), "unknown kind of tokens None"),
@@ -188,7 +188,7 @@ def test_the_examples_below_are_sound_but_for_their_fault():
         (table(presence=3), "box: tokens must fit the shape"),
         (table(ego=-1), "ego must be at least 0"),
         (table(label=7), "label must be a string"),
-        (table(position=[0]), r"position must be the columns of x and y, got \[0\]"),
+        (table(position=[0]), r"position must be a list of 2, got \[0\]"),
         (table(position=[0, -1]), "position must be at least 0"),
         (table(position=[0, 3]), "box: tokens must fit the shape"),
         (table(position=7), "position must be a list"),
@@ -199,9 +199,15 @@ def test_the_examples_below_are_sound_but_for_their_fault():
         (scenes(ego=9), "box: tokens must fit the shape"),
         (scenes(of_bytes=True), "box: tokens must fit the shape"),
         (frames(of_bytes=1), "of_bytes must be true or false"),
-        (frames(part=None), "frames tokens: part must be patches, cells or entities, got None"),
-        (frames(part={"kind": "frames"}), "part must be patches, cells or entities, got 'frames'"),
-        (frames(part={"kind": ["cells"]}), "part must be patches, cells or entities"),
+        (
+            frames(part=None),
+            "frames tokens: unknown kind of part None; known are patches, cells, ent",
+        ),
+        (
+            frames(part={"kind": "frames"}),
+            "unknown kind of part 'frames'; known are patches, cells",
+        ),
+        (frames(part={"kind": ["cells"]}), "unknown kind of part"),
         (frames(part={"kind": "cells"}), "frames tokens: cells tokens: lacks "),
         (
             box(tokens={"kind": "history", "steps": 2, "features": 3}),
@@ -217,11 +223,11 @@ def test_foreign_files_are_refused_with_the_reason(data, message):
 @pytest.mark.parametrize(
     ("convs", "message"),
     [
-        ([], "convs must be lists of channels, kernel, stride, padding"),
-        ([[5, 3, 2]], "convs must be lists of"),
-        ([[5, 3, 0, 1]], "convs must be at least 1"),
-        ([[5, 3, 1, -1]], "convs must be at least 0"),
-        ([["5", 3, 1, 0]], "convs must be a whole number"),
+        ([], "patches need at least one convolution"),
+        ([[5, 3, 2]], "convs: a list of channels, kernel, stride, padding is needed"),
+        ([[5, 3, 0, 1]], "convs: stride must be at least 1"),
+        ([[5, 3, 1, -1]], "convs: padding must be at least 0"),
+        ([["5", 3, 1, 0]], "convs: channels must be a whole number"),
     ],
 )
 def test_stems_are_checked(convs, message):
