@@ -29,9 +29,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from attention_agents.agents.cli import run_verb
 from attention_agents.agents.config.presets import settle
 from attention_agents.agents.config.run_config import RunConfig, TrainConfig, known
-from attention_agents.agents.evaluation.evaluate import Scores, evaluate, success_rule
+from attention_agents.agents.evaluation.evaluate import Scores, evaluate
 from attention_agents.agents.rollouts.episodes import GreedyActor, play
-from attention_agents.agents.rollouts.eval_env import judged_env
+from attention_agents.agents.rollouts.eval_env import make_eval_env
 from attention_agents.agents.rollouts.policy_calls import Answer, Asked
 from attention_agents.agents.rollouts.seeds import SEED, episode_seeds
 from attention_agents.agents.runs.checkpoint import load_checkpoint
@@ -40,6 +40,7 @@ from attention_agents.agents.training.callbacks.evaluation import normalized
 from attention_agents.agents.training.progress import ProgressCallback
 from attention_agents.agents.training.train import torch_settings, train
 from attention_agents.envs.families import family_of
+from attention_agents.envs.success import success_rule
 from benchmarks.rows import ROWS, Row
 from benchmarks.small_cnn import parameters, train_control
 from benchmarks.table import EPISODES, Line, table
@@ -148,7 +149,7 @@ def evaluate_model(model: BaseAlgorithm, config: RunConfig, episodes: int) -> Sc
 
     with ExitStack() as stack:
         stack.enter_context(torch_settings(config.threads))
-        envs = [judged_env(config) for _ in range(min(8, episodes))]
+        envs = [make_eval_env(config) for _ in range(min(8, episodes))]
         for env in envs:
             stack.callback(env.close)
         start = time.perf_counter()

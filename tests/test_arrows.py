@@ -84,10 +84,15 @@ ROOMS = {
         ("numpy", "gymnasium", *TORCH, *SB3),
     ),
     "agents.runs": Room(
-        ("agents.config", "agents.algorithms", "agents.rollouts", "envs", "policies"),
+        (
+            *("agents.config", "agents.algorithms", "agents.rollouts", "agents.progress_bar"),
+            *("envs", "policies", "recording"),
+        ),
         ("numpy", "gymnasium", *TORCH, *SB3),
     ),
-    "agents.rollouts": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3)),
+    "agents.rollouts": Room(
+        ("agents.config", "envs", "recording.reader"), ("numpy", "gymnasium", *TORCH, *SB3)
+    ),
     "agents.training": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "matplotlib", "rich")),
     "agents.training.callbacks": Room(DOING, ("numpy", "gymnasium", "PIL", *TORCH, *SB3)),
     "agents.evaluation": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "rich")),

@@ -19,12 +19,12 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from torch import nn
 
 from attention_agents.agents.algorithms.catalogue import ALGORITHMS, check_spaces
+from attention_agents.agents.algorithms.device import check_device
 from attention_agents.agents.algorithms.hyperparameters import check_hyperparams, hyperparam
 from attention_agents.agents.algorithms.memory_check import check_networks, check_steps
 from attention_agents.agents.config.encoder_config import EncoderConfig
 from attention_agents.agents.config.plugins import check_imported
-from attention_agents.agents.config.run_config import DEVICES, RunConfig
-from attention_agents.agents.config.validation import known
+from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.rollouts.eval_env import reason
 from attention_agents.envs.make import make_env
 from attention_agents.envs.tokens.spaces import Features, layout_of, specs_of
@@ -107,26 +107,6 @@ def _extractor(
 
         return TokenExtractor(space, **arguments)
     return AttentionExtractor(space, **arguments)
-
-
-def check_device(device: str) -> None:
-    """Refuse a device that is unknown or not there, where SB3 would quietly take the CPU.
-
-    Raises:
-        ValueError: it is neither auto nor one of torch's that this machine has.
-    """
-    name = known("device", device.partition(":")[0], DEVICES)
-    if (name == "cuda" and not torch.cuda.is_available()) or (
-        name == "mps" and not torch.backends.mps.is_available()
-    ):
-        raise ValueError(f"torch finds no {name} device; use --device cpu")
-    try:
-        if device != "auto":
-            torch.empty(0, device=device)
-    except RuntimeError as error:
-        raise ValueError(
-            f"there is no device {device!r}: {reason(error)}; use --device cpu"
-        ) from error
 
 
 def make_vec_env(config: RunConfig, render_mode: str | None = None) -> VecEnv:

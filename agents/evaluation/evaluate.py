@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,28 +16,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from attention_agents.agents.algorithms.build import check_device
-from attention_agents.agents.config.run_config import known
 from attention_agents.agents.evaluation.statistics import RESAMPLES, Summary, summary
 from attention_agents.agents.rollouts.episodes import (
     Actor,
     Episode,
-    GreedyActor,
     RandomActor,
-    SamplingActor,
     play,
 )
-from attention_agents.agents.rollouts.eval_env import check_named, judged_env, step_limit
-from attention_agents.agents.rollouts.policy_calls import Answer, Asked
-from attention_agents.agents.rollouts.seeds import BOUND, SEED, episode_seeds
-from attention_agents.agents.runs.checkpoint import LoadedPolicy, load_checkpoint, standing
+from attention_agents.agents.rollouts.eval_env import step_limit
+from attention_agents.agents.rollouts.seeds import SEED, episode_seeds
+from attention_agents.agents.runs.loaded_run import open_run
 from attention_agents.agents.runs.run_folder import RunFolder, versions, write_json
-from attention_agents.agents.training.train import torch_settings
-from attention_agents.envs.families import family_of
 
 FORMAT = "attention-agents evaluation"
 SCHEMA = 1
-STEP = re.compile(r"step_(\d+)")
 
 
 @dataclass(frozen=True)
@@ -155,32 +146,23 @@ def evaluate(
     seeds = episode_seeds(seed, episodes)
     if n_envs < 1:
         raise ValueError(f"n_envs must be at least 1, got {n_envs}")
-    check_device(device)
-    folder = RunFolder.open(run)
-    name = choose_checkpoint(folder, checkpoint)
-    loaded = load_checkpoint(checkpoint_folder(folder, name), device)
-    check_named(loaded.config, env)
-    with ExitStack() as stack:
-        stack.enter_context(torch_settings(loaded.config.threads))
-        envs = [judged_env(loaded.config) for _ in range(min(n_envs, episodes))]
-        for each in envs:
-            stack.callback(each.close)
-        succeeded = success_rule(loaded.config.env)
+    with open_run(run, checkpoint, env=env, device=device) as opened:
+        envs = [opened.make_eval_env() for _ in range(min(n_envs, episodes))]
 
-        def scores(title: str, actor: Actor) -> Scores:
+        def play_timed(title: str, actor: Actor) -> Scores:
             with bar(title, episodes, progress) as on_end:
                 start = time.perf_counter()
-                played = play(envs, actor, seeds, succeeded, on_end)
+                played = play(envs, actor, seeds, opened.success_rule, on_end)
                 return Scores(played, time.perf_counter() - start)
 
-        agent = scores("agent", sampling(loaded) if stochastic else GreedyActor(loaded.answer))
-        chance = scores("random", RandomActor(envs[0].action_space)) if random_policy else None
+        agent = play_timed("agent", opened.actor(stochastic))
+        chance = play_timed("random", RandomActor(envs[0].action_space)) if random_policy else None
     return Report(
-        env=loaded.config.env,
-        algo=loaded.config.algo,
-        run=str(folder.path),
-        checkpoint=name,
-        trained_steps=loaded.model.num_timesteps,
+        env=opened.config.env,
+        algo=opened.config.algo,
+        run=str(opened.folder.path),
+        checkpoint=opened.checkpoint,
+        trained_steps=opened.model.num_timesteps,
         episodes=episodes,
         seed=seed,
         stochastic=stochastic,
@@ -191,61 +173,12 @@ def evaluate(
     )
 
 
-def sampling(loaded: LoadedPolicy) -> SamplingActor:
-    """Return an actor that draws from the policy's distribution."""
-
-    def draw(asked: Asked) -> Answer:
-        # dqn and qrdqn explore with the action space, whose stream is neither torch's nor numpy's
-        loaded.model.action_space.seed(int(np.random.randint(BOUND)))  # noqa: NPY002
-        return loaded.answer(asked, deterministic=False)
-
-    return SamplingActor(draw)
-
-
-def success_rule(env_id: str) -> Callable[[dict[str, Any], float], bool | None]:
-    """Return what success means in an environment.
-
-    Where the last info says `is_success` or `success`, that; in MiniGrid a return above 0 (its
-    only reward is for reaching the goal); in highway-env no crash; else there is no success.
-    """
-    family = family_of(env_id)
-
-    def succeeded(info: dict[str, Any], score: float) -> bool | None:
-        for key in ("is_success", "success"):
-            if key in info:
-                return bool(info[key])
-        if family == "minigrid":
-            return score > 0
-        if family == "highway" and "crashed" in info:
-            return not info["crashed"]
-        return None
-
-    return succeeded
-
-
-def checkpoints(folder: RunFolder) -> list[str]:
-    """Return the names of a run's checkpoints: best, final, then the steps, latest first."""
-    steps = [name for name in standing(folder.checkpoints) if STEP.fullmatch(name)]
-    steps.sort(key=lambda name: -int(name.removeprefix("step_")))
-    return [name for name in ("best", "final") if name in standing(folder.path)] + steps
-
-
 def choose_checkpoint(folder: RunFolder, name: str | None) -> str:
-    """Return the checkpoint's name, or that of the first there is when None is named.
-
-    Raises:
-        ValueError: there is no such checkpoint, or none at all.
-    """
-    names = checkpoints(folder)
-    if not names:
-        raise ValueError(f"the run {folder.path} has no checkpoint yet")
-    return names[0] if name is None else known("checkpoint", name, names)
+    return folder.choose_checkpoint(name)
 
 
 def checkpoint_folder(folder: RunFolder, name: str) -> Path:
-    """Return where the checkpoint of that name lies."""
-    step = STEP.fullmatch(name)
-    return folder.step(int(step[1])) if step else folder.path / name
+    return folder.checkpoint(name)
 
 
 def save(report: Report) -> Path:

@@ -12,7 +12,7 @@ from jaxtyping import Bool
 
 from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.faithfulness.recorded_states import Recorded
-from attention_agents.agents.rollouts.eval_env import framed_env
+from attention_agents.agents.rollouts.eval_env import make_rendering_env
 from attention_agents.envs.ground_truth import important_tokens
 from attention_agents.recording.reader import Episode
 
@@ -24,7 +24,7 @@ class NotTheSame(ValueError):
 @contextmanager
 def remade(config: RunConfig) -> Iterator[gym.Env]:
     """Make the environment of a run again, as it was when it was recorded, frames included."""
-    env = framed_env(config, tell=lambda words: None)
+    env = make_rendering_env(config, tell=lambda words: None)
     try:
         yield env
     finally:

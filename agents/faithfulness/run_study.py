@@ -22,10 +22,10 @@ from attention_agents.agents.faithfulness.replay_world import NotTheSame, remade
 from attention_agents.agents.faithfulness.report import FaithfulnessReport, findings_of
 from attention_agents.agents.faithfulness.scoring import SCORE_STEPS, Tick, score
 from attention_agents.agents.progress_bar import bar
-from attention_agents.agents.rollouts.eval_env import check_named
-from attention_agents.agents.rollouts.record_run import record_run
+from attention_agents.agents.rollouts.eval_env import check_env_trusted
 from attention_agents.agents.rollouts.seeds import SEED
 from attention_agents.agents.runs.checkpoint import LoadedPolicy, load_checkpoint
+from attention_agents.agents.runs.record_run import record_run
 from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.agents.training.train import torch_settings
 from attention_agents.policies.inspect.token_removal import TokenRemoval, removal_words
@@ -56,7 +56,7 @@ def faithfulness(
         env: the run's environment, needed where the run names a module to import (`module:Id`).
         checkpoint: best, final or step_<n>; None takes the first of them that there is. That of a
             recording must be the one that was recorded.
-        episodes, seed, stochastic: what is recorded, see `agents.rollouts.record_run.record_run`;
+        episodes, seed, stochastic: what is recorded, see `agents.runs.record_run.record_run`;
         of a run only. score_steps: states at which tokens are removed in the order of each map.
         device: where the policy lives, in torch's words or "auto".
         progress: show bars on stderr when it is a terminal.
@@ -93,7 +93,7 @@ def faithfulness(
         recording = open_recording(played)
     name = choose_checkpoint(folder, checkpoint)
     loaded = load_checkpoint(checkpoint_folder(folder, name), device)
-    check_named(loaded.config, env)
+    check_env_trusted(loaded.config, env)
     facts = {"run": str(folder.path), "checkpoint": name}
     return report_on(recording, loaded, facts, score_steps, progress)
 

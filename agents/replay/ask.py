@@ -55,7 +55,7 @@ def ask(
         out: folder of what "hide" and "diff" record.
         env, checkpoint, device: of the run that is played; with "hide" and a recording, of its run;
             with "diff" and a recording, of the other run.
-        playing: seed and stochastic of `agents.rollouts.record_run.record_run`.
+        playing: seed and stochastic of `agents.runs.record_run.record_run`.
 
     Raises:
         ValueError: an argument has no use for such a question, or as by the function of `KINDS` or

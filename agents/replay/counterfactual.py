@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from attention_agents.agents.replay.render_recording import PAGE, whole_episodes
-from attention_agents.agents.rollouts.record_run import next_folder
+from attention_agents.agents.runs.record_run import next_folder
 from attention_agents.recording.observation_images import parts_of
 from attention_agents.recording.page.page import write_page
 from attention_agents.recording.query.vocabulary import Contents
@@ -108,13 +108,13 @@ def counterfactual(
     from attention_agents.agents.faithfulness.hide_tokens import hidden
     from attention_agents.agents.faithfulness.replay_world import NotTheSame
     from attention_agents.agents.faithfulness.run_study import run_of
-    from attention_agents.agents.rollouts.eval_env import check_named
+    from attention_agents.agents.rollouts.eval_env import check_env_trusted
     from attention_agents.agents.runs.checkpoint import load_checkpoint
 
     check_device(device)
     run = run_of(recording)
     loaded = load_checkpoint(checkpoint_folder(run, choose_checkpoint(run, checkpoint)), device)
-    check_named(loaded.config, env)
+    check_env_trusted(loaded.config, env)
     said = hidden(loaded, episode, asked.step, tokens)
     names = names_of(episode, asked.step, tokens)
     told = lines_of(episode, asked.step, said)
@@ -181,12 +181,12 @@ def play_on(
     from attention_agents.agents.faithfulness.recorded_policy import Subject
     from attention_agents.agents.faithfulness.replay_world import replayed
     from attention_agents.agents.rollouts.episodes import GreedyActor, play
-    from attention_agents.agents.rollouts.eval_env import framed_env
+    from attention_agents.agents.rollouts.eval_env import make_rendering_env
     from attention_agents.agents.training.train import torch_settings
     from attention_agents.recording.live.recorder import RecordAttention
 
     with torch_settings(loaded.config.threads):
-        env = framed_env(loaded.config, notes.append)
+        env = make_rendering_env(loaded.config, notes.append)
         try:
             for t in replayed(env, episode):
                 if t == step:

@@ -14,7 +14,7 @@ import numpy as np
 
 from attention_agents.agents.progress_bar import bar
 from attention_agents.agents.replay.render_recording import PAGE, whole_episodes
-from attention_agents.agents.rollouts.record_run import Ticking, next_folder
+from attention_agents.agents.runs.record_run import Ticking, next_folder
 from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.recording.map_spec import ROLLOUT, MapSpec
 from attention_agents.recording.map_view import View, choose_view
@@ -106,7 +106,7 @@ def difference(
     from attention_agents.agents.algorithms.build import check_device
     from attention_agents.agents.evaluation.evaluate import checkpoint_folder, choose_checkpoint
     from attention_agents.agents.rollouts.episodes import GreedyActor, play
-    from attention_agents.agents.rollouts.eval_env import check_named
+    from attention_agents.agents.rollouts.eval_env import check_env_trusted
     from attention_agents.agents.rollouts.recorded_env import RecordedWorld
     from attention_agents.agents.runs.checkpoint import load_checkpoint
     from attention_agents.agents.training.train import torch_settings
@@ -116,7 +116,7 @@ def difference(
     loaded = load_checkpoint(
         checkpoint_folder(folder, choose_checkpoint(folder, checkpoint)), device
     )
-    check_named(loaded.config, env)
+    check_env_trusted(loaded.config, env)
     check_same_world(recording, loaded.model, folder)
     target = next_folder(folder) if out is None else Path(out)
     with torch_settings(loaded.config.threads), bar("looking", None, progress) as steps:

@@ -153,7 +153,7 @@ def opened(
         raise ValueError(
             f"{path} is neither a run (no config.json) nor a recording (no {HEADER_FILE})"
         )
-    from attention_agents.agents.rollouts.record_run import record_run
+    from attention_agents.agents.runs.record_run import record_run
 
     folder = record_run(
         path,

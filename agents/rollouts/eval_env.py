@@ -21,7 +21,7 @@ Atari needs none: its emulator ends an episode after 108,000 frames.
 """
 
 
-def judged_env(config: RunConfig, render_mode: str | None = None) -> gym.Env:
+def make_eval_env(config: RunConfig, render_mode: str | None = None) -> gym.Env:
     """Make the environment of a run as it is outside of training; its episodes come to an end."""
     env = make_env(
         config.env,
@@ -36,19 +36,19 @@ def judged_env(config: RunConfig, render_mode: str | None = None) -> gym.Env:
     return env
 
 
-def framed_env(config: RunConfig, tell: Callable[[str], Any]) -> gym.Env:
-    """Make a run's `judged_env` so that it gives frames, or plain where it has none.
+def make_rendering_env(config: RunConfig, tell: Callable[[str], Any]) -> gym.Env:
+    """Make a run's `make_eval_env` so that it gives frames, or plain where it has none.
 
     Args:
         config: the run.
         tell: hears in a line why there are no frames, when they cannot be drawn on this machine.
     """
-    env = judged_env(config)
+    env = make_eval_env(config)
     if "rgb_array" not in (env.metadata.get("render_modes") or ()):
         return env
     env.close()
     try:
-        env = judged_env(config, render_mode="rgb_array")
+        env = make_eval_env(config, render_mode="rgb_array")
         env.reset(seed=0)
         env.render()
         return env
@@ -56,7 +56,7 @@ def framed_env(config: RunConfig, tell: Callable[[str], Any]) -> gym.Env:
         tell(f"no frames of {config.env}, its observations are drawn instead: {reason(error)}")
     with suppress(Exception):
         env.close()
-    return judged_env(config)
+    return make_eval_env(config)
 
 
 def step_limit(env: gym.Env) -> int | None:
@@ -64,7 +64,7 @@ def step_limit(env: gym.Env) -> int | None:
     return None if env.spec is None else env.spec.max_episode_steps
 
 
-def check_named(config: RunConfig, named: str | None) -> None:
+def check_env_trusted(config: RunConfig, named: str | None) -> None:
     """Refuse to import a module only because a run folder names it.
 
     Args:

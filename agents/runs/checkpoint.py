@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -54,8 +53,6 @@ FILES = (CONFIG, POLICY, OPTIMIZER, OPTIMIZER_JSON, NORMALISATION)
 PROGRESS = ("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
 PROGRESS += ("exploration_rate",)
 """Numbers of an SB3 algorithm that go with its weights, where it has them."""
-OLD = re.compile(r"^\.(.+)\.old$")
-"""Name of a checkpoint that is being replaced."""
 
 
 @dataclass(frozen=True)
@@ -173,18 +170,6 @@ def load_checkpoint(folder: str | Path, device: str = "auto") -> LoadedPolicy:
         setattr(model, name, value)
     model.policy.set_training_mode(False)
     return LoadedPolicy(model, config, normalisation)
-
-
-def standing(folder: Path) -> set[str]:
-    """Return the names of the folders that lie in a folder; none where there is no folder.
-
-    A checkpoint counts whose replacement was cut short between its two renames: `load_checkpoint`
-    then reads the one that was to be replaced.
-    """
-    if not folder.is_dir():
-        return set()
-    names = [path.name for path in folder.iterdir() if path.is_dir()]
-    return {OLD.sub(r"\1", name) for name in names}
 
 
 def export_sb3_zip(checkpoint: str | Path, path: str | Path) -> Path:

@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from attention_agents.agents.config.run_config import RunConfig
+from attention_agents.agents.config.validation import known
 
 FORMAT = "attention-agents run"
 SCHEMA = 1
+STEP = re.compile(r"step_(\d+)")
+REPLACED = re.compile(r"^\.(.+)\.old$")
+"""Name of a checkpoint that is being replaced."""
 PACKAGES = (
     "torch",
     "stable-baselines3",
@@ -133,9 +137,58 @@ class RunFolder:
             raise ValueError(f"{self.config_file} has no config")
         return values
 
-    def step(self, n: int) -> Path:
-        """Return where the checkpoint after n environment steps lies."""
-        return self.checkpoints / f"step_{n}"
+    def checkpoint(self, name: str) -> Path:
+        """Return where the checkpoint best, final or step_<n> lies."""
+        return (self.checkpoints if STEP.fullmatch(name) else self.path) / name
+
+    def checkpoint_names(self) -> list[str]:
+        """Return the names of the checkpoints: best, final, then the steps, latest first."""
+        steps = [name for name in _subfolders(self.checkpoints) if STEP.fullmatch(name)]
+        steps.sort(key=lambda name: -int(name.removeprefix("step_")))
+        return [name for name in ("best", "final") if name in _subfolders(self.path)] + steps
+
+    def choose_checkpoint(self, name: str | None) -> str:
+        """Return the checkpoint's name, or that of the first there is when None is named.
+
+        Raises:
+            ValueError: there is no such checkpoint, or none at all.
+        """
+        names = self.checkpoint_names()
+        if not names:
+            raise ValueError(f"the run {self.path} has no checkpoint yet")
+        return names[0] if name is None else known("checkpoint", name, names)
+
+    def make_recording_folder(self) -> Path:
+        """Make the next free folder for a recording.
+
+        Raises:
+            ValueError: the run folder cannot be written.
+        """
+        number = 1
+        while True:
+            try:
+                path = self.recordings / f"recording_{number}"
+                path.mkdir(parents=True)
+                return path
+            except FileExistsError:
+                number += 1
+            except OSError as error:
+                raise ValueError(
+                    f"cannot write into {self.path}: {error.strerror}; name another folder with "
+                    "--out"
+                ) from error
+
+
+def _subfolders(folder: Path) -> set[str]:
+    """Return the names of the folders in a folder; none where there is no folder.
+
+    A checkpoint counts whose replacement was cut short between its two renames: the one that was
+    to be replaced is then read.
+    """
+    if not folder.is_dir():
+        return set()
+    names = [path.name for path in folder.iterdir() if path.is_dir()]
+    return {REPLACED.sub(r"\1", name) for name in names}
 
 
 def read_json(path: Path, form: str, schema: int, advice: str = "") -> dict[str, Any]:

@@ -11,13 +11,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
-import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
 from attention_agents.agents.algorithms.build import build_model, check, make_vec_env
+from attention_agents.agents.algorithms.device import torch_settings
 from attention_agents.agents.config.plugins import import_plugins
 from attention_agents.agents.config.presets import EVALUATIONS, preset, settle, told
 from attention_agents.agents.config.run_config import RunConfig, TrainConfig
@@ -120,20 +120,6 @@ def run_callbacks(config: RunConfig, folder: RunFolder) -> list[BaseCallback]:
     if config.save_freq:
         callbacks.append(CheckpointCallback(config, folder))
     return callbacks
-
-
-@contextmanager
-def torch_settings(threads: int) -> Iterator[None]:
-    """Use so many threads, and no checks of every distribution; put both back at the end."""
-    distribution = torch.distributions.Distribution
-    before = torch.get_num_threads(), distribution._validate_args
-    torch.set_num_threads(threads)
-    distribution.set_default_validate_args(False)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        distribution.set_default_validate_args(before[1])
 
 
 @contextmanager

@@ -24,8 +24,8 @@ from attention_agents.agents.runs.checkpoint import (
     export_sb3_zip,
     load_checkpoint,
     save_checkpoint,
-    standing,
 )
+from attention_agents.agents.runs.run_folder import RunFolder
 
 ENCODER = EncoderConfig(layers=2, heads=3, width=12)
 POLICY = PolicyConfig(net_arch=(7,))
@@ -175,8 +175,8 @@ def test_a_kill_between_the_renames_leaves_the_checkpoint_there_was(half_replace
     before = sorted(half_replaced.parent.rglob("*"))
     left, right = load_checkpoint(half_replaced), load_checkpoint(saved)
     assert_equal(left.model.get_parameters(), right.model.get_parameters())
-    assert "final" in standing(half_replaced.parent)
-    assert standing(half_replaced.parent / "none") == set()
+    assert RunFolder(half_replaced.parent).checkpoint_names() == ["final"]
+    assert RunFolder(half_replaced.parent / "none").checkpoint_names() == []
     assert sorted(half_replaced.parent.rglob("*")) == before, "a reader has moved something"
 
 

@@ -16,8 +16,8 @@ from attention_agents.agents.algorithms.catalogue import ALGORITHMS
 from attention_agents.agents.config.run_config import ALGOS, TrainConfig
 from attention_agents.agents.evaluation.evaluate import evaluate
 from attention_agents.agents.rollouts.policy_calls import Asked
-from attention_agents.agents.rollouts.record_run import record_run
 from attention_agents.agents.runs.checkpoint import load_checkpoint
+from attention_agents.agents.runs.record_run import record_run
 from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.agents.training.callbacks.evaluation import read_rows
 from attention_agents.agents.training.train import train

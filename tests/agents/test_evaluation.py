@@ -16,17 +16,15 @@ from attention_agents.agents.cli import run_verb
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.evaluation.evaluate import (
     ROWS,
-    checkpoints,
-    choose_checkpoint,
     evaluate,
     save,
-    success_rule,
     table,
 )
 from attention_agents.agents.rollouts.seeds import SEED
 from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.agents.training.train import train
 from attention_agents.envs.make import make_env
+from attention_agents.envs.success import success_rule
 
 ROOT = Path(__file__).parents[2]
 
@@ -142,17 +140,17 @@ def test_the_report_is_saved_whole_and_under_the_next_name(run: Path) -> None:
 
 
 def test_best_comes_before_final_and_final_before_steps(run: Path, tmp_path: Path) -> None:
-    assert checkpoints(RunFolder(run)) == ["best", "final", "step_512", "step_256"]
+    assert RunFolder(run).checkpoint_names() == ["best", "final", "step_512", "step_256"]
     for name in ("checkpoints/step_9", "checkpoints/step_10", "checkpoints/.step_11.tmp"):
         (tmp_path / name).mkdir(parents=True)
-    assert choose_checkpoint(RunFolder(tmp_path), None) == "step_10"
+    assert RunFolder(tmp_path).choose_checkpoint(None) == "step_10"
     (tmp_path / "final").mkdir()
-    assert choose_checkpoint(RunFolder(tmp_path), None) == "final"
+    assert RunFolder(tmp_path).choose_checkpoint(None) == "final"
 
 
 def test_a_run_without_a_checkpoint_says_so(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no checkpoint yet"):
-        choose_checkpoint(RunFolder(tmp_path), None)
+        RunFolder(tmp_path).choose_checkpoint(None)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ from attention_agents.agents.faithfulness.replay_world import (
     true_tokens,
 )
 from attention_agents.agents.faithfulness.run_study import faithfulness, report_on, run_of
-from attention_agents.agents.rollouts.record_run import record_run
 from attention_agents.agents.runs.checkpoint import LoadedPolicy, load_checkpoint
+from attention_agents.agents.runs.record_run import record_run
 from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.agents.training.train import train
 from attention_agents.envs.tokens.spaces import TokenBox

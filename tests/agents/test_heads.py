@@ -14,10 +14,10 @@ import torch
 
 from attention_agents.agents.config.run_config import HEADS, TrainConfig
 from attention_agents.agents.evaluation.evaluate import evaluate
-from attention_agents.agents.rollouts.eval_env import judged_env
+from attention_agents.agents.rollouts.eval_env import make_eval_env
 from attention_agents.agents.rollouts.policy_calls import Asked
-from attention_agents.agents.rollouts.record_run import record_run
 from attention_agents.agents.runs.checkpoint import LoadedPolicy, load_checkpoint, save_checkpoint
+from attention_agents.agents.runs.record_run import record_run
 from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.agents.training.train import train
 from attention_agents.envs.action_masks import valid_actions
@@ -80,7 +80,7 @@ def test_an_episode_is_the_same_bit_for_bit_whatever_runs_beside_it(run, stochas
 
 def answers(loaded: LoadedPolicy, steps: int = 4) -> list[np.ndarray]:
     """Play the beginning of an episode; return all that the policy said, memory included."""
-    env, said, memory = judged_env(loaded.config), [], None
+    env, said, memory = make_eval_env(loaded.config), [], None
     observation, _ = env.reset(seed=3)
     for step in range(steps):
         valid = valid_actions(env)
@@ -113,7 +113,7 @@ def test_a_checkpoint_brings_back_every_bit(run, tmp_path):
 
 def test_the_recurrent_state_is_carried_and_starts_anew(trained):
     loaded = load_checkpoint(trained("attention-gru").final, "cpu")
-    env = judged_env(loaded.config)
+    env = make_eval_env(loaded.config)
     seen = env.reset(seed=3)[0][None]
     env.close()
     first = loaded.answer(Asked(seen, np.ones(1, bool)))

@@ -16,7 +16,7 @@ from attention_agents.agents.replay.counterfactual import (
     tokens_meant,
 )
 from attention_agents.agents.replay.policy_difference import difference
-from attention_agents.agents.rollouts.record_run import record_run
+from attention_agents.agents.runs.record_run import record_run
 from attention_agents.agents.training.train import train
 from attention_agents.recording.map_view import choose_view
 from attention_agents.recording.reader import open_recording

@@ -15,8 +15,8 @@ from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.evaluation.evaluate import evaluate
 from attention_agents.agents.replay.render_recording import draw_recording
 from attention_agents.agents.replay.replay import replay
-from attention_agents.agents.rollouts.record_run import record_run
 from attention_agents.agents.rollouts.seeds import SEED
+from attention_agents.agents.runs.record_run import record_run
 from attention_agents.agents.training.train import train
 from attention_agents.recording.reader import open_recording
 

@@ -17,7 +17,7 @@ from stable_baselines3.common.logger import Image
 
 from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.rollouts.episodes import play
-from attention_agents.agents.rollouts.eval_env import framed_env, reason
+from attention_agents.agents.rollouts.eval_env import make_rendering_env, reason
 from attention_agents.agents.rollouts.seeds import periodic_seeds
 from attention_agents.agents.training.callbacks.evaluation import greedy_actor, normalized
 from attention_agents.agents.training.callbacks.periodic import (
@@ -81,11 +81,11 @@ def attention_picture(
     Args:
         model: the algorithm that is training.
         config: its run.
-        tell: see `framed_env`.
+        tell: see `make_rendering_env`.
     """
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) / "seen"
-        env = TimeLimit(framed_env(config, tell), STEPS)
+        env = TimeLimit(make_rendering_env(config, tell), STEPS)
         watched = RecordAttention(env, model, folder, normalise=lambda obs: normalized(model, obs))
         with closing(watched):
             seeds = periodic_seeds(config.seed, 1)

@@ -12,7 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.rollouts.episodes import GreedyActor, Observation, play
-from attention_agents.agents.rollouts.eval_env import judged_env
+from attention_agents.agents.rollouts.eval_env import make_eval_env
 from attention_agents.agents.rollouts.policy_calls import policy_of
 from attention_agents.agents.rollouts.seeds import periodic_seeds
 from attention_agents.agents.runs.checkpoint import save_checkpoint
@@ -59,7 +59,7 @@ class EvaluationCallback(PeriodicCallback):
         super()._on_training_start()
         count = min(self.config.eval_episodes, SIDE_BY_SIDE)
         with random_streams_kept():
-            self.envs = [judged_env(self.config) for _ in range(count)]
+            self.envs = [make_eval_env(self.config) for _ in range(count)]
 
     def _on_training_end(self) -> None:
         for env in self.envs:

@@ -50,7 +50,9 @@ class CheckpointCallback(PeriodicCallback):
         self.config, self.folder = config, folder
 
     def act(self) -> None:
-        save_checkpoint(self.model, self.folder.step(self.num_timesteps), self.config)
+        save_checkpoint(
+            self.model, self.folder.checkpoint(f"step_{self.num_timesteps}"), self.config
+        )
 
 
 @contextmanager

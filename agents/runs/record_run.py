@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from attention_agents.recording.map_view import choose_view
 if TYPE_CHECKING:
     from attention_agents.agents.config.run_config import RunConfig
     from attention_agents.agents.rollouts.episodes import Actor, Turn
+    from attention_agents.agents.runs.loaded_run import LoadedRun
 
 
 def record_run(
@@ -63,41 +64,33 @@ def record_run(
     folder = RunFolder.open(run)
     _check_view(folder.config(), layer, head)
 
-    from attention_agents.agents.algorithms.build import check_device
-    from attention_agents.agents.evaluation.evaluate import (
-        checkpoint_folder,
-        choose_checkpoint,
-        sampling,
-        success_rule,
-    )
-    from attention_agents.agents.rollouts.episodes import GreedyActor, play
-    from attention_agents.agents.rollouts.eval_env import check_named, framed_env
-    from attention_agents.agents.runs.checkpoint import load_checkpoint
-    from attention_agents.agents.training.train import torch_settings
-    from attention_agents.recording.live.recorder import RecordAttention
+    from attention_agents.agents.runs.loaded_run import open_run
 
-    check_device(device)
-    name = choose_checkpoint(folder, checkpoint)
-    loaded = load_checkpoint(checkpoint_folder(folder, name), device)
-    check_named(loaded.config, env)
-    with ExitStack() as stack:
-        stack.enter_context(torch_settings(loaded.config.threads))
-        played = framed_env(loaded.config, tell)
-        stack.callback(played.close)
-        target = next_folder(folder) if out is None else Path(out)
-        recorder = RecordAttention(
-            played,
-            loaded.model,
-            target,
-            normalise=loaded.normalize,
-            run=str(folder.path),
-            value_unit="normalised" if loaded.config.normalize_reward else "",
-        )
-        stack.callback(recorder.close)
-        actor = sampling(loaded) if stochastic else GreedyActor(loaded.answer)
-        steps = stack.enter_context(bar("recording", None, progress))
-        rule = success_rule(loaded.config.env)
-        play([recorder], Ticking(actor, steps.update), seeds, rule)
+    with open_run(folder, checkpoint, env=env, device=device) as opened:
+        return record_episodes(opened, seeds, stochastic, out, progress, tell)
+
+
+def record_episodes(
+    run: LoadedRun,
+    seeds: Sequence[int],
+    stochastic: bool = False,
+    out: str | Path | None = None,
+    progress: bool = False,
+    warn: Callable[[str], Any] = warnings.warn,
+) -> Path:
+    """Play and record one episode per seed with an open run, and return the recording's folder.
+
+    The arguments are those of `record_run`.
+    """
+    from attention_agents.agents.rollouts.episodes import play
+
+    env = run.make_rendering_env(warn)
+    target = run.folder.make_recording_folder() if out is None else Path(out)
+    with (
+        closing(run.recorder(env, target)) as recorder,
+        bar("recording", None, progress) as steps,
+    ):
+        play([recorder], Ticking(run.actor(stochastic), steps.update), seeds, run.success_rule)
     return target
 
 
@@ -119,16 +112,4 @@ def _check_view(config: RunConfig, layer: int | None, head: int | None) -> None:
 
 
 def next_folder(folder: RunFolder) -> Path:
-    """Make the next free folder for a recording of a run."""
-    number = 1
-    while True:
-        try:
-            path = folder.recordings / f"recording_{number}"
-            path.mkdir(parents=True)
-            return path
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            raise ValueError(
-                f"cannot write into {folder.path}: {error.strerror}; name another folder with --out"
-            ) from error
+    return folder.make_recording_folder()
