@@ -5,16 +5,17 @@ In your own training script:
 - `AttentionExtractor`: a features extractor for `policy_kwargs` of Stable-Baselines3.
 - `Mechanism`: which attention it computes: score, normalizer, window, hard choice, head mixing.
 - `PointerPolicy`: a policy whose actions point at entities.
-- `TokenBox`: an observation space that says what its tokens are.
+- `TokenBox`, `TokenLayout`: an observation space that says what its tokens are, and what they are.
 - `make_env`: make a Gymnasium environment with the wrappers and tokens of its family.
 - `History`, `FrameHistory`: wrappers that make the last steps one observation.
 - `RecordAttention`: a wrapper that records attention while any loop steps the environment.
 - `AttentionRecorderCallback`: records episodes while `learn` runs.
-- `AttentionTap`: reads the attention maps of the latest forward pass of a policy.
+- `AttentionTap`, `AttentionMap`: the attention maps of the latest forward pass of a policy.
 
 From a configuration to a trained, judged and replayed agent:
 
 - `train`, `TrainConfig`, `RunFolder`, `TrainingInterrupted`: train an agent into a run folder.
+- `RunConfig`, `EncoderConfig`: a run with nothing left open, as its `config.json` holds it.
 - `load_checkpoint`, `save_checkpoint`, `LoadedPolicy`: trained policies on disk, without pickle.
 - `export_sb3_zip`: write a checkpoint as a zip file that `PPO.load` reads.
 - `evaluate`, `Report`: play whole episodes on fixed seeds, beside the random policy.
