@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from attention_agents.recording.files import atomic_write
 from attention_agents.recording.format import Header
 from attention_agents.recording.reader import Episode, Recording
-from attention_agents.recording.writer import whole_file
 
 INSTALL = 'pip install "attention-agents[minari]"'
 
@@ -79,11 +79,8 @@ def export_npz(path: str | Path, recording: Recording, episodes: int | None = No
     }
     arrays["header"] = np.array(json.dumps(recording.header.to_json()))
     arrays["seed"] = np.array([-1 if each.seed is None else each.seed for each in whole])
-    try:
-        with whole_file(path) as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
+    with atomic_write(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
     return path
 
 

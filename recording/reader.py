@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from attention_agents.recording.chunk import Chunk, decode_frame, read_arrays
+from attention_agents.recording.files import file_sha256
 from attention_agents.recording.format import (
     EARLY_STEPS,
     EPISODE_FILE,
@@ -25,7 +26,6 @@ from attention_agents.recording.format import (
 )
 from attention_agents.recording.plain_json import read_json
 from attention_agents.recording.scores import SCORES_FILE, Scores, read_scores, read_summary
-from attention_agents.recording.writer import file_digest
 
 CHUNKS_HELD = 2
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -237,7 +237,7 @@ def _found(folder: Path) -> tuple[ChunkFile, ...]:
 def _load(file: ChunkFile, header: Header) -> Chunk:
     if not file.path.exists():
         raise ValueError(f"{file.path} is missing")
-    if file.sha256 is not None and file_digest(file.path) != file.sha256:
+    if file.sha256 is not None and file_sha256(file.path) != file.sha256:
         raise ValueError(f"{file.path} is damaged: its sha256 is not the one noted at the end")
     arrays = read_arrays(file.path)
     try:

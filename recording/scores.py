@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from attention_agents.recording.chunk import read_arrays, write_arrays
+from attention_agents.recording.files import atomic_write
 from attention_agents.recording.format import Header
 from attention_agents.recording.plain_json import read_json, write_json
-from attention_agents.recording.writer import whole_file
 
 SCORES_FILE = "scores.npz"
 SUMMARY_FILE = "scores.json"
@@ -113,12 +113,8 @@ def write_scores(folder: str | Path, scores: Scores) -> None:
         ValueError: the folder cannot be written.
     """
     arrays = {f.name: getattr(scores, f.name) for f in fields(Scores)}
-    path = Path(folder) / SCORES_FILE
-    try:
-        with whole_file(path) as file:
-            write_arrays(file, {k: np.asarray(v) for k, v in arrays.items() if v is not None})
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
+    with atomic_write(Path(folder) / SCORES_FILE) as file:
+        write_arrays(file, {k: np.asarray(v) for k, v in arrays.items() if v is not None})
 
 
 def read_scores(folder: str | Path) -> Scores | None:
@@ -152,11 +148,8 @@ def write_summary(folder: str | Path, summary: dict[str, Any]) -> Path:
     """
     path = Path(folder) / SUMMARY_FILE
     text = write_json({"format": SUMMARY_FORMAT, "schema": SUMMARY_SCHEMA, **summary})
-    try:
-        with whole_file(path) as file:
-            file.write(text)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
+    with atomic_write(path) as file:
+        file.write(text)
     return path
 
 

@@ -7,16 +7,15 @@ tell. Memory holds one chunk, however long the episode.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from attention_agents.recording.chunk import encode_frame, pack, write_arrays
+from attention_agents.recording.files import atomic_write, file_sha256
 from attention_agents.recording.format import (
     CHUNK_STEPS,
     EARLY_STEPS,
@@ -45,7 +44,7 @@ class RecordingWriter:
         self.episodes = 0
         """Episodes begun so far."""
         self._open: _OpenEpisode | None = None
-        with whole_file(self.folder / HEADER_FILE) as file:
+        with atomic_write(self.folder / HEADER_FILE) as file:
             file.write(write_json(header.to_json()))
 
     def begin_episode(self, seed: int | None = None) -> None:
@@ -122,7 +121,7 @@ class _OpenEpisode:
             arrays = {f"observation_{i}": np.asarray(observation[k]) for i, k in enumerate(keys)}
             if frame is not None:
                 arrays["frames"] = np.frombuffer(encode_frame(frame), np.uint8)
-            with whole_file(self.folder / FINAL_FILE) as file:
+            with atomic_write(self.folder / FINAL_FILE) as file:
                 write_arrays(file, arrays)
         self._write_summary(complete=True)
 
@@ -150,14 +149,14 @@ class _OpenEpisode:
     def _write_pending(self) -> Path:
         """Write the open chunk as far as it goes; what it grows to takes its place."""
         path = self.folder / f"chunk_{len(self.chunks):05d}.npz"
-        with whole_file(path) as file:
+        with atomic_write(path) as file:
             write_arrays(file, pack(self._pending, self._frames, self.header))
         return path
 
     def _write_chunk(self) -> None:
         path = self._write_pending()
         self.chunks.append(
-            {"file": path.name, "steps": len(self._pending), "sha256": file_digest(path)}
+            {"file": path.name, "steps": len(self._pending), "sha256": file_sha256(path)}
         )
         self._pending, self._frames = [], []
 
@@ -166,7 +165,7 @@ class _OpenEpisode:
         if complete:
             total = self.total_reward if np.isfinite(self.total_reward) else None
             summary |= {"steps": self.steps, "return": total, "chunks": self.chunks}
-        with whole_file(self.folder / EPISODE_FILE) as file:
+        with atomic_write(self.folder / EPISODE_FILE) as file:
             file.write(write_json(summary))
 
 
@@ -188,21 +187,3 @@ def claim_folder(folder: str | Path) -> Path:
     if taken is not None:
         raise ValueError(f"{folder} is not empty (it holds {taken.name}); choose another folder")
     return folder
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for writing that appears under its name only when it is whole."""
-    partial = path.with_name(f"{path.name}.tmp")
-    with partial.open("wb") as file:
-        yield file
-    partial.replace(path)
-
-
-def file_digest(path: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

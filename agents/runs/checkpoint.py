@@ -14,10 +14,7 @@ there when a kill leaves it so. Building from one reads registry names only.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +39,7 @@ from attention_agents.agents.rollouts.policy_calls import Answer, Asked, policy_
 from attention_agents.agents.runs.run_folder import read_json, versions, write_json
 from attention_agents.envs.families import MissingExtraError
 from attention_agents.envs.tokens.space_json import space_from_json, space_to_json
+from attention_agents.recording.files import atomic_folder, backup_path, file_sha256
 
 FORMAT = "attention-agents checkpoint"
 SCHEMA = 2
@@ -109,31 +107,22 @@ def save_checkpoint(model: BaseAlgorithm, folder: str | Path, config: RunConfig)
         model: the algorithm, built from `config`.
         folder: where the checkpoint will lie; its parents are made.
         config: the run that the model belongs to.
+
+    Raises:
+        ValueError: the checkpoint cannot be written.
     """
     folder = Path(folder)
-    part, old = folder.with_name(f".{folder.name}.tmp"), _old(folder)
-    if old.is_dir() and not folder.exists():
-        old.rename(folder)
-    for rest in (part, old):
-        shutil.rmtree(rest, ignore_errors=True)
-    part.mkdir(parents=True)
     tensors, values = _optimizers(model)
     normalize = model.get_vec_normalize_env()
-    save_file(_whole(dict(_distinct(model.policy))), part / POLICY)
-    save_file(_whole(tensors), part / OPTIMIZER)
-    write_json(part / OPTIMIZER_JSON, values)
-    if normalize is not None:
-        save_file(_statistics(normalize), part / NORMALISATION)
-    write_json(part / CONFIG, _description(model, config, normalize))
-    sums = {name: _sha256(part / name) for name in FILES if (part / name).exists()}
-    write_json(part / MANIFEST, {"format": FORMAT, "schema": SCHEMA, "sha256": sums})
-    for path in (*part.iterdir(), part):
-        _flush(path)
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    _flush(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    with atomic_folder(folder) as partial:
+        save_file(_whole(dict(_distinct(model.policy))), partial / POLICY)
+        save_file(_whole(tensors), partial / OPTIMIZER)
+        write_json(partial / OPTIMIZER_JSON, values)
+        if normalize is not None:
+            save_file(_statistics(normalize), partial / NORMALISATION)
+        write_json(partial / CONFIG, _description(model, config, normalize))
+        sums = {name: file_sha256(partial / name) for name in FILES if (partial / name).exists()}
+        write_json(partial / MANIFEST, {"format": FORMAT, "schema": SCHEMA, "sha256": sums})
     return folder
 
 
@@ -149,8 +138,8 @@ def load_checkpoint(folder: str | Path, device: str = "auto") -> LoadedPolicy:
         PluginError: the run has a plugin that is not imported.
     """
     folder = Path(folder)
-    if not folder.exists() and _old(folder).is_dir():
-        folder = _old(folder)
+    if not folder.exists() and backup_path(folder).is_dir():
+        folder = backup_path(folder)
     _verify(folder)
     described = read_json(folder / CONFIG, FORMAT, SCHEMA, OLDER)
     try:
@@ -325,7 +314,7 @@ def _verify(folder: Path) -> None:
     for name in FILES:
         if name in sums and not (folder / name).is_file():
             raise ValueError(f"{folder / name} is missing")
-        if name in sums and _sha256(folder / name) != sums[name]:
+        if name in sums and file_sha256(folder / name) != sums[name]:
             raise ValueError(f"{folder / name} is damaged: its sha256 is not the manifest's")
 
 
@@ -353,20 +342,3 @@ def _fill(targets: Mapping[str, Tensor], stored: Mapping[str, Tensor], path: Pat
 
 def _whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-
-
-def _old(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Ask the system to put a file or folder on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

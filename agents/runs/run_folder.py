@@ -15,6 +15,7 @@ from typing import Any
 
 from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.config.validation import known
+from attention_agents.recording.files import atomic_write
 
 FORMAT = "attention-agents run"
 SCHEMA = 1
@@ -218,14 +219,13 @@ def read_json(path: Path, form: str, schema: int, advice: str = "") -> dict[str,
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write JSON to a sibling file, flush it to disk, and rename it into place."""
-    part = path.with_name(f"{path.name}.tmp")
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(values, file, indent=1, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    """Write JSON, wait until it is on the disk, and rename it into place.
+
+    Raises:
+        ValueError: the file cannot be written.
+    """
+    with atomic_write(path, sync=True) as file:
+        file.write((json.dumps(values, indent=1, allow_nan=False) + "\n").encode())
 
 
 def versions() -> dict[str, str]:

@@ -172,8 +172,8 @@ def _failed(model: BaseAlgorithm, config: RunConfig, folder: RunFolder, cause: s
     elif steps:
         try:
             where = f"saved to {save_checkpoint(model, folder.final, config)}"
-        except OSError as error:  # a full disk may be the cause itself
-            where = f"not saved: {error.strerror or error}; {where}"
+        except ValueError as error:  # a full disk may be the cause itself
+            where = f"not saved: {error}; {where}"
     return f"training failed after {steps:,} steps ({where}): {cause}"
 
 

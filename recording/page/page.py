@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from attention_agents.recording.files import atomic_write
 from attention_agents.recording.page.payload import Source, inert, payload
 from attention_agents.recording.reader import Recording
 
@@ -65,14 +66,8 @@ def write_page(
         recordings = (recordings,)
     room = most_bytes - len(assemble({}).encode())
     page = assemble(payload(_sources(recordings, names, episodes), room))
-    partial = path.with_name(f"{path.stem}.tmp{path.suffix}")
-    try:
-        partial.write_text(page, "utf-8", newline="\n")
-        partial.replace(path)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_write(path) as file:
+        file.write(page.encode())
     return path
 
 

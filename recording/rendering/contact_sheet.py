@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from attention_agents.recording.files import atomic_write
 from attention_agents.recording.format import Step
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.rendering import colors
@@ -54,14 +55,8 @@ def contact_sheet(
     cards = [_card(scene, small, episode[t], t, width) for t in moments(rewards)]
     page = _page(cards, columns)
     _title(Pen(page), episode, rewards, scene)
-    partial = path.with_name(f"{path.stem}.tmp.png")
-    try:
-        page.save(partial, optimize=True)
-        partial.replace(path)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_write(path) as file:
+        page.save(file, "PNG", optimize=True)
     return path
 
 

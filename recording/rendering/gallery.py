@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from attention_agents.recording.files import atomic_write
 from attention_agents.recording.observation_images import Part, parts_of
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.rendering import colors
 from attention_agents.recording.rendering.colors import Pen
 from attention_agents.recording.rendering.overlay import Scene
-from attention_agents.recording.writer import whole_file
 
 PIECES = 24
 """Pieces of each kind."""
@@ -60,11 +60,8 @@ def gallery(
     lifts = lift_of_tokens(episode, scene)
     chosen = {"most attended": extremes(lifts, -1), "least attended": extremes(lifts, 1)}
     page = _page(chosen, episode, scene)
-    try:
-        with whole_file(path) as file:
-            page.save(file, "PNG", optimize=True)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
+    with atomic_write(path) as file:
+        page.save(file, "PNG", optimize=True)
     return path
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from attention_agents.recording.files import atomic_path
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.rendering.overlay import Scene
 
@@ -78,15 +79,9 @@ def write_video(path: str | Path, pictures: Iterable[Image.Image], fps: float) -
         raise ValueError(f"there is no picture to write to {path}")
     if not has_ffmpeg():
         path = path.with_suffix(".gif")
-    partial = path.with_name(f"{path.stem}.tmp{path.suffix}")
     write = _write_gif if path.suffix == ".gif" else _write_mp4
-    try:
+    with atomic_path(path) as partial:
         write(partial, first, pictures, fps)
-        partial.replace(path)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

@@ -175,10 +175,11 @@ def test_a_disk_that_is_full_is_named_and_so_is_the_run(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     broken_after(10, monkeypatch)
-    monkeypatch.setattr("attention_agents.agents.training.train.save_checkpoint", full)
+    monkeypatch.setattr("attention_agents.agents.runs.checkpoint.save_file", full)
     with pytest.raises(
         TrainingFault,
-        match=r"after 10 steps \(not saved: No space left on device; the run is .*_1\): OSError: ",
+        match=r"after 10 steps \(not saved: cannot write .*final: No space left on device; "
+        r"the run is .*_1\): OSError: ",
     ):
         train(cartpole(tmp_path, eval_freq=0, save_freq=0))
 
