@@ -39,7 +39,7 @@ from attention_agents.agents.runs.run_folder import RunFolder, versions
 from attention_agents.agents.training.callbacks.evaluation import normalized
 from attention_agents.agents.training.progress import ProgressCallback
 from attention_agents.agents.training.train import torch_settings, train
-from attention_agents.envs.families import family_of
+from attention_agents.envs.families import family_name
 from attention_agents.envs.success import success_rule
 from benchmarks.rows import ROWS, Row
 from benchmarks.small_cnn import parameters, train_control
@@ -101,7 +101,7 @@ def run(config: LearningConfig, name: str, row: Row) -> Line:
         eval_freq=None if "best" in row.checkpoints else 0,
         **row.options,
     )
-    settled = settle(asked, family_of(row.env))
+    settled = settle(asked, family_name(row.env))
     start = time.perf_counter()
     if row.extractor == "attention":
         folder = train(asked)

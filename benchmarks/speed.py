@@ -37,7 +37,7 @@ from attention_agents.agents.cli import run_verb
 from attention_agents.agents.config.presets import settle
 from attention_agents.agents.config.run_config import RunConfig, TrainConfig
 from attention_agents.agents.training.train import torch_settings
-from attention_agents.envs.families import family_of
+from attention_agents.envs.families import family_name
 from attention_agents.envs.make import make_env
 from attention_agents.recording.live.recorder import RecordAttention
 from benchmarks.learning import machine
@@ -82,9 +82,9 @@ def main(config: SpeedConfig) -> None:
 
 def training_speeds(env_id: str, config: SpeedConfig) -> dict[str, list[float]]:
     """Return steps per second of PPO by feature extractor, a number per turn."""
-    settled = settle(TrainConfig(env=env_id, algo="ppo", device="cpu"), family_of(env_id))
+    settled = settle(TrainConfig(env=env_id, algo="ppo", device="cpu"), family_name(env_id))
     builds: dict[str, Build] = {"mlp": build_mlp, "attention": build_model}
-    if family_of(env_id) == "minatar":
+    if family_name(env_id) == "minatar":
         builds = {"small cnn": build_control, **builds}
     with ExitStack() as stack:
         models = {}
@@ -100,7 +100,7 @@ def training_speeds(env_id: str, config: SpeedConfig) -> dict[str, list[float]]:
 
 def mechanism_speeds(config: SpeedConfig) -> dict[str, list[float]]:
     """Return steps per second of PPO by attention mechanism, a number per turn."""
-    family = family_of(DOORKEY)
+    family = family_name(DOORKEY)
     with ExitStack() as stack:
         models = {}
         for name, options in MECHANISMS.items():
@@ -117,7 +117,7 @@ def mechanism_speeds(config: SpeedConfig) -> dict[str, list[float]]:
 
 def recording_speeds(env_id: str, config: SpeedConfig) -> dict[str, list[float]]:
     """Return steps per second of a trained policy's loop, with and without recording."""
-    settled = settle(TrainConfig(env=env_id, algo="ppo", device="cpu"), family_of(env_id))
+    settled = settle(TrainConfig(env=env_id, algo="ppo", device="cpu"), family_name(env_id))
     with ExitStack() as stack:
         env = make_vec_env(settled)
         stack.callback(env.close)

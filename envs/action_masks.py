@@ -16,16 +16,16 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Bool
 
-METHOD = "action_masks"
+MASK_METHOD = "action_masks"
 """Found through all wrappers."""
 MASKABLE = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 """Action spaces that are made of choices."""
 
 
-def masks_of(env: gym.Env) -> Callable[[], Any] | None:
+def find_mask_method(env: gym.Env) -> Callable[[], Any] | None:
     """Return the environment's own method, or None where it has none."""
     try:
-        found = env.get_wrapper_attr(METHOD)
+        found = env.get_wrapper_attr(MASK_METHOD)
     except AttributeError:
         return None
     return found if callable(found) else None
@@ -37,19 +37,19 @@ def valid_actions(env: gym.Env) -> Bool[np.ndarray, "choices"] | None:
     Raises:
         ValueError: its `action_masks()` does not fit its actions, or no action is valid.
     """
-    ask = masks_of(env)
+    ask = find_mask_method(env)
     if ask is None or not isinstance(env.action_space, MASKABLE):
         return None
     parts = choices(env.action_space)
     valid = np.asarray(ask(), dtype=bool)
     if valid.size != sum(parts):
         raise ValueError(
-            f"{METHOD}() must give {sum(parts)} booleans, one per choice of {env.action_space}, "
-            f"got {valid.size}"
+            f"{MASK_METHOD}() must give {sum(parts)} booleans, one per choice of "
+            f"{env.action_space}, got {valid.size}"
         )
     valid = valid.reshape(-1).copy()
     if not all(part.any() for part in _split(valid, parts)):
-        raise ValueError(f"{METHOD}() must leave a valid action, got {valid.tolist()}")
+        raise ValueError(f"{MASK_METHOD}() must leave a valid action, got {valid.tolist()}")
     return valid
 
 
@@ -68,7 +68,7 @@ def choices(space: gym.Space) -> tuple[int, ...]:
     return (2,) * spaces.flatdim(space)
 
 
-def sample_valid(space: gym.Space, valid: Bool[np.ndarray, "choices"]) -> Any:
+def sample_valid_action(space: gym.Space, valid: Bool[np.ndarray, "choices"]) -> Any:
     """Draw evenly among the valid actions, from the space's own random stream."""
     parts = _split(valid, choices(space))
     if isinstance(space, spaces.Discrete):

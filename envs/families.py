@@ -92,11 +92,11 @@ FAMILIES = (
 OTHER = OtherFamily("other", "", "")
 
 
-def family_of(env_id: str) -> str:
+def family_name(env_id: str) -> str:
     """Return the name of an id's family, without importing any package.
 
-    >>> family_of("MiniGrid-DoorKey-5x5-v0"), family_of("LunarLander-v3"), family_of("mine:Maze-v0")
-    ('minigrid', 'box2d', 'other')
+    >>> family_name("MiniGrid-DoorKey-5x5-v0"), family_name("mine:Maze-v0")
+    ('minigrid', 'other')
     """
     return find_family(env_id).name
 

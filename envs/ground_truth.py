@@ -11,7 +11,7 @@ from attention_agents.envs.families import OTHER, find_family
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
 
 
-def important_tokens(env: gym.Env, layout: TokenLayout) -> np.ndarray | None:
+def ground_truth_tokens(env: gym.Env, layout: TokenLayout) -> np.ndarray | None:
     """Ask a world which tokens the best next action depends on most.
 
     Ask before the action. It changes neither the environment nor any random stream.
@@ -25,12 +25,12 @@ def important_tokens(env: gym.Env, layout: TokenLayout) -> np.ndarray | None:
         family does not know.
     """
     family = OTHER if env.spec is None else find_family(env.spec.id)
-    tokens = family.adapter().important(env, layout)
+    tokens = family.adapter().ground_truth_indices(env, layout)
     if tokens is None:
         return None
-    important = np.zeros(len(layout), bool)
-    important[list(tokens)] = True
-    return important
+    ground_truth_indices = np.zeros(len(layout), bool)
+    ground_truth_indices[list(tokens)] = True
+    return ground_truth_indices
 
 
 def present_groups(layout: TokenLayout) -> Iterable[tuple[int, TokenGroup]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attention_agents.envs.families import family_of
+from attention_agents.envs.families import family_name
 
 SuccessRule = Callable[[dict[str, Any], float], bool | None]
 """From the last info and the return of an episode: whether it succeeded, None if unknown."""
@@ -17,7 +17,7 @@ def success_rule(env_id: str) -> SuccessRule:
     Where the last info says `is_success` or `success`, that; in MiniGrid a return above 0 (its
     only reward is for reaching the goal); in highway-env no crash; else there is no success.
     """
-    family = family_of(env_id)
+    family = family_name(env_id)
 
     def is_success(info: dict[str, Any], episode_return: float) -> bool | None:
         for key in ("is_success", "success"):

@@ -15,7 +15,9 @@ import numpy as np
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
 
 
-def places_of(env: gym.Env, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
+def get_token_places(
+    env: gym.Env, layout: TokenLayout, frame_shape: tuple[int, ...]
+) -> TokenPlaces:
     """Ask an environment where its tokens stand on the frame that it has just rendered.
 
     Call it right after `render()`, before the next step. It changes neither the environment nor
@@ -43,7 +45,7 @@ def places_of(env: gym.Env, layout: TokenLayout, frame_shape: tuple[int, ...]) -
     return TokenPlaces(boxes, ids)
 
 
-def places_by_group(
+def join_group_places(
     layout: TokenLayout, place: Callable[[TokenGroup], TokenPlaces | None]
 ) -> TokenPlaces:
     """Join the places of all token groups; a group for which `place` gives None has none."""
@@ -52,7 +54,7 @@ def places_by_group(
     return TokenPlaces(np.concatenate(boxes), np.concatenate(ids))
 
 
-def without_ids(boxes: np.ndarray) -> TokenPlaces:
+def boxes_to_places(boxes: np.ndarray) -> TokenPlaces:
     """Return places of tokens that are spots, not objects: nothing moves with them."""
     return TokenPlaces(boxes.astype(np.float32), np.full(len(boxes), -1, np.int64))
 
@@ -77,6 +79,6 @@ class PicturePlaces(gym.Wrapper):
         def place(group: TokenGroup) -> TokenPlaces | None:
             if group.boxes is None or group.picture != self.picture:
                 return None
-            return without_ids(np.array(group.boxes) * (right, down, right, down))
+            return boxes_to_places(np.array(group.boxes) * (right, down, right, down))
 
-        return places_by_group(layout, place)
+        return join_group_places(layout, place)

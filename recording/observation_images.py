@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, aged, ageless
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, add_age, strip_age
 from attention_agents.recording.format import Step
 from attention_agents.recording.rendering import colors
 
@@ -38,7 +38,7 @@ class Part(NamedTuple):
         names = tuple(self.name(i) for i in range(len(self.group)))
         if self.group.kind != "entities":
             return names
-        return tuple(ageless(name, self.offset) for name in names)
+        return tuple(strip_age(name, self.offset) for name in names)
 
     def names_at(self, step: Step, dated: bool = True) -> tuple[str, ...]:
         """Return the names of the group's tokens at a step.
@@ -55,7 +55,7 @@ class Part(NamedTuple):
             ids = [-1] * len(names) if step.places is None else step.places.ids[self.where].tolist()
             names = tuple(called(*pair) for pair in zip(names, ids, strict=True))
             if dated:
-                names = tuple(aged(name, self.offset) for name in names)
+                names = tuple(add_age(name, self.offset) for name in names)
         return names
 
     def own_boxes(self, step: Step) -> np.ndarray:

@@ -14,7 +14,7 @@ from attention_agents.agents.algorithms.build import build_model, make_vec_env
 from attention_agents.agents.config.presets import settle
 from attention_agents.agents.config.run_config import RunConfig, TrainConfig
 from attention_agents.agents.evaluation.statistics import interval
-from attention_agents.envs.families import family_of
+from attention_agents.envs.families import family_name
 from benchmarks.learning import append, evaluate_model, read
 from benchmarks.rows import ROWS
 from benchmarks.small_cnn import SmallCNN, build_control, parameters
@@ -23,7 +23,7 @@ from benchmarks.table import bootstrap_means, difference_interval, seeds_interva
 
 @pytest.mark.parametrize("env_id", ["MinAtar/Breakout-v1", "MinAtar/Seaquest-v1"])
 def test_the_control_differs_in_its_network_alone(env_id: str) -> None:
-    config = settle(TrainConfig(env=env_id, n_envs=2, device="cpu"), family_of(env_id))
+    config = settle(TrainConfig(env=env_id, n_envs=2, device="cpu"), family_name(env_id))
     env = make_vec_env(config)
     attention, control = build_model(config, env), build_control(config, env)
     assert isinstance(control.policy.features_extractor, SmallCNN)

@@ -20,7 +20,7 @@ from attention_agents.agents.algorithms.build import check
 from attention_agents.agents.cli import read_config
 from attention_agents.agents.config.presets import settle
 from attention_agents.agents.config.run_config import HEADS, TrainConfig
-from attention_agents.envs.families import family_of
+from attention_agents.envs.families import family_name
 from attention_agents.envs.make import make_env
 from attention_agents.policies.attention import (
     MIXES,
@@ -92,7 +92,7 @@ made = cache(make_env)
 def checked(words: str) -> None:
     """Check the run of a command line as training would, and train nothing."""
     asked = parsed(words)
-    config = settle(asked, family_of(asked.env))
+    config = settle(asked, family_name(asked.env))
     check(config, made(config.env, history=config.history))
 
 

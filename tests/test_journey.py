@@ -12,8 +12,8 @@ import torch
 from stable_baselines3 import PPO
 
 from attention_agents.envs.make import make_env
-from attention_agents.envs.token_places import places_of
-from attention_agents.envs.tokens.spaces import layout_of, specs_of
+from attention_agents.envs.token_places import get_token_places
+from attention_agents.envs.tokens.spaces import build_layout, choose_specs
 from attention_agents.policies.inspect.tap import AttentionTap
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.recording.live.recorder import RecordAttention
@@ -55,7 +55,7 @@ def test_acting(env, model):
     assert set(obs["view"][:, 0]) >= {KEY, DOOR}
 
     # observation space -> token layout: what each token is, in one fixed order
-    layout = layout_of(specs_of(env.observation_space))
+    layout = build_layout(choose_specs(env.observation_space))
     view = next(group for group in layout.groups if group.key == "view")
     assert len(layout) == 49 + 1
     assert (view.kind, view.grid) == ("cells", (7, 7))
@@ -98,7 +98,7 @@ def test_watching(env, model, tmp_path):
     watched = RecordAttention(env, model, tmp_path / "seen")
     obs, _ = watched.reset(seed=3)
     action, _ = model.predict(obs, deterministic=True)
-    places = places_of(env, model.policy.features_extractor.layout, (160, 160, 3))
+    places = get_token_places(env, model.policy.features_extractor.layout, (160, 160, 3))
     grid = env.unwrapped.grid.copy()
     watched.step(action)
     watched.close()

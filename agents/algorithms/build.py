@@ -27,8 +27,8 @@ from attention_agents.agents.config.plugins import check_imported
 from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.rollouts.eval_env import reason
 from attention_agents.envs.make import make_env
-from attention_agents.envs.tokens.spaces import Features, layout_of, specs_of
-from attention_agents.envs.vector.subprocess_env import Workers
+from attention_agents.envs.tokens.spaces import Features, build_layout, choose_specs
+from attention_agents.envs.vector.subprocess_env import SafeSubprocVecEnv
 from attention_agents.policies.attention import Mechanism
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.sb3.pointer import PointerExtractor, PointerPolicy, pointed_at
@@ -121,7 +121,7 @@ def make_vec_env(config: RunConfig, render_mode: str | None = None) -> VecEnv:
         max_episode_steps=config.max_episode_steps,
         env_kwargs=dict(config.env_kwargs),
     )
-    kind = Workers if config.vec_env == "subproc" else DummyVecEnv
+    kind = SafeSubprocVecEnv if config.vec_env == "subproc" else DummyVecEnv
     env: VecEnv = kind([make] * config.n_envs)
     if config.normalize_obs or config.normalize_reward:
         keys = normalised_keys(env.observation_space) if config.normalize_obs else None
@@ -242,7 +242,7 @@ def normalised_keys(space: spaces.Space) -> list[str]:
     Raises:
         ValueError: no part of the observation is a feature vector.
     """
-    specs = specs_of(space)
+    specs = choose_specs(space)
     parts = space.spaces if isinstance(space, spaces.Dict) else {"": space}
     keys = [
         key
@@ -250,7 +250,7 @@ def normalised_keys(space: spaces.Space) -> list[str]:
         if isinstance(spec, Features) and isinstance(parts[key], spaces.Box)
     ]
     if not keys:
-        kinds = ", ".join(sorted({group.kind for group in layout_of(specs).groups}))
+        kinds = ", ".join(sorted({group.kind for group in build_layout(specs).groups}))
         raise ValueError(
             f"only feature vectors can be normalised, this observation is made of {kinds}; "
             "use --normalize False"

@@ -14,7 +14,7 @@ import gymnasium as gym
 from gymnasium import spaces
 
 from attention_agents.agents.config.run_config import RunConfig
-from attention_agents.envs.action_masks import METHOD, masks_of, valid_actions
+from attention_agents.envs.action_masks import MASK_METHOD, find_mask_method, valid_actions
 from attention_agents.envs.families import PACKAGE, MissingExtraError
 
 if TYPE_CHECKING:
@@ -104,7 +104,9 @@ def check_spaces(config: RunConfig, env: gym.Env) -> None:
     algorithm = ALGORITHMS[config.algo]
     if not isinstance(env.action_space, algorithm.actions):
         others = [a for a in ALGORITHMS.values() if isinstance(env.action_space, a.actions)]
-        fitting = [each.name for each in others if not each.masked or masks_of(env) is not None]
+        fitting = [
+            each.name for each in others if not each.masked or find_mask_method(env) is not None
+        ]
         raise ValueError(
             f"{config.algo} cannot act in {env.action_space} of {config.env}; use --algo "
             f"{' or '.join(fitting)}"
@@ -115,10 +117,10 @@ def check_spaces(config: RunConfig, env: gym.Env) -> None:
             "or tqc"
         )
     if algorithm.masked:
-        if masks_of(env) is None:
+        if find_mask_method(env) is None:
             raise ValueError(
-                f"{config.algo} needs an environment with {METHOD}(), which {config.env} has not; "
-                "use --algo ppo"
+                f"{config.algo} needs an environment with {MASK_METHOD}(), which "
+                f"{config.env} has not; use --algo ppo"
             )
         env.reset(seed=config.seed)
         valid_actions(env)

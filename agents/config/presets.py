@@ -85,7 +85,7 @@ def settle(asked: TrainConfig, family: str) -> RunConfig:
 
     Args:
         asked: what a person wants.
-        family: the family of the environment, from `envs.make.family_of`.
+        family: the family of the environment, from `envs.families.family_name`.
 
     Raises:
         ValueError: a name is unknown, a count is below its least, or width does not fit heads.

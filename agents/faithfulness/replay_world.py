@@ -13,7 +13,7 @@ from jaxtyping import Bool
 from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.faithfulness.recorded_states import Recorded
 from attention_agents.agents.rollouts.eval_env import make_rendering_env
-from attention_agents.envs.ground_truth import important_tokens
+from attention_agents.envs.ground_truth import ground_truth_tokens
 from attention_agents.recording.reader import Episode
 
 
@@ -62,7 +62,7 @@ def true_tokens(env: gym.Env, episode: Episode) -> Bool[np.ndarray, "T N"] | Non
     """
     rows = []
     for _ in replayed(env, episode):
-        row = important_tokens(env, episode.header.layout)
+        row = ground_truth_tokens(env, episode.header.layout)
         if row is None:
             return None
         rows.append(row)

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool
 
 from attention_agents.agents.rollouts.policy_calls import Asked, Memories, Policy
-from attention_agents.envs.action_masks import sample_valid, valid_actions
+from attention_agents.envs.action_masks import sample_valid_action, valid_actions
 
 BATCH = 8
 """Observations that a policy answers at a time."""
@@ -133,7 +133,7 @@ class RandomActor:
             self._spaces[turn.seed] = deepcopy(self.space)
             self._spaces[turn.seed].seed(turn.seed)
         space = self._spaces[turn.seed]
-        return space.sample() if turn.valid is None else sample_valid(space, turn.valid)
+        return space.sample() if turn.valid is None else sample_valid_action(space, turn.valid)
 
 
 class _Stream:

@@ -11,7 +11,7 @@ import gymnasium as gym
 from gymnasium.wrappers import TimeLimit
 
 from attention_agents.agents.config.run_config import RunConfig
-from attention_agents.envs.families import family_of
+from attention_agents.envs.families import family_name
 from attention_agents.envs.make import make_env
 
 MAX_EPISODE_STEPS = 10_000
@@ -31,7 +31,7 @@ def make_eval_env(config: RunConfig, render_mode: str | None = None) -> gym.Env:
         max_episode_steps=config.max_episode_steps,
         env_kwargs=dict(config.env_kwargs),
     )
-    if step_limit(env) is None and family_of(config.env) != "atari":
+    if step_limit(env) is None and family_name(config.env) != "atari":
         return TimeLimit(env, MAX_EPISODE_STEPS)
     return env
 

@@ -31,7 +31,7 @@ from attention_agents.agents.training.callbacks.evaluation import EvaluationCall
 from attention_agents.agents.training.callbacks.periodic import CheckpointCallback
 from attention_agents.agents.training.learning_curve import draw_learning_curve
 from attention_agents.agents.training.progress import ProgressCallback
-from attention_agents.envs.families import family_of
+from attention_agents.envs.families import family_name
 from attention_agents.envs.make import make_env
 from attention_agents.envs.vector.subprocess_env import WorkerGoneError
 from attention_agents.envs.wrappers.padding import TooManyEntitiesError
@@ -61,7 +61,7 @@ def train(asked: TrainConfig) -> Path:
         TrainingFault: the environment or the algorithm failed midway; the policy was saved.
     """
     import_plugins(asked.plugins)
-    family = family_of(asked.env)
+    family = family_name(asked.env)
     config = settle(asked, family)
     with ExitStack() as stack:
         stack.enter_context(torch_settings(config.threads))

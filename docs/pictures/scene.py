@@ -20,9 +20,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from attention_agents.envs.token_places import places_of
+from attention_agents.envs.token_places import get_token_places
 from attention_agents.envs.tokens.layout import TokenLayout
-from attention_agents.envs.tokens.spaces import layout_of, specs_of
+from attention_agents.envs.tokens.spaces import build_layout, choose_specs
 
 DRAWN, LEARNED = 4, 1000
 """Seed of the first episode to draw from, and of the first one to learn from."""
@@ -55,7 +55,7 @@ class Scene:
 
     @property
     def layout(self) -> TokenLayout:
-        return layout_of(specs_of(self.space))
+        return build_layout(choose_specs(self.space))
 
     @property
     def on_frame(self) -> np.ndarray:
@@ -150,7 +150,7 @@ class Task:
         if first is None:
             raise ValueError(f"nothing good to draw in {PATIENCE} steps of {env}")
         drawn = [first] if self.also is None else [first, self.also(first)]
-        layout = layout_of(specs_of(env.observation_space))
+        layout = build_layout(choose_specs(env.observation_space))
         boxes, asker = _boxes(env, layout, first.frames[-1]), self.asker(env, first)
         learned = different(self.played(self.make(render_mode=None), LEARNED), samples, drawn)
         every = [*drawn, *learned]
@@ -207,7 +207,7 @@ def different(found: Iterator[Found], count: int, known: Sequence[Found]) -> lis
 def _boxes(env: gym.Env, layout: TokenLayout, frame: np.ndarray) -> np.ndarray:
     """Return where each token stands on its own frame; the present one was just rendered."""
     height, width = frame.shape[:2]
-    boxes = places_of(env, layout, frame.shape).boxes
+    boxes = get_token_places(env, layout, frame.shape).boxes
     for group, where in zip(layout.groups, layout.slices, strict=True):
         seen = group.key == layout.groups[0].key and np.isnan(boxes[where]).all()
         if seen and group.boxes is not None and group.picture is not None:

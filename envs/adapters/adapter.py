@@ -32,7 +32,7 @@ class Adapter:
         """Return one name per discrete action, or per number of a continuous one."""
         return None
 
-    def important(self, env: gym.Env, layout: TokenLayout) -> Sequence[int] | None:
+    def ground_truth_indices(self, env: gym.Env, layout: TokenLayout) -> Sequence[int] | None:
         """Return the tokens that the best next action depends on most, none where they are not in
         sight; None where nobody knows. See `envs.ground_truth`."""
         return None

@@ -21,7 +21,7 @@ from highway_env.vehicle.objects import RoadObject
 
 from attention_agents.envs.adapters.adapter import Adapter
 from attention_agents.envs.ground_truth import present_groups
-from attention_agents.envs.token_places import places_by_group
+from attention_agents.envs.token_places import join_group_places
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Entities
@@ -101,7 +101,7 @@ class VehicleTokens(gym.Wrapper):
         def place(group: TokenGroup) -> TokenPlaces | None:
             return self._places(len(group), frame_shape) if group.kind == "entities" else None
 
-        return places_by_group(layout, place)
+        return join_group_places(layout, place)
 
     def _note(self) -> None:
         kind = self._world.observation_type
@@ -182,7 +182,7 @@ class HighwayAdapter(Adapter):
             return tuple(name for name, used in both if used)
         return None
 
-    def important(self, env: gym.Env, layout: TokenLayout) -> Sequence[int] | None:
+    def ground_truth_indices(self, env: gym.Env, layout: TokenLayout) -> Sequence[int] | None:
         """Return the vehicle that the agent would hit first if both went on in its lane, if any.
 
         It needs the observed vehicles, which are noted where something is rendered.

@@ -19,7 +19,7 @@ from minigrid.minigrid_env import MiniGridEnv
 from attention_agents.envs.adapters.adapter import Adapter
 from attention_agents.envs.adapters.missions import MissionWords
 from attention_agents.envs.ground_truth import present_groups
-from attention_agents.envs.token_places import places_by_group, without_ids
+from attention_agents.envs.token_places import boxes_to_places, join_group_places
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Cells
@@ -73,9 +73,9 @@ class ViewTokens(gym.Wrapper):
         def place(group: TokenGroup) -> TokenPlaces | None:
             if group.key != "view" or group.grid != (side, side):
                 return None
-            return without_ids(self._tiles(frame_shape))
+            return boxes_to_places(self._tiles(frame_shape))
 
-        return places_by_group(layout, place)
+        return join_group_places(layout, place)
 
     def _tokens(self, obs: dict[str, Any]) -> dict[str, Any]:
         image = obs["image"]  # (x, y, channel): columns come first
@@ -118,7 +118,7 @@ class MiniGridAdapter(Adapter):
     def action_names(self, env: gym.Env) -> tuple[str, ...]:
         return tuple(action.name for action in env.get_wrapper_attr("actions"))
 
-    def important(self, env: gym.Env, layout: TokenLayout) -> Sequence[int] | None:
+    def ground_truth_indices(self, env: gym.Env, layout: TokenLayout) -> Sequence[int] | None:
         """Return the cell of what comes next: the key until it is carried, the door until it is
         open, then the goal. None where there is no goal, or more than one of a kind."""
         world: Any = env.unwrapped

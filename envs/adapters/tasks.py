@@ -26,7 +26,7 @@ class TaskAdapter(Adapter):
             return tuple(f"pick {i}" for i in range(task.stands))
         return None
 
-    def important(self, env: gym.Env, layout: TokenLayout) -> Sequence[int] | None:
+    def ground_truth_indices(self, env: gym.Env, layout: TokenLayout) -> Sequence[int] | None:
         """Return the step in which the cue was seen, or the stand of the ripest fruit."""
         task = env.unwrapped
         if isinstance(task, CueRecall):

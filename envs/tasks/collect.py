@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from attention_agents.envs.tasks.drawing import DARK, FLOOR, HUES, between, canvas, fill_disk
-from attention_agents.envs.token_places import places_by_group
+from attention_agents.envs.token_places import join_group_places
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Entities
@@ -161,7 +161,7 @@ class Collect(gym.Env):
             places.boxes[full], places.ids[full] = boxes[full], np.flatnonzero(full)
             return places
 
-        return places_by_group(layout, place)
+        return join_group_places(layout, place)
 
     def _centres(self) -> np.ndarray:
         return SIDE / 2 + self._spots * (SIDE / 2 - RADIUS - 8)

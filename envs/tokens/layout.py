@@ -119,24 +119,24 @@ class TokenLayout:
             raise ValueError(f"not a token layout: {error}") from error
 
 
-def ago(t: int) -> str:
+def format_age(t: int) -> str:
     """Return how far t < 0 steps from the present are, "-1 step" or "-2 steps"."""
     return f"{t} step" if t == -1 else f"{t} steps"
 
 
-def aged(name: str, t: int) -> str:
+def add_age(name: str, t: int) -> str:
     """Return what a token of t <= 0 steps from the present is called, by its name at present."""
-    return name if t == 0 else f"{name}, {ago(t)}"
+    return name if t == 0 else f"{name}, {format_age(t)}"
 
 
-def ageless(name: str, t: int) -> str:
-    """Return what `aged` was given."""
-    return name if t == 0 else name.removesuffix(f", {ago(t)}")
+def strip_age(name: str, t: int) -> str:
+    """Return what `add_age` was given."""
+    return name if t == 0 else name.removesuffix(f", {format_age(t)}")
 
 
 def _reworded(group: TokenGroup) -> TokenGroup:
     """Return a group with names as they are given today: older files say "-1 steps"."""
-    offsets, old = group.offsets or (0,) * len(group), f"{ago(-1)}s"
+    offsets, old = group.offsets or (0,) * len(group), f"{format_age(-1)}s"
     pairs = zip(group.names, offsets, strict=True)
     names = (name[:-1] if t == -1 and name.endswith(old) else name for name, t in pairs)
     return replace(group, names=tuple(names))

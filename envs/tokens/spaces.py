@@ -66,7 +66,7 @@ class TokenBox(spaces.Box):
         self.tokens = tokens
 
 
-def spec_of(space: spaces.Space, choice: TokenChoice = "auto") -> TokenSpec:
+def choose_spec(space: spaces.Space, choice: TokenChoice = "auto") -> TokenSpec:
     """Choose how one (not Dict) observation space is cut into tokens.
 
     A `TokenBox` says it itself. Otherwise: a picture (3 axes) gives patches, a table (2 axes)
@@ -116,7 +116,7 @@ def _spec_of(space: spaces.Space, choice: TokenChoice) -> TokenSpec:
     )
 
 
-def specs_of(
+def choose_specs(
     space: spaces.Space, tokens: TokenChoice | Mapping[str, TokenChoice] = "auto"
 ) -> dict[str, TokenSpec]:
     """Choose the tokens of a whole observation space: a spec per key, key "" where it is no Dict.
@@ -129,7 +129,7 @@ def specs_of(
             raise ValueError(
                 f"tokens by key need a Dict observation, got {space} and {dict(tokens)}"
             )
-        return {"": spec_of(space, tokens)}
+        return {"": choose_spec(space, tokens)}
     choices: Mapping[str, TokenChoice] = (
         tokens if isinstance(tokens, Mapping) else dict.fromkeys(space.spaces, tokens)
     )
@@ -140,10 +140,10 @@ def specs_of(
         raise ValueError(
             f"tokens names unknown keys {unknown}; {advice} observation has {sorted(space.spaces)}"
         )
-    return {key: spec_of(part, choices.get(key, "auto")) for key, part in space.spaces.items()}
+    return {key: choose_spec(part, choices.get(key, "auto")) for key, part in space.spaces.items()}
 
 
-def layout_of(specs: Mapping[str, TokenSpec]) -> TokenLayout:
+def build_layout(specs: Mapping[str, TokenSpec]) -> TokenLayout:
     """Return the token layout that the specs of an observation give.
 
     Raises:

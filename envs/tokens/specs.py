@@ -12,7 +12,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, get_args
 
 from attention_agents.envs.tokens.json_reader import Count, Index, error_context, read_object
-from attention_agents.envs.tokens.layout import Conv, TokenGroup, aged, ago, receptive_boxes
+from attention_agents.envs.tokens.layout import (
+    Conv,
+    TokenGroup,
+    add_age,
+    format_age,
+    receptive_boxes,
+)
 
 
 @dataclass(frozen=True)
@@ -160,7 +166,7 @@ class History:
 
     def groups(self, key: str) -> tuple[TokenGroup, ...]:
         offsets = tuple(range(1 - self.steps, 1))
-        names = tuple("present" if t == 0 else ago(t) for t in offsets)
+        names = tuple("present" if t == 0 else format_age(t) for t in offsets)
         return (TokenGroup("history", names, key, offsets=offsets),)
 
 
@@ -243,7 +249,7 @@ def _aged(frame: TokenGroup, t: int) -> TokenGroup:
 
     The agent itself is one of the present frame.
     """
-    names = tuple(aged(name, t) for name in frame.names)
+    names = tuple(add_age(name, t) for name in frame.names)
     ego = frame.ego if t == 0 else None
     return replace(frame, names=names, offsets=(t,) * len(frame), ego=ego)
 

@@ -27,7 +27,7 @@ PATIENCE = 5.0
 """Seconds that a worker gets to close its environment."""
 
 
-class Workers(SubprocVecEnv):
+class SafeSubprocVecEnv(SubprocVecEnv):
     """SB3's worker processes, safe to interrupt and to close, whose errors are raised here.
 
     Ctrl-C reaches every process of a terminal: workers pass over it, so that the main process can

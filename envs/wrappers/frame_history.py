@@ -9,9 +9,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from attention_agents.envs.token_places import places_of
+from attention_agents.envs.token_places import get_token_places
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
-from attention_agents.envs.tokens.spaces import TokenBox, is_bytes, specs_of
+from attention_agents.envs.tokens.spaces import TokenBox, choose_specs, is_bytes
 from attention_agents.envs.tokens.specs import Cells, FramePart, Frames
 from attention_agents.envs.wrappers.flat_history import check_steps
 
@@ -29,7 +29,7 @@ class FrameHistory(gym.Wrapper):
     `envs.wrappers.flat_history.History`, which flattens the whole observation to one token per
     step.
 
-    Entities of the past keep the identities that `places_of` was told of them when they were
+    Entities of the past keep the identities that `get_token_places` was told of them when they were
     present.
 
     Args:
@@ -73,7 +73,7 @@ class FrameHistory(gym.Wrapper):
     def token_places(self, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
         """Return the places of present tokens: the past does not stand on the present frame."""
         now = TokenLayout(tuple(group for group in layout.groups if not group.past))
-        boxes, ids = places_of(self.env, now, frame_shape)
+        boxes, ids = get_token_places(self.env, now, frame_shape)
         if self._ids:
             self._ids[-1] = ids
         spans = {group.key: part for group, part in zip(now.groups, now.slices, strict=True)}
@@ -142,7 +142,7 @@ def framed_parts(space: spaces.Space) -> dict[str, FramePart]:
     alone = not isinstance(space, spaces.Dict)
     return {
         key: spec
-        for key, spec in specs_of(space).items()
+        for key, spec in choose_specs(space).items()
         if isinstance(spec, FramePart) and (alone or _has_rows(spec))
     }
 

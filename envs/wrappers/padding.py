@@ -49,7 +49,7 @@ class PadSequences(gym.ObservationWrapper):
 
     def __init__(self, env: gym.Env, max_entities: int = MAX_ENTITIES):
         super().__init__(env)
-        self.observation_space, self._pad = padded(env.observation_space, max_entities)
+        self.observation_space, self._pad = pad_space(env.observation_space, max_entities)
 
     def observation(self, observation: Any) -> Any:
         return self._pad(observation)
@@ -60,7 +60,7 @@ def pad_sequences(env: gym.Env, max_entities: int = MAX_ENTITIES) -> gym.Env:
     return PadSequences(env, max_entities) if _varies(env.observation_space) else env
 
 
-def padded(space: spaces.Space, max_entities: int) -> tuple[spaces.Space, Pad]:
+def pad_space(space: spaces.Space, max_entities: int) -> tuple[spaces.Space, Pad]:
     """Return the space without Sequence and Graph, and what brings observations into it.
 
     Raises:

@@ -9,7 +9,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
 from attention_agents.envs.tokens.layout import TokenLayout
-from attention_agents.envs.tokens.spaces import TokenChoice, layout_of, specs_of
+from attention_agents.envs.tokens.spaces import TokenChoice, build_layout, choose_specs
 from attention_agents.envs.tokens.specs import Entities
 from attention_agents.policies.attention import Mechanism, Site
 from attention_agents.policies.encoder import Encoder
@@ -63,8 +63,8 @@ class AttentionExtractor(BaseFeaturesExtractor):
         asker: str = "",
     ):
         super().__init__(observation_space, features_dim=width)
-        specs = specs_of(observation_space, tokens)
-        self.layout: TokenLayout = layout_of(specs)
+        specs = choose_specs(observation_space, tokens)
+        self.layout: TokenLayout = build_layout(specs)
         if readout == "auto":
             has_ego = any(group.ego is not None for group in self.layout.groups)
             readout = "ego" if has_ego else "query"

@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from attention_agents.envs.token_places import places_of
+from attention_agents.envs.token_places import get_token_places
 from attention_agents.envs.tokens.layout import TokenLayout, TokenPlaces
 from attention_agents.policies.inspect.tap import AttentionTap, Pass, extractors_of, rehearse
 from attention_agents.recording.format import Header, Step
@@ -164,7 +164,7 @@ class RecordAttention(gym.Wrapper):
         if frame is None:
             places = TokenPlaces.unknown(len(self._layout))
         else:
-            places = places_of(self.env, self._layout, frame.shape)
+            places = get_token_places(self.env, self._layout, frame.shape)
         return Seen(_copied(obs), frame, TokenPlaces(places.boxes.copy(), places.ids.copy()))
 
     def _end(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, ageless
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, strip_age
 from attention_agents.recording.format import Step
 from attention_agents.recording.observation_images import Part, frame_of, parts_of, stem_of
 
@@ -126,7 +126,7 @@ class Contents:
 def _bare(part: Part, i: int) -> str:
     """Return the name of an entity at whatever step, and of another token its own."""
     name = part.group.names[i]
-    return ageless(name, part.offset) if part.group.kind == "entities" else name
+    return strip_age(name, part.offset) if part.group.kind == "entities" else name
 
 
 def _offset(when: str) -> int:

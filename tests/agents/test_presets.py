@@ -16,7 +16,7 @@ from attention_agents.agents.config.presets import (
     settle,
 )
 from attention_agents.agents.config.run_config import ALGOS, TrainConfig
-from attention_agents.envs.families import family_of
+from attention_agents.envs.families import family_name
 
 ENTRIES = entries()
 
@@ -52,7 +52,7 @@ def test_every_group_holds_algorithms_and_a_default_that_it_has():
     ],
 )
 def test_a_buffer_of_pictures_stays_below_2_gb(env, algo):
-    run = settle(TrainConfig(env=env, algo=algo), family_of(env))
+    run = settle(TrainConfig(env=env, algo=algo), family_name(env))
     picture = 96 * 96 * 3 if env == "CarRacing-v3" else 4 * 84 * 84
     assert run.hyperparams["buffer_size"] * 2 * picture < 2e9
 
@@ -85,8 +85,8 @@ def test_a_preset_can_say_every_word_of_the_encoder_and_an_option_goes_before(mo
 
 
 def test_default_algorithms():
-    assert default_algo("Pendulum-v1", family_of("Pendulum-v1")) == "sac"
-    assert default_algo("CartPole-v1", family_of("CartPole-v1")) == "ppo"
+    assert default_algo("Pendulum-v1", family_name("Pendulum-v1")) == "sac"
+    assert default_algo("CartPole-v1", family_name("CartPole-v1")) == "ppo"
     assert default_algo("Mine-v0", "other") == "ppo"
 
 
@@ -102,4 +102,4 @@ def test_the_families_of_the_presets_are_those_of_the_environments():
         "other": "Mine-v0",
     }
     assert set(ids) == set(presets()["families"])
-    assert {family: family_of(env_id) for family, env_id in ids.items()} == {f: f for f in ids}
+    assert {family: family_name(env_id) for family, env_id in ids.items()} == {f: f for f in ids}

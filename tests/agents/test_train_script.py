@@ -19,7 +19,7 @@ from attention_agents.agents.config.presets import settle
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.runs.checkpoint import load_checkpoint
 from attention_agents.agents.runs.run_folder import RunFolder
-from attention_agents.envs.families import family_of
+from attention_agents.envs.families import family_name
 from attention_agents.envs.make import make_env
 
 SCRIPT = Path(__file__).parents[2] / "train.py"
@@ -208,7 +208,7 @@ EXAMPLES = re.findall(r"^  python train.py(.*?)(?:   .*)?$", train.EXAMPLES, re.
 @pytest.mark.parametrize("words", [words for words in EXAMPLES if "my_" not in words])
 def test_the_examples_of_help_can_be_trained(words):
     asked = read_config(TrainConfig, words.split())
-    config = settle(asked, family_of(asked.env))
+    config = settle(asked, family_name(asked.env))
     env = make_env(config.env, history=config.history, env_kwargs=dict(config.env_kwargs))
     check(config, env)
     env.close()

@@ -23,7 +23,7 @@ from attention_agents.agents.training.callbacks.periodic import (
 from attention_agents.agents.training.progress import ProgressCallback
 from attention_agents.agents.training.train import TrainingFault, prepare, torch_settings, train
 from attention_agents.envs.make import make_env
-from attention_agents.envs.vector.subprocess_env import Workers
+from attention_agents.envs.vector.subprocess_env import SafeSubprocVecEnv
 from attention_agents.envs.wrappers.padding import TooManyEntitiesError
 
 SMALL = {"layers": 2, "heads": 2, "width": 8, "n_envs": 2, "device": "cpu", "progress": False}
@@ -251,14 +251,14 @@ def test_what_was_trained_is_kept_when_entities_outgrow_their_table(crowd, tmp_p
 
 
 def test_a_worker_that_has_ended_is_told(tmp_path, monkeypatch):
-    step_async = Workers.step_async
+    step_async = SafeSubprocVecEnv.step_async
 
     def ended(self, actions):
         self.processes[1].kill()
         self.processes[1].join()
         step_async(self, actions)
 
-    monkeypatch.setattr(Workers, "step_async", ended)
+    monkeypatch.setattr(SafeSubprocVecEnv, "step_async", ended)
     with pytest.raises(
         TrainingFault, match=r"\): the process of an environment ended; what it said"
     ):
@@ -309,7 +309,7 @@ def negated_cartpole() -> gym.Env:
 
 
 def test_workers_take_wrappers_that_cannot_be_pickled():
-    env = Workers([negated_cartpole])
+    env = SafeSubprocVecEnv([negated_cartpole])
     env.reset()
     _, rewards, _, _ = env.step(np.zeros(1, int))
     env.close()

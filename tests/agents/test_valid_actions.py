@@ -12,8 +12,13 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from attention_agents.agents.rollouts.episodes import RandomActor, play
-from attention_agents.envs.action_masks import choices, masks_of, sample_valid, valid_actions
-from attention_agents.envs.vector.subprocess_env import Workers
+from attention_agents.envs.action_masks import (
+    choices,
+    find_mask_method,
+    sample_valid_action,
+    valid_actions,
+)
+from attention_agents.envs.vector.subprocess_env import SafeSubprocVecEnv
 from tests.agents.worlds import Lanes, Short, Shut
 
 
@@ -25,12 +30,12 @@ def test_masks_are_found_through_wrappers_and_copied():
     env.unwrapped.open[0][:] = False
     assert valid.any()
     plain = gym.make("CartPole-v1")
-    assert masks_of(plain) is None and valid_actions(plain) is None
+    assert find_mask_method(plain) is None and valid_actions(plain) is None
 
 
 @pytest.mark.parametrize("workers", [False, True])
 def test_masks_reach_sb3_contrib_from_every_environment(workers):
-    kind = Workers if workers else DummyVecEnv
+    kind = SafeSubprocVecEnv if workers else DummyVecEnv
     env = VecNormalize(kind([lambda: Monitor(Lanes())] * 3), norm_obs=True)
     try:
         env.seed(5)
@@ -80,7 +85,7 @@ def test_a_part_without_a_valid_choice_is_refused():
 def test_all_valid_actions_are_drawn_and_no_other(space, valid, drawn):
     space.seed(3)
     assert sum(choices(space)) == len(valid)
-    found = [sample_valid(space, np.array(valid, bool)) for _ in range(60)]
+    found = [sample_valid_action(space, np.array(valid, bool)) for _ in range(60)]
     assert all(space.contains(action) for action in found)
     assert {tuple(a.tolist()) if isinstance(a, np.ndarray) else int(a) for a in found} == drawn
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from stable_baselines3.common.monitor import Monitor
 
-from attention_agents.envs.vector.subprocess_env import Pipe, WorkerGoneError, Workers
+from attention_agents.envs.vector.subprocess_env import Pipe, SafeSubprocVecEnv, WorkerGoneError
 from attention_agents.envs.vector.worker_errors import WorkerError
 from attention_agents.envs.wrappers.padding import PadSequences, TooManyEntitiesError
 
@@ -121,7 +121,7 @@ def lost_there() -> gym.Env:
 @contextmanager
 def workers(*makes):
     """Two or more environments, that leave no process behind."""
-    env = Workers(makes)
+    env = SafeSubprocVecEnv(makes)
     try:
         yield env
     finally:
@@ -259,7 +259,7 @@ def test_answers_and_what_wraps_an_environment_are_told_as_ever():
 def test_an_environment_that_cannot_be_made_is_told_at_once(kind, said, raised, text, first):
     make = partial(unmade, kind, said)
     with pytest.raises(raised) as told:
-        Workers([make, made] if first else [made, make])
+        SafeSubprocVecEnv([make, made] if first else [made, make])
     assert (type(told.value), str(told.value)) == (raised, text)
     assert "raise kind(said)" in str(told.value.__cause__)
     assert not multiprocessing.active_children()
@@ -267,7 +267,7 @@ def test_an_environment_that_cannot_be_made_is_told_at_once(kind, said, raised, 
 
 def test_a_process_that_ends_at_the_start_is_gone():
     with pytest.raises(WorkerGoneError, match="the process of an environment ended; what it said"):
-        Workers([made, ended])
+        SafeSubprocVecEnv([made, ended])
     assert not multiprocessing.active_children()
 
 

@@ -9,7 +9,7 @@ from stable_baselines3 import DQN, PPO
 
 from attention_agents.envs.make import make_env
 from attention_agents.envs.tokens.layout import Conv
-from attention_agents.envs.tokens.spaces import TokenBox, layout_of, specs_of
+from attention_agents.envs.tokens.spaces import TokenBox, build_layout, choose_specs
 from attention_agents.envs.tokens.specs import Cells, Entities, Patches
 from attention_agents.policies.inspect.tap import AttentionTap
 from attention_agents.policies.sb3.extractor import AttentionExtractor
@@ -118,7 +118,7 @@ def test_dqn_trains_from_its_replay_buffer(name, world):
 def test_absent_tokens_are_not_attended_to(name, world):
     env = world(name)
     model = built(PPO, env, n_steps=32, batch_size=16)
-    layout = layout_of(specs_of(env.observation_space))
+    layout = build_layout(choose_specs(env.observation_space))
     obs, _ = env.reset(seed=1)
     with AttentionTap(model.policy) as tap:
         model.predict(obs)

@@ -12,9 +12,9 @@ from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.preprocessing import preprocess_obs
 
 from attention_agents.envs.make import make_env
-from attention_agents.envs.token_places import PicturePlaces, places_of
+from attention_agents.envs.token_places import PicturePlaces, get_token_places
 from attention_agents.envs.tokens.layout import Conv, TokenLayout, TokenPlaces
-from attention_agents.envs.tokens.spaces import TokenBox, layout_of, specs_of
+from attention_agents.envs.tokens.spaces import TokenBox, build_layout, choose_specs
 from attention_agents.envs.tokens.specs import Cells, Entities, Frames, Patches
 from attention_agents.envs.wrappers.flat_history import History
 from attention_agents.envs.wrappers.frame_history import FrameHistory
@@ -144,15 +144,17 @@ def test_a_dict_frames_pictures_grids_and_tables_and_keeps_all_else():
 
 
 def test_the_layout_of_frames_survives_a_file():
-    layout = layout_of({"view": Frames(T, VIEW.tokens), "camera": Frames(2, PARTS["bytes"].tokens)})
+    layout = build_layout(
+        {"view": Frames(T, VIEW.tokens), "camera": Frames(2, PARTS["bytes"].tokens)}
+    )
     assert TokenLayout.from_json(json.loads(json.dumps(layout.to_json()))) == layout
 
 
 def test_only_the_present_frame_stands_on_the_rendered_one():
     inner = PicturePlaces(Sampler(PARTS["patches"]), (4, 6))
     env = FrameHistory(inner, steps=T)
-    layout = layout_of(specs_of(env.observation_space))
-    found = places_of(env, layout, (40, 60, 3))
+    layout = build_layout(choose_specs(env.observation_space))
+    found = get_token_places(env, layout, (40, 60, 3))
     here = np.isfinite(found.boxes).all(1)
     assert here.tolist() == [False] * 12 + [True] * 6
     assert found.boxes[-1].tolist() == [40, 20, 60, 40]
@@ -190,10 +192,10 @@ def test_minigrid_keeps_its_direction_and_places():
     obs, one = env.reset(seed=3)[0], now.reset(seed=3)[0]
     np.testing.assert_array_equal(obs["view"][-1, 1:].reshape(49, 3), one["view"])
     assert obs["direction"] == one["direction"]
-    layouts = [layout_of(specs_of(world.observation_space)) for world in (env, now)]
+    layouts = [build_layout(choose_specs(world.observation_space)) for world in (env, now)]
     assert len(layouts[0]) == T * 49 + 1
     framed, alone = (
-        places_of(world, layout, (160, 160, 3)).boxes
+        get_token_places(world, layout, (160, 160, 3)).boxes
         for world, layout in zip((env, now), layouts, strict=True)
     )
     assert np.isnan(framed[: (T - 1) * 49]).all()
@@ -220,12 +222,12 @@ class Walkers(Sampler):
 
 def test_entities_of_the_past_keep_who_they_were():
     env = FrameHistory(Walkers(), steps=T)
-    layout = layout_of(specs_of(env.observation_space))
+    layout = build_layout(choose_specs(env.observation_space))
     assert [group.ego for group in layout.groups] == [None, None, 1]
-    assert places_of(env, layout, (9, 9, 3)).ids[:10].tolist() == [-1] * 10
+    assert get_token_places(env, layout, (9, 9, 3)).ids[:10].tolist() == [-1] * 10
     env.reset(seed=0)
     for first in range(7, 13):
-        places = places_of(env, layout, (9, 9, 3))
+        places = get_token_places(env, layout, (9, 9, 3))
         known = [then >= 7 for then in (first - 2, first - 1, first)]
         assert (
             places.ids.reshape(T, 5)[:, 0] == np.where(known, first + np.arange(-2, 1), -1)
@@ -233,9 +235,9 @@ def test_entities_of_the_past_keep_who_they_were():
         assert np.isfinite(places.boxes).all(1).tolist() == [False] * 10 + [True] * 5
         env.step(0)
     env.step(0)  # nobody asked who was there
-    assert places_of(env, layout, (9, 9, 3)).ids.reshape(T, 5)[:, 0].tolist() == [12, -1, 14]
+    assert get_token_places(env, layout, (9, 9, 3)).ids.reshape(T, 5)[:, 0].tolist() == [12, -1, 14]
     env.reset(seed=0)
-    assert (places_of(env, layout, (9, 9, 3)).ids[:10] == -1).all()
+    assert (get_token_places(env, layout, (9, 9, 3)).ids[:10] == -1).all()
 
 
 class Crowd(Sampler):
@@ -264,11 +266,11 @@ class Crowd(Sampler):
 
 def test_each_table_keeps_its_own_identities():
     env = FrameHistory(Crowd(), steps=2)
-    layout = layout_of(specs_of(env.observation_space))
+    layout = build_layout(choose_specs(env.observation_space))
     env.reset(seed=0)
-    places_of(env, layout, (9, 9, 3))
+    get_token_places(env, layout, (9, 9, 3))
     env.step(0)
-    places = places_of(env, layout, (9, 9, 3))
+    places = get_token_places(env, layout, (9, 9, 3))
     told = {
         (group.key, group.offsets and group.offsets[0]): (places.ids[where], places.boxes[where])
         for group, where in zip(layout.groups, layout.slices, strict=True)

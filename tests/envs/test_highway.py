@@ -8,15 +8,15 @@ import pytest
 pytest.importorskip("highway_env")
 
 from attention_agents.envs.make import make_env
-from attention_agents.envs.token_places import places_of
-from attention_agents.envs.tokens.spaces import layout_of, specs_of
+from attention_agents.envs.token_places import get_token_places
+from attention_agents.envs.tokens.spaces import build_layout, choose_specs
 from attention_agents.envs.tokens.specs import Entities
 
 IDS = ("highway-fast-v0", "intersection-v2", "merge-v1", "roundabout-v1", "exit-v1")
 
 
 def places(env, frame):
-    return places_of(env, layout_of(specs_of(env.observation_space)), frame.shape)
+    return get_token_places(env, build_layout(choose_specs(env.observation_space)), frame.shape)
 
 
 def started(env_id, seed=3, steps=2, **kwargs):
@@ -163,4 +163,4 @@ def test_other_observations_are_plain_arrays():
     )
     obs, _ = env.reset(seed=0)
     assert obs.shape == (4, 11, 11)
-    assert specs_of(env.observation_space)[""].height == 11
+    assert choose_specs(env.observation_space)[""].height == 11

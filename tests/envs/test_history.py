@@ -6,8 +6,8 @@ import pytest
 from gymnasium import spaces
 
 from attention_agents.envs.make import make_env
-from attention_agents.envs.token_places import places_of
-from attention_agents.envs.tokens.spaces import layout_of, specs_of
+from attention_agents.envs.token_places import get_token_places
+from attention_agents.envs.tokens.spaces import build_layout, choose_specs
 from attention_agents.envs.wrappers.flat_history import History
 from tests.envs.worlds import Counter
 
@@ -55,7 +55,7 @@ def test_any_flat_observation_has_a_history(space, numbers):
     window, _ = env.reset(seed=0)
     assert window.shape == (3, 1 + numbers)
     assert env.observation_space.contains(window)
-    layout = layout_of(specs_of(env.observation_space))
+    layout = build_layout(choose_specs(env.observation_space))
     assert layout.names == ("-2 steps", "-1 step", "present")
 
 
@@ -70,8 +70,8 @@ def test_steps_of_the_past_have_no_place_on_the_frame():
     pytest.importorskip("minigrid")
     env = History(make_env("MiniGrid-Empty-5x5-v0", render_mode="rgb_array"), steps=4)
     env.reset(seed=0)
-    layout = layout_of(specs_of(env.observation_space))
-    found = places_of(env, layout, env.render().shape)
+    layout = build_layout(choose_specs(env.observation_space))
+    found = get_token_places(env, layout, env.render().shape)
     assert found.boxes.shape == (4, 4)
     assert np.isnan(found.boxes).all()
 

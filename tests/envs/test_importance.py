@@ -6,19 +6,19 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from attention_agents.envs.ground_truth import important_tokens
+from attention_agents.envs.ground_truth import ground_truth_tokens
 from attention_agents.envs.make import make_env
-from attention_agents.envs.tokens.spaces import layout_of, specs_of
+from attention_agents.envs.tokens.spaces import build_layout, choose_specs
 
 LEFT, RIGHT, FORWARD, PICKUP, TOGGLE = 0, 1, 2, 3, 5
 
 
 def known(env):
-    return important_tokens(env, layout_of(specs_of(env.observation_space)))
+    return ground_truth_tokens(env, build_layout(choose_specs(env.observation_space)))
 
 
 def names(env):
-    layout, row = layout_of(specs_of(env.observation_space)), known(env)
+    layout, row = build_layout(choose_specs(env.observation_space)), known(env)
     return None if row is None else [layout.names[i] for i in np.flatnonzero(row)]
 
 
@@ -143,4 +143,4 @@ def test_highway_the_first_to_be_hit():
 
 def test_gymnasiums_own_registry_is_enough():
     env = gym.make("CartPole-v1")
-    assert important_tokens(env, layout_of(specs_of(env.observation_space))) is None
+    assert ground_truth_tokens(env, build_layout(choose_specs(env.observation_space))) is None

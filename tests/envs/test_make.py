@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from stable_baselines3.common.env_checker import check_env
 
-from attention_agents.envs.families import MissingExtraError, family_of
+from attention_agents.envs.families import MissingExtraError, family_name
 from attention_agents.envs.make import action_names, make_env
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Cells, Features, History, Patches
@@ -79,7 +79,7 @@ def own_module(tmp_path, monkeypatch):
 
 
 def made(env_id, **kwargs):
-    family = family_of(env_id)
+    family = family_name(env_id)
     if family in NEEDS:
         pytest.importorskip(NEEDS[family])
     return make_env(env_id, **kwargs)
@@ -102,9 +102,9 @@ def leaves(obs):
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_family_is_the_same_before_and_after_registration(env_id):
-    assert family_of(env_id) == IDS[env_id]
+    assert family_name(env_id) == IDS[env_id]
     made(env_id).close()
-    assert family_of(env_id) == IDS[env_id]
+    assert family_name(env_id) == IDS[env_id]
 
 
 @pytest.mark.parametrize("env_id", [*IDS, "CarRacing-v3"])
@@ -128,7 +128,7 @@ def test_a_seeded_reset_determines_what_comes_whatever_came_before(env_id, train
         env.action_space.seed(3)
         obs, _ = env.reset(seed=3)
         seen = [*leaves(obs)]
-        for _ in range(9 if family_of(env_id) == "highway" else 60):
+        for _ in range(9 if family_name(env_id) == "highway" else 60):
             obs, reward, terminated, truncated, _ = env.step(env.action_space.sample())
             seen += [*leaves(obs), reward, terminated, truncated]
             if terminated or truncated:
@@ -139,7 +139,7 @@ def test_a_seeded_reset_determines_what_comes_whatever_came_before(env_id, train
     used = made(env_id, training=training)
     used.reset(seed=11)
     used.action_space.seed(11)
-    for _ in range(5 if family_of(env_id) == "highway" else 40):
+    for _ in range(5 if family_name(env_id) == "highway" else 40):
         _, _, terminated, truncated, _ = used.step(used.action_space.sample())
         if terminated or truncated:
             used.reset()
@@ -152,7 +152,7 @@ def test_a_seeded_reset_determines_what_comes_whatever_came_before(env_id, train
 @pytest.mark.parametrize("env_id", [*IDS, "CarRacing-v3", "Acrobot-v1", "MountainCar-v0"])
 def test_frames_need_no_display(env_id, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
-    if family_of(env_id) == "mujoco" and not mujoco_draws():
+    if family_name(env_id) == "mujoco" and not mujoco_draws():
         pytest.skip("MuJoCo finds neither EGL nor OSMesa (libegl1, libosmesa6) to draw with")
     env = made(env_id, render_mode="rgb_array")
     env.reset(seed=0)
@@ -264,7 +264,7 @@ def test_suggestions_know_what_is_installed():
 
 
 def test_atari_ids_without_a_prefix_are_found():
-    assert family_of(made("PongNoFrameskip-v4").spec.id) == "atari"
+    assert family_name(made("PongNoFrameskip-v4").spec.id) == "atari"
     pytest.importorskip("ale_py")
     assert make_env("Pong-v4").observation_space.shape == (4, 84, 84)
 
@@ -302,7 +302,7 @@ def test_classic_control_needs_pygame_only_to_draw(monkeypatch):
 
 def test_own_environments_are_named_with_their_module(own_module):
     env = make_env(f"{own_module}:Maze-v0")
-    assert family_of(f"{own_module}:Maze-v0") == "other"
+    assert family_name(f"{own_module}:Maze-v0") == "other"
     assert env.reset(seed=0)[0] == 4
     assert env.action_space == gym.spaces.Discrete(3)
     assert env.step(2)[1] == 4.0  # the last of 2, 3, 4

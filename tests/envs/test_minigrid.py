@@ -9,16 +9,16 @@ from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX
 from minigrid.core.world_object import Ball
 
 from attention_agents.envs.make import make_env
-from attention_agents.envs.token_places import places_of
-from attention_agents.envs.tokens.spaces import layout_of, specs_of
+from attention_agents.envs.token_places import get_token_places
+from attention_agents.envs.tokens.spaces import build_layout, choose_specs
 
 SIDE, TILE = 7, 32
 DIRECTIONS = {0: "right", 1: "down", 2: "left", 3: "up"}
 
 
 def places(env, frame):
-    layout = layout_of(specs_of(env.observation_space))
-    return places_of(env, layout, frame.shape)
+    layout = build_layout(choose_specs(env.observation_space))
+    return get_token_places(env, layout, frame.shape)
 
 
 def empty_room(position, direction):

@@ -7,13 +7,13 @@ from gymnasium import spaces
 from stable_baselines3.common.env_checker import check_env
 
 from attention_agents.envs.make import make_env
-from attention_agents.envs.tokens.spaces import TokenBox, layout_of, specs_of
+from attention_agents.envs.tokens.spaces import TokenBox, build_layout, choose_specs
 from attention_agents.envs.tokens.specs import Entities
 from attention_agents.envs.wrappers.padding import (
     PadSequences,
     TooManyEntitiesError,
     pad_sequences,
-    padded,
+    pad_space,
 )
 from tests.envs.worlds import Sampler
 
@@ -52,7 +52,7 @@ def flat(space, item):
 @pytest.mark.parametrize("name", FEATURES)
 def test_every_entity_is_a_row_of_presence_and_its_flat_features(name, stack):
     space = spaces.Sequence(FEATURES[name], stack=stack)
-    table, pad = padded(space, MOST)
+    table, pad = pad_space(space, MOST)
     for count in (0, 1, 3, MOST):
         items = samples(FEATURES[name], count)
         whole = items
@@ -68,33 +68,33 @@ def test_every_entity_is_a_row_of_presence_and_its_flat_features(name, stack):
 
 
 def test_columns_are_named():
-    table, _ = padded(spaces.Dict(units=spaces.Sequence(UNIT)), MOST)
+    table, _ = pad_space(spaces.Dict(units=spaces.Sequence(UNIT)), MOST)
     names = ("presence", "hp", "kind 0", "kind 1", "kind 2", "place 0", "place 1")
     assert table["units"].tokens == Entities(MOST, names, presence=0, label="units")
-    assert layout_of(specs_of(table)).names[:2] == ("units 0", "units 1")
-    alone, _ = padded(spaces.Sequence(spaces.Box(-1, 1, (2,))), MOST)
+    assert build_layout(choose_specs(table)).names[:2] == ("units 0", "units 1")
+    alone, _ = pad_space(spaces.Sequence(spaces.Box(-1, 1, (2,))), MOST)
     assert alone.tokens == Entities(MOST, ("presence", "x0", "x1"), presence=0)
 
 
 def test_a_row_of_zeros_that_is_present_counts():
-    _, pad = padded(spaces.Sequence(spaces.Box(-1, 1, (2,))), 3)
+    _, pad = pad_space(spaces.Sequence(spaces.Box(-1, 1, (2,))), 3)
     assert pad((np.zeros(2, np.float32),)).tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
 
 
 def test_a_table_that_is_kept_does_not_change():
-    _, pad = padded(spaces.Sequence(spaces.Discrete(2)), 3)
+    _, pad = pad_space(spaces.Sequence(spaces.Discrete(2)), 3)
     kept = pad((1,))
     pad((0, 0))
     assert kept[:, 0].tolist() == [1, 0, 0]
     graph = spaces.Graph(spaces.Discrete(2), spaces.Discrete(2))
-    _, pad = padded(graph, 3)
+    _, pad = pad_space(graph, 3)
     pad(spaces.GraphInstance(np.array([1]), None, None))["edges"][:] = 7
     assert not pad(spaces.GraphInstance(np.array([1]), None, None))["edges"].any()
 
 
 def test_a_graph_gives_nodes_and_edges_that_know_their_ends():
     space = spaces.Graph(spaces.Box(-1, 1, (2,)), spaces.Discrete(3))
-    table, pad = padded(space, MOST)
+    table, pad = pad_space(space, MOST)
     assert table["nodes"].tokens.features == ("presence", "index", "x0", "x1")
     assert table["edges"].tokens.features == (
         *("presence", "source", "target"),
@@ -108,16 +108,16 @@ def test_a_graph_gives_nodes_and_edges_that_know_their_ends():
     assert not seen["nodes"][3:].any()
     assert seen["edges"][:2].tolist() == [[1, 0, 0.5, 0, 0, 1], [1, 0.5, 0.25, 1, 0, 0]]
     assert not seen["edges"][2:].any()
-    assert layout_of(specs_of(table)).names[4:6] == ("node 4", "edge 0")
+    assert build_layout(choose_specs(table)).names[4:6] == ("node 4", "edge 0")
 
 
 def test_a_graph_may_have_no_edges():
     space = spaces.Graph(spaces.Box(-1, 1, (2,)), spaces.Discrete(3))
-    table, pad = padded(space, MOST)
+    table, pad = pad_space(space, MOST)
     seen = pad(spaces.GraphInstance(np.ones((2, 2), np.float32), None, None))
     assert table.contains(seen)
     assert not seen["edges"].any()
-    table, pad = padded(spaces.Graph(spaces.Discrete(3), None), MOST)
+    table, pad = pad_space(spaces.Graph(spaces.Discrete(3), None), MOST)
     seen = pad(spaces.GraphInstance(np.array([2, 0]), None, None))
     assert isinstance(table, TokenBox)
     assert seen[:2].tolist() == [[1, 0, 0, 1], [1, 1, 0, 0]]
@@ -166,7 +166,7 @@ def test_what_does_not_vary_is_not_wrapped():
 @pytest.mark.parametrize("stack", [False, True])
 def test_more_entities_than_fit_are_refused(stack):
     space = spaces.Dict(a=spaces.Dict(units=spaces.Sequence(spaces.Box(-1, 1, (2,)), stack=stack)))
-    _, pad = padded(space, 2)
+    _, pad = pad_space(space, 2)
     with pytest.raises(
         TooManyEntitiesError,
         match=r"a/units holds 3 entities \(units\), and there is room for 2; train with "
@@ -174,7 +174,7 @@ def test_more_entities_than_fit_are_refused(stack):
     ):
         pad({"a": {"units": np.zeros((3, 2), np.float32)}})
     graph = spaces.Graph(spaces.Discrete(2), spaces.Discrete(2))
-    _, pad = padded(graph, 2)
+    _, pad = pad_space(graph, 2)
     links = np.zeros((3, 2), np.int32)
     with pytest.raises(ValueError, match=r"the observation holds 3 entities \(edge\)"):
         pad(spaces.GraphInstance(np.array([1]), np.array([0, 1, 1]), links))
@@ -206,7 +206,7 @@ def test_there_is_no_room_for_more_than_can_be_attended_to():
         match="max_entities must be at most 1024, the most tokens that can be attended to, got",
     ):
         PadSequences(Sampler(spaces.Sequence(UNIT)), 1025)
-    _, pad = padded(spaces.Sequence(spaces.Box(-1, 1, (1,)), stack=True), 2)
+    _, pad = pad_space(spaces.Sequence(spaces.Box(-1, 1, (1,)), stack=True), 2)
     with pytest.raises(TooManyEntitiesError, match="; observe at most 1024, such as the nearest"):
         pad(np.zeros((1025, 1), np.float32))
 
@@ -214,13 +214,13 @@ def test_there_is_no_room_for_more_than_can_be_attended_to():
 def test_tables_of_too_many_tokens_in_all_are_refused_with_the_option():
     env = made(spaces.Dict(a=spaces.Sequence(UNIT), b=spaces.Sequence(UNIT)), max_entities=600)
     with pytest.raises(ValueError, match=r"would give 1200 tokens .*\. Make less room .*--max-ent"):
-        layout_of(specs_of(env.observation_space))
+        build_layout(choose_specs(env.observation_space))
 
 
 @pytest.mark.parametrize("name", ["nodes", "edges"])
 def test_edges_keep_their_ends_in_any_order(name):
     space = spaces.Graph(spaces.Box(-1, 1, (2,)), spaces.Box(0, 1, (1,)))
-    _, pad = padded(space, MOST)
+    _, pad = pad_space(space, MOST)
     space.seed(3)
     graph = space.sample(num_nodes=4, num_edges=5)
     order = np.array([3, 0, 4, 1, 2])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from attention_agents.envs.make import make_env
-from attention_agents.envs.token_places import places_of
-from attention_agents.envs.tokens.spaces import layout_of, specs_of
+from attention_agents.envs.token_places import get_token_places
+from attention_agents.envs.tokens.spaces import build_layout, choose_specs
 from attention_agents.recording.observation_images import observation_picture
 
 
@@ -16,8 +16,8 @@ def lit_box(changed):
 
 
 def places(env, frame):
-    layout = layout_of(specs_of(env.observation_space))
-    return layout.groups[0], places_of(env, layout, frame.shape)
+    layout = build_layout(choose_specs(env.observation_space))
+    return layout.groups[0], get_token_places(env, layout, frame.shape)
 
 
 @pytest.mark.parametrize("token", [0, 10, 24, 48])
@@ -108,7 +108,7 @@ def test_other_tokens_than_the_pictures_have_no_place():
     env = make_env("MinAtar/Breakout-v1", render_mode="rgb_array")
     env.reset(seed=0)
     layout = TokenLayout((TokenGroup("features", ("speed", "height")),))
-    assert np.isnan(places_of(env, layout, env.render().shape).boxes).all()
+    assert np.isnan(get_token_places(env, layout, env.render().shape).boxes).all()
 
 
 def test_minatar_planes_are_zeros_and_ones():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attention_agents.envs.make import make_env
-from attention_agents.envs.token_places import PicturePlaces, places_of
+from attention_agents.envs.token_places import PicturePlaces, get_token_places
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
 from tests.envs.worlds import Counter
 
@@ -23,14 +23,14 @@ LAYOUT = TokenLayout(
 
 
 def test_an_environment_that_does_not_say_has_no_places():
-    found = places_of(make_env("CartPole-v1"), LAYOUT, (400, 600, 3))
+    found = get_token_places(make_env("CartPole-v1"), LAYOUT, (400, 600, 3))
     assert np.isnan(found.boxes).all()
     assert found.ids.tolist() == [-1] * 4
 
 
 def test_a_picture_is_scaled_to_its_frame_group_by_group():
     env = PicturePlaces(Counter((1,)), (5, 7))
-    found = places_of(env, LAYOUT, (50, 21, 3))
+    found = get_token_places(env, LAYOUT, (50, 21, 3))
     assert np.isnan(found.boxes[:2]).all()
     assert found.boxes[2:].tolist() == [[0, 0, 9, 50], [12, 0, 21, 50]]
     assert found.boxes.dtype == np.float32
@@ -38,11 +38,11 @@ def test_a_picture_is_scaled_to_its_frame_group_by_group():
 
 def test_a_picture_of_another_size_has_no_places():
     env = PicturePlaces(Counter((1,)), (5, 8))
-    assert np.isnan(places_of(env, LAYOUT, (50, 21, 3)).boxes).all()
+    assert np.isnan(get_token_places(env, LAYOUT, (50, 21, 3)).boxes).all()
 
 
 def test_the_outermost_answer_counts_and_must_fit():
     env = PicturePlaces(Counter((1,)), (5, 7))
     env.token_places = lambda layout, frame_shape: TokenPlaces.unknown(3)
     with pytest.raises(ValueError, match=r"boxes of shape \(4, 4\) .* got \(3, 4\) and \(3,\)"):
-        places_of(env, LAYOUT, (50, 21, 3))
+        get_token_places(env, LAYOUT, (50, 21, 3))

@@ -12,12 +12,12 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_for_stable_baselines
 
-from attention_agents.envs.families import family_of
+from attention_agents.envs.families import family_name
 from attention_agents.envs.make import action_names, make_env
 from attention_agents.envs.tasks import Collect, CueRecall, register
 from attention_agents.envs.tasks.ids import ENTRY_POINTS
-from attention_agents.envs.token_places import places_of
-from attention_agents.envs.tokens.spaces import layout_of, specs_of
+from attention_agents.envs.token_places import get_token_places
+from attention_agents.envs.tokens.spaces import build_layout, choose_specs
 from attention_agents.envs.tokens.specs import Entities, Features
 
 ROOT = Path(__file__).parents[2]
@@ -94,9 +94,9 @@ def test_it_is_fast(name):
 
 @pytest.mark.parametrize("env_id", ENTRY_POINTS)
 def test_make_env_finds_it_as_a_family_of_its_own(env_id):
-    assert family_of(env_id) == "tasks"
+    assert family_name(env_id) == "tasks"
     env = make_env(env_id, render_mode="rgb_array")
-    assert family_of(env_id) == "tasks"
+    assert family_name(env_id) == "tasks"
     obs, _ = env.reset(seed=0)
     assert env.observation_space.contains(obs)
     assert env.render().dtype == np.uint8
@@ -319,9 +319,9 @@ def test_stands_are_on_a_ring_and_on_the_frame():
     obs, _ = find(env, 5, 2)
     here = obs[:, 0] == 1
     np.testing.assert_allclose(np.hypot(*obs[here, 4:].T), 1, rtol=1e-6)
-    spec = specs_of(env.observation_space)[""]
+    spec = choose_specs(env.observation_space)[""]
     assert isinstance(spec, Entities) and (spec.presence, spec.position) == (0, (4, 5))
-    places = places_of(env, layout_of({"": spec}), (512, 512, 3))
+    places = get_token_places(env, build_layout({"": spec}), (512, 512, 3))
     assert np.isfinite(places.boxes).all(1).tolist() == here.tolist()
     assert places.ids[here].tolist() == np.flatnonzero(here).tolist()
     frame, backdrop = env.render(), env.render()[0, 0]

@@ -7,7 +7,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_checker import check_env
 
 from attention_agents.envs.tokens.layout import Conv
-from attention_agents.envs.tokens.spaces import TokenBox, specs_of
+from attention_agents.envs.tokens.spaces import TokenBox, choose_specs
 from attention_agents.envs.tokens.specs import Cells, Features, Patches
 from attention_agents.envs.wrappers.plain_spaces import (
     NamedFeatures,
@@ -49,7 +49,7 @@ def test_stable_baselines_takes_it_and_tokens_fit(name):
     check_env(env, warn=False)
     obs, _ = env.reset(seed=0)
     assert env.observation_space.contains(obs)
-    assert specs_of(env.observation_space)
+    assert choose_specs(env.observation_space)
 
 
 @pytest.mark.parametrize("name", ["box", "picture", "discrete", "multi binary", "dict"])

@@ -6,7 +6,7 @@ import torch
 from gymnasium import spaces
 
 from attention_agents.envs.tokens.layout import Conv
-from attention_agents.envs.tokens.spaces import TokenBox, layout_of, spec_of, specs_of
+from attention_agents.envs.tokens.spaces import TokenBox, build_layout, choose_spec, choose_specs
 from attention_agents.envs.tokens.specs import Cells, Entities, Features, Frames, History, Patches
 from attention_agents.policies.tokenizers import ObservationTokenizer
 
@@ -16,7 +16,7 @@ STEM = (Conv(3, 3, 1, 1), Conv(5, 2, 2))
 
 def tokenizer(space: spaces.Space) -> ObservationTokenizer:
     torch.manual_seed(0)
-    return ObservationTokenizer(specs_of(space), D)
+    return ObservationTokenizer(choose_specs(space), D)
 
 
 def changed_tokens(
@@ -75,7 +75,7 @@ def test_plane_cells_may_have_their_channels_first():
 
 def test_linear_patches_are_squares_times_one_matrix():
     side, height, width = 3, 12, 15
-    spec = spec_of(spaces.Box(0, 1, (2, height, width)), "linear-patches")
+    spec = choose_spec(spaces.Box(0, 1, (2, height, width)), "linear-patches")
     assert spec == Patches(height, width, 2, (Conv(64, side, side),))
     assert spec.groups("")[0].boxes == tuple(
         (x, y, x + side, y + side) for y in range(0, height, side) for x in range(0, width, side)
@@ -92,15 +92,15 @@ def test_linear_patches_are_squares_times_one_matrix():
     ("height", "width", "side"), [(84, 84, 21), (96, 96, 24), (10, 10, 2), (16, 64, 8), (4, 5, 1)]
 )
 def test_linear_patches_are_the_largest_squares_that_give_16_to_144(height, width, side):
-    spec = spec_of(spaces.Box(0, 255, (3, height, width), np.uint8), "linear-patches")
+    spec = choose_spec(spaces.Box(0, 255, (3, height, width), np.uint8), "linear-patches")
     assert spec.convs[0][1:] == (side, side, 0)
 
 
 def test_a_box_with_patches_of_its_own_can_be_cut_into_linear_ones():
     space = TokenBox(0, 1, (10, 10, 10), np.uint8, tokens=Patches(10, 10, 10, STEM, False))
-    spec = spec_of(space, "linear-patches")
+    spec = choose_spec(space, "linear-patches")
     assert spec == Patches(10, 10, 10, (Conv(64, 2, 2),), channels_first=False)
-    assert spec_of(space, "cells") == Cells(10, 10, channels=10)
+    assert choose_spec(space, "cells") == Cells(10, 10, channels=10)
 
 
 def test_only_linear_patches_have_no_relu():
@@ -263,7 +263,7 @@ def test_frames_give_a_group_each_oldest_first():
         assert (group.picture, group.frame) == ((2, 5), (10, 2))
     assert groups[-1].names == part.names
     assert groups[0].names[7] == "row 1 col 2, -2 steps"
-    assert len(set(layout_of({"view": spec}).names)) == 30
+    assert len(set(build_layout({"view": spec}).names)) == 30
 
 
 def test_entities_of_a_frame_are_there_where_both_say_so():
@@ -289,13 +289,13 @@ def test_frames_can_be_cut_in_another_way():
     part = Patches(12, 8, 3, STEM)
     spec = Frames(T, part, of_bytes=True)
     space = TokenBox(0, 255, (T, 1 + 3 * 96), np.uint8, tokens=spec)
-    assert spec_of(space, "patches") == spec
-    cells = spec_of(space, "cells")
+    assert choose_spec(space, "patches") == spec
+    cells = choose_spec(space, "cells")
     assert cells == Frames(T, Cells(12, 8, channels=3, channels_first=True), of_bytes=True)
-    linear = spec_of(space, "linear-patches")
+    linear = choose_spec(space, "linear-patches")
     assert linear == Frames(T, Patches(12, 8, 3, (Conv(64, 2, 2),)), of_bytes=True)
     with pytest.raises(ValueError, match=r"frames of a history are cut into patches.*'features'"):
-        spec_of(space, "features")
+        choose_spec(space, "features")
 
 
 def test_too_many_frames_are_refused_with_advice():
@@ -304,7 +304,9 @@ def test_too_many_frames_are_refused_with_advice():
         match=r"would give 1044 tokens \(21 frames of 49 cells, 15 features\); at most 1024 .* "
         "Observe a shorter history, or choose tokens that are fewer per frame",
     ):
-        layout_of({"view": Frames(21, Cells(7, 7, (5,))), "x": Features(tuple("abcdefghijklmno"))})
+        build_layout(
+            {"view": Frames(21, Cells(7, 7, (5,))), "x": Features(tuple("abcdefghijklmno"))}
+        )
 
 
 def test_a_dict_joins_its_parts_in_the_order_of_the_layout():
@@ -314,14 +316,16 @@ def test_a_dict_joins_its_parts_in_the_order_of_the_layout():
         state=spaces.Box(-1, 1, (2,)),
     )
     module = tokenizer(space)
-    assert module.keys == tuple(g.key for g in layout_of(specs_of(space)).groups)
+    assert module.keys == tuple(g.key for g in build_layout(choose_specs(space)).groups)
     obs = {
         "gear": torch.eye(4)[:1],
         "state": torch.zeros(1, 2),
         "vehicles": torch.tensor([[[1.0, 0.5], [0, 0], [0, 0]]]),
     }
     tokens = module(obs)
-    present = dict(zip(layout_of(specs_of(space)).names, tokens.mask[0].tolist(), strict=True))
+    present = dict(
+        zip(build_layout(choose_specs(space)).names, tokens.mask[0].tolist(), strict=True)
+    )
     absent = {"entity 1", "entity 2"}
     assert present == dict.fromkeys(
         ["state x0", "state x1", "gear", "entity 0"], True
@@ -354,4 +358,4 @@ def test_a_dict_joins_its_parts_in_the_order_of_the_layout():
 )
 def test_what_cannot_be_cut_is_refused(space, choice, message):
     with pytest.raises(ValueError, match=message):
-        spec_of(space, choice)
+        choose_spec(space, choice)

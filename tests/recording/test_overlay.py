@@ -15,7 +15,7 @@ from attention_agents.envs.tokens.layout import (
     TokenPlaces,
     receptive_boxes,
 )
-from attention_agents.envs.tokens.spaces import default_stem, layout_of
+from attention_agents.envs.tokens.spaces import build_layout, default_stem
 from attention_agents.envs.tokens.specs import Cells, Features, Frames, History, Patches
 from attention_agents.recording.format import MapSpec, Step
 from attention_agents.recording.map_view import choose_view, entropy, mean_over_queries
@@ -81,7 +81,7 @@ def test_a_lit_patch_changes_exactly_its_receptive_field(header, token):
 
 
 def test_a_lit_cell_changes_exactly_its_tile_and_one_off_the_frame_nothing(header):
-    layout = layout_of({"": Cells(2, 3, categories=(5,))})
+    layout = build_layout({"": Cells(2, 3, categories=(5,))})
     boxes = np.array(
         [(20 * c, 20 * r, 20 * c + 20, 20 * r + 20) for r in (0, 1) for c in (0, 1, 2)]
     )
@@ -312,7 +312,7 @@ SHADES = (40, 120, 200)
 def framed(header):
     """Return a header and a step of three grey frames, the middle of which is attended to."""
     spec = Frames(T, Patches(ROWS, COLS, 1, (Conv(1, 1, 1),)), of_bytes=True)
-    layout = layout_of({"": spec})
+    layout = build_layout({"": spec})
     observation = np.ones((T, 1 + ROWS * COLS), np.uint8)
     observation[:, 1:] = np.array(SHADES)[:, None]
     boxes = np.full((len(layout), 4), np.nan)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, aged, ageless
+from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, add_age, strip_age
 from attention_agents.recording.format import Step
 from attention_agents.recording.observation_images import Part, parts_of
 from attention_agents.recording.query.attention_shift import Spot, attention_shift, shares_of
@@ -82,9 +82,9 @@ def named(parts: list[Part], step: Step) -> dict[str, dict[int, int]]:
     ("t", "called"), [(0, "car 1"), (-1, "car 1, -1 step"), (-2, "car 1, -2 steps")]
 )
 def test_a_name_says_how_old_its_token_is(t, called):
-    assert aged("car 1", t) == called
-    assert ageless(called, t) == "car 1"
-    assert ageless(called, t - 1) == called
+    assert add_age("car 1", t) == called
+    assert strip_age(called, t) == "car 1"
+    assert strip_age(called, t - 1) == called
 
 
 def test_names_say_who_and_when():
