@@ -20,7 +20,7 @@ from attention_agents.envs.token_places import get_token_places
 from attention_agents.envs.tokens.spaces import build_layout, choose_specs
 from attention_agents.envs.tokens.specs import Entities, Features
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TASKS = {
     "cue": lambda **more: CueRecall(**more),
     "long cue": lambda **more: CueRecall(length=11, cues=5, **more),
