@@ -47,7 +47,7 @@ class TokenBox(spaces.Box):
 
     >>> vehicles = Entities(5, ("presence", "x", "y"), presence=0, ego=0)
     >>> space = TokenBox(-1, 1, (5, 3), tokens=vehicles)
-    >>> spec_of(space).count
+    >>> choose_spec(space).count
     5
     """
 

@@ -32,7 +32,7 @@ class PadSequences(gym.ObservationWrapper):
     source and target, all divided by `max_entities - 1`.
 
     >>> space = spaces.Sequence(spaces.Box(-1, 1, (2,)))
-    >>> table, pad = padded(space, max_entities=3)
+    >>> table, pad = pad_space(space, max_entities=3)
     >>> pad((np.array([0.5, -1]), np.zeros(2))).tolist()
     [[1.0, 0.5, -1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
 
