@@ -15,7 +15,7 @@ from attention_agents.envs.make import make_env
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Entities, Frames
-from attention_agents.envs.wrappers.padding import padded
+from attention_agents.envs.wrappers.padding import pad_space
 from attention_agents.policies.inspect.tap import AttentionTap
 from attention_agents.policies.sb3.maskable_pointer import MaskablePointerPolicy
 from attention_agents.policies.sb3.pointer import (
@@ -198,7 +198,7 @@ GRAPH = spaces.Graph(spaces.Box(-1, 1, (2,)), spaces.Box(-1, 1, (1,)))
 
 
 def test_a_graph_is_pointed_at_by_its_nodes():
-    space, _ = padded(GRAPH, max_entities=5)
+    space, _ = pad_space(GRAPH, max_entities=5)
     extractor = PointerExtractor(space, 5, width=6, heads=3)
     assert [extractor.layout.names[row] for row in extractor.targets] == [
         f"node {i}" for i in range(5)
@@ -224,7 +224,7 @@ def test_the_key_that_fits_is_pointed_at():
 
 
 def test_a_sequence_with_other_room_is_told_of_it():
-    space, _ = padded(spaces.Sequence(spaces.Box(-1, 1, (2,))), max_entities=32)
+    space, _ = pad_space(spaces.Sequence(spaces.Box(-1, 1, (2,))), max_entities=32)
     text = r"got 5 actions for 32 entities; use --head mlp .* Sequence or Graph, --max-entities 5$"
     with pytest.raises(ValueError, match=text):
         PointerExtractor(space, 5)

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from attention_agents.envs.tokens.layout import TokenLayout
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Entities, Frames
-from attention_agents.envs.wrappers.padding import padded
+from attention_agents.envs.wrappers.padding import pad_space
 from attention_agents.policies.attention import (
     POSITIONS,
     Mechanism,
@@ -284,7 +284,7 @@ def test_entities_of_a_history_have_a_distance_where_they_say_where_they_stand(p
 
 def test_a_padded_sequence_is_refused_relative_positions():
     members = spaces.Sequence(spaces.Box(-1, 1, (3,)))
-    table, _ = padded(spaces.Dict(units=members), max_entities=5)
+    table, _ = pad_space(spaces.Dict(units=members), max_entities=5)
     mechanism = Mechanism(positions="relative")
     with pytest.raises(ValueError, match=NOWHERE):
         AttentionExtractor(table, layers=2, width=6, heads=3, attention=mechanism)
