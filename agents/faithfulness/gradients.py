@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from attention_agents.agents.faithfulness.recorded_policy import Subject
 from attention_agents.policies.attention import Weighing
-from attention_agents.policies.inspect.attention_modules import Seat
+from attention_agents.policies.inspect.attention_modules import AttentionModule
 
 
 class Gradients(NamedTuple):
@@ -26,7 +26,7 @@ class Gradients(NamedTuple):
     are read directly."""
 
 
-def gradients_at(subject: Subject, steps: slice, seats: list[Seat]) -> Gradients:
+def gradients_at(subject: Subject, steps: slice, seats: list[AttentionModule]) -> Gradients:
     """Ask for the gradients of what is said of the action that was done.
 
     Log-probability or Q value of the chosen action; each number of a continuous one.
@@ -42,10 +42,10 @@ def gradients_at(subject: Subject, steps: slice, seats: list[Seat]) -> Gradients
     states = subject.states[steps]
     rows = torch.arange(len(states), device=subject.policy.device)
     removal, role = subject.removal, subject.role
-    with torch.no_grad(), removal.tokens() as tokens:
+    with torch.no_grad(), removal.capture_tokens() as tokens:
         subject.reader.ask(states, rows)
     leaf = tokens[role].values.clone().requires_grad_()
-    with torch.enable_grad(), removal.replacing({role: leaf}), kept_weights(seats) as kept:
+    with torch.enable_grad(), removal.replace_embeddings({role: leaf}), kept_weights(seats) as kept:
         said = subject.reader.ask(states, rows)
         targets = subject.reader.kind.targets(said, states.chosen)  # (S, G)
         names = [name for name, each in kept.items() if each.requires_grad]
@@ -65,7 +65,7 @@ def gradients_at(subject: Subject, steps: slice, seats: list[Seat]) -> Gradients
 
 
 @contextmanager
-def kept_weights(seats: list[Seat]) -> Iterator[dict[str, Tensor]]:
+def kept_weights(seats: list[AttentionModule]) -> Iterator[dict[str, Tensor]]:
     """Let attention be computed by its weights, with gradient, and keep those of the latest pass.
 
     The fused kernel has no weights to take a gradient of; without it features are the same up to
@@ -74,7 +74,7 @@ def kept_weights(seats: list[Seat]) -> Iterator[dict[str, Tensor]]:
     kept: dict[str, Tensor] = {}
     with ExitStack() as stack:
         for seat in seats:
-            for module in seat.attention.children():
+            for module in seat.module.children():
                 if isinstance(module, Weighing):
                     stack.callback(setattr, module, "fused", module.fused)
                     module.fused = False

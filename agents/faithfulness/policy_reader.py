@@ -23,8 +23,8 @@ from attention_agents.agents.faithfulness.output_distance import (
     Said,
 )
 from attention_agents.agents.faithfulness.recorded_states import Memory, Observed, States
+from attention_agents.policies.inspect.policy_adapter import INVALID_LOGIT as INVALID
 from attention_agents.policies.sb3.pointer import Pointing
-from attention_agents.recording.live.policy_outputs import INVALID
 
 AT_ONCE = 64
 """States whose memory is computed at a time."""

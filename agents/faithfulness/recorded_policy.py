@@ -14,8 +14,8 @@ from torch import Tensor
 from attention_agents.agents.faithfulness.output_distance import Said
 from attention_agents.agents.faithfulness.policy_reader import Reader, reader_of
 from attention_agents.agents.faithfulness.recorded_states import Recorded, States
-from attention_agents.policies.inspect.attention_modules import extractors_of
-from attention_agents.policies.inspect.token_removal import TokenRemoval, Variants
+from attention_agents.policies.inspect.attention_modules import attention_extractors
+from attention_agents.policies.inspect.token_removal import RemovalVariants, TokenRemoval
 from attention_agents.recording.reader import Episode
 
 FLOATS_AT_ONCE = 2_000_000
@@ -57,7 +57,7 @@ class Subject:
         states = reader.remembering(recorded.states(policy, normalise, reader.masked))
         role = next(role for role in removal.extractors if role != "critic")
         said, present = [], []
-        with torch.no_grad(), removal.looking(), removal.tokens() as tokens:
+        with torch.no_grad(), removal.measure_means(), removal.capture_tokens() as tokens:
             for part in _parts(len(states), states_at_once(removal, role)):
                 some = states[part]
                 said.append(reader.ask(some, torch.arange(len(some), device=policy.device)))
@@ -86,8 +86,8 @@ class Subject:
             for part in _parts(len(rows), states_at_once(self.removal, self.role)):
                 low, high = int(rows[part].min()), int(rows[part].max()) + 1
                 own = torch.as_tensor(rows[part] - low, device=device)
-                variants = Variants(own, torch.as_tensor(removed[part], device=device))
-                with self.removal.removing(variants):
+                variants = RemovalVariants(own, torch.as_tensor(removed[part], device=device))
+                with self.removal.remove_tokens(variants):
                     said.append(self.reader.ask(self.states[low:high], own))
         return _joined(said)
 
@@ -104,7 +104,7 @@ def check_layout(policy: Any, episode: Episode) -> None:
     Raises:
         ValueError: they are others, or the policy has no attention.
     """
-    role, extractor = next(e for e in extractors_of(policy).items() if e[0] != "critic")
+    role, extractor = next(e for e in attention_extractors(policy).items() if e[0] != "critic")
     own, recorded = extractor.layout, episode.header.layout
     if own != recorded:
         raise ValueError(

@@ -28,7 +28,7 @@ from attention_agents.agents.runs.checkpoint import LoadedPolicy, load_checkpoin
 from attention_agents.agents.runs.record_run import record_run
 from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.agents.training.train import torch_settings
-from attention_agents.policies.inspect.token_removal import TokenRemoval, removal_words
+from attention_agents.policies.inspect.token_removal import TokenRemoval, describe_removal
 from attention_agents.recording.map_view import choose_view
 from attention_agents.recording.reader import Recording, is_recording, open_recording
 from attention_agents.recording.scores import write_summary
@@ -171,7 +171,7 @@ def removal_of(policy: Any, maskable: np.ndarray) -> tuple[str, ...]:
     """Say for each part of the observation how its tokens are removed."""
     layout = next(iter(TokenRemoval(policy).extractors.values())).layout
     words = (
-        removal_words(group, bool(maskable[where.start]))
+        describe_removal(group, bool(maskable[where.start]))
         for where, group in zip(layout.slices, layout.groups, strict=True)
     )
     return tuple(dict.fromkeys(words))

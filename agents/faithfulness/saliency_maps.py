@@ -14,7 +14,7 @@ from attention_agents.agents.faithfulness.gradients import Gradients, gradients_
 from attention_agents.agents.faithfulness.output_distance import Choices, QValues
 from attention_agents.agents.faithfulness.recorded_policy import FLOATS_AT_ONCE, Subject
 from attention_agents.agents.faithfulness.saliency import relevance, sarfa, sarfa_of_parts
-from attention_agents.policies.inspect.attention_modules import Seat, seats_of
+from attention_agents.policies.inspect.attention_modules import AttentionModule, attention_modules
 from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap
 from attention_agents.recording.format import Step
 from attention_agents.recording.live.header import map_spec
@@ -44,7 +44,7 @@ def attention_candidates(subject: Subject, steps: Int[np.ndarray, "S"]) -> list[
     A module's own weights are read as they are drawn (`recording.map_view.View`): mean over heads
     and over queries, or the readout's own row.
     """
-    seats = [seat for seat in seats_of(subject.policy) if seat.role == subject.role]
+    seats = [seat for seat in attention_modules(subject.policy) if seat.role == subject.role]
     found: dict[str, tuple[Family, str, list[np.ndarray]]] = {}
     for part in _runs(subject, steps):
         for name, (family, words, rows) in _at(subject, part, seats).items():
@@ -86,7 +86,7 @@ def sarfa_candidate(
 
 
 def _at(
-    subject: Subject, part: slice, seats: list[Seat]
+    subject: Subject, part: slice, seats: list[AttentionModule]
 ) -> dict[str, tuple[Family, str, list[np.ndarray]]]:
     """Return the maps of neighbouring steps by name, with what each is made of."""
     states = subject.states[part]

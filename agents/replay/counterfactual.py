@@ -240,11 +240,13 @@ class Diverted:
         import torch
 
         from attention_agents.agents.rollouts.episodes import BATCH
-        from attention_agents.policies.inspect.token_removal import Variants
+        from attention_agents.policies.inspect.token_removal import RemovalVariants
 
         device = self._subject.policy.device
         removed = torch.as_tensor(self._removed, device=device).expand(BATCH, -1)
-        with self._subject.removal.removing(Variants(torch.arange(BATCH, device=device), removed)):
+        with self._subject.removal.remove_tokens(
+            RemovalVariants(torch.arange(BATCH, device=device), removed)
+        ):
             return self._actor.act(turns)
 
 

@@ -191,12 +191,12 @@ def check_same_world(recording: Recording, model: Any, folder: RunFolder) -> Non
     Raises:
         ValueError: its tokens or its actions are others, or it has no attention.
     """
-    from attention_agents.policies.inspect.attention_modules import extractors_of
-    from attention_agents.recording.live.policy_outputs import action_kind, action_sizes
+    from attention_agents.policies.inspect.attention_modules import attention_extractors
+    from attention_agents.recording.live.header import action_kind, action_sizes
 
     header = recording.header
     layout = next(
-        each.layout for role, each in extractors_of(model.policy).items() if role != "critic"
+        each.layout for role, each in attention_extractors(model.policy).items() if role != "critic"
     )
     if layout != header.layout:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Watching a policy: the attention maps of the very pass that chose the action."""
+"""Collect the attention maps of the very pass that chose the action."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch.utils.hooks import RemovableHandle
 
 from attention_agents.policies.attention import Attentive, Heard, Listener
 from attention_agents.policies.inspect.attention_modules import (
-    Seat,
-    any_extractors_of,
-    extractors_of,
-    home_of_roles,
+    AttentionModule,
+    attention_extractors,
+    attention_modules,
+    extractor_of_role,
+    features_extractors,
     mechanism_text,
-    seats_of,
 )
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.tokens import Tokens
@@ -33,7 +33,7 @@ class AttentionMap(NamedTuple):
     """"actor", "critic" or "online" (Q values); a shared extractor counts as the actor's."""
     layer: int
     queries: str
-    """Who asks: "tokens" (in their order), "readout", "slots", "inducing points", ..."""
+    """What attends: "tokens" (in their order), "readout", "slots", "inducing points", ..."""
     weights: Float[Tensor, "B H Q N"]
     """What was read; 0 for absent tokens, and normalised as `normalised_over` says."""
     mask: Bool[Tensor, "B N"] | None
@@ -57,29 +57,26 @@ class AttentionMap(NamedTuple):
     """How it weighs where that is not the default, such as "additive, top-k 4"."""
 
     @classmethod
-    def of(cls, seat: Seat, mechanism: str, heard: Heard) -> AttentionMap:
-        """Join what a module told with what it is."""
-        module = seat.attention
+    def from_weights(cls, entry: AttentionModule, mechanism: str, weights: Heard) -> AttentionMap:
+        """Join the weights of a pass with what is known of their module."""
+        module = entry.module
         return cls(
-            name=seat.name,
-            role=seat.role,
-            layer=seat.layer,
+            name=entry.name,
+            role=entry.role,
+            layer=entry.layer,
             queries=module.queries,
-            weights=heard.weights,
-            mask=heard.mask,
             keys=module.keys,
             normalised_over=module.normalised_over,
-            soft=heard.soft,
-            heads=heard.heads,
             extra_keys=module.extra_keys,
             part=module.part,
             asker=module.asker,
             mechanism=mechanism,
+            **weights._asdict(),
         )
 
 
 class Pass(NamedTuple):
-    """What the extractors of a policy saw and gave in their latest pass."""
+    """What the extractors of a policy attended to and returned in their latest pass."""
 
     maps: tuple[AttentionMap, ...]
     """Role by role, next to the observation first."""
@@ -88,30 +85,30 @@ class Pass(NamedTuple):
 
 
 @dataclass
-class _Underway:
-    """A pass of one extractor and of what follows it; each module's latest word counts."""
+class OpenPass:
+    """A pass of one extractor and of what follows it; of each module the latest weights count."""
 
     maps: dict[str, AttentionMap] = field(default_factory=dict)
     batch: int | None = None
-    """B, once the observation was cut into tokens; None where the extractor does no such thing."""
+    """B, once the observation was cut into tokens; None where the extractor has no tokens."""
     mask: Tensor | None = None
     """(B, N), True where a token is present."""
     features: Tensor | None = None
 
-    def masked(self) -> dict[str, AttentionMap]:
+    def masked_maps(self) -> dict[str, AttentionMap]:
         """Return the maps, all with the mask of the tokens of this pass."""
         return {
-            name: one._replace(mask=self.mask) if len(one.weights) == self.batch else one
-            for name, one in self.maps.items()
+            name: map_._replace(mask=self.mask) if len(map_.weights) == self.batch else map_
+            for name, map_ in self.maps.items()
         }
 
 
 class AttentionTap:
-    """Listen to every attention module of a policy while attached. Changes no number.
+    """Collect the maps of every attention module of a policy while attached. Changes no number.
 
-    A pass begins where an extractor is called, and lasts until that is called again: what is told
-    after it, by a recurrent part or a head, belongs to the same pass. Of several passes the latest
-    counts.
+    A pass begins where an extractor is called, and lasts until that is called again: weights that
+    are reported after it, by a recurrent part or a pointer, belong to the same pass. Of several
+    passes the latest counts.
 
     >>> with AttentionTap(model.policy) as tap:  # doctest: +SKIP
     ...     action, _ = model.predict(obs)
@@ -122,40 +119,40 @@ class AttentionTap:
     """
 
     def __init__(self, policy: nn.Module):
-        self.extractors = any_extractors_of(policy)
-        self.seats = seats_of(policy)
-        if not self.seats:
-            extractors_of(policy)  # refuses a policy without any
-        self._homes = home_of_roles(self.extractors)
+        self.extractors = features_extractors(policy)
+        self.modules = attention_modules(policy)
+        if not self.modules:
+            attention_extractors(policy)  # refuses a policy without any
+        self._extractor_roles = extractor_of_role(self.extractors)
         self._hooks: list[RemovableHandle] = []
-        self._ears: list[tuple[Attentive, Listener]] = []
-        self._open: dict[str, _Underway] = {}
-        self._done: dict[str, _Underway] = {}
+        self._listeners: list[tuple[Attentive, Listener]] = []
+        self._open: dict[str, OpenPass] = {}
+        self._done: dict[str, OpenPass] = {}
 
     def attach(self) -> AttentionTap:
         """Start to listen, beside any other tap; when attached already, do nothing."""
         if self._hooks:
             return self
-        for seat in self.seats:
-            hear = partial(self._hear, seat, mechanism_text(seat.attention))
-            seat.attention.listeners += (hear,)
-            self._ears.append((seat.attention, hear))
+        for entry in self.modules:
+            listener = partial(self._on_weights, entry, mechanism_text(entry.module))
+            entry.module.listeners += (listener,)
+            self._listeners.append((entry.module, listener))
         for role, extractor in self.extractors.items():
-            self._hooks.append(extractor.register_forward_pre_hook(partial(self._begin, role)))
-            self._hooks.append(extractor.register_forward_hook(partial(self._close, role)))
+            self._hooks.append(extractor.register_forward_pre_hook(partial(self._on_begin, role)))
+            self._hooks.append(extractor.register_forward_hook(partial(self._on_features, role)))
             if isinstance(extractor, AttentionExtractor):
                 tokenizer = extractor.tokenizer
-                self._hooks.append(tokenizer.register_forward_hook(partial(self._cut, role)))
+                self._hooks.append(tokenizer.register_forward_hook(partial(self._on_tokens, role)))
         return self
 
     def detach(self) -> None:
-        """Stop to listen; what was heard can still be taken."""
+        """Stop to listen; the latest pass can still be taken."""
         for hook in self._hooks:
             hook.remove()
-        for attention, hear in self._ears:
-            attention.listeners = tuple(each for each in attention.listeners if each is not hear)
+        for module, listener in self._listeners:
+            module.listeners = tuple(kept for kept in module.listeners if kept is not listener)
         self._hooks.clear()
-        self._ears.clear()
+        self._listeners.clear()
 
     def __enter__(self) -> AttentionTap:
         return self.attach()
@@ -168,37 +165,37 @@ class AttentionTap:
         if not self._done:
             return None
         done, self._done = self._done, {}
-        heard = {name: one for each in done.values() for name, one in each.masked().items()}
-        maps = tuple(heard[seat.name] for seat in self.seats if seat.name in heard)
-        features = {role: each.features for role, each in done.items() if each.features is not None}
-        return Pass(maps, features)
+        maps = {name: map_ for part in done.values() for name, map_ in part.masked_maps().items()}
+        ordered = tuple(maps[entry.name] for entry in self.modules if entry.name in maps)
+        features = {role: part.features for role, part in done.items() if part.features is not None}
+        return Pass(ordered, features)
 
-    def _begin(self, role: str, _module: nn.Module, _inputs: tuple) -> None:
-        self._open[role] = _Underway()
+    def _on_begin(self, role: str, _module: nn.Module, _inputs: tuple) -> None:
+        self._open[role] = OpenPass()
 
-    def _hear(self, seat: Seat, mechanism: str, heard: Heard) -> None:
-        home = self._homes[seat.role]
-        passes = self._open if seat.inside else self._done
-        if home in passes:  # else somebody called the module by itself
-            passes[home].maps[seat.name] = AttentionMap.of(seat, mechanism, heard)
+    def _on_weights(self, entry: AttentionModule, mechanism: str, weights: Heard) -> None:
+        role = self._extractor_roles[entry.role]
+        passes = self._open if entry.in_extractor else self._done
+        if role in passes:  # else the module was called by itself
+            passes[role].maps[entry.name] = AttentionMap.from_weights(entry, mechanism, weights)
 
-    def _cut(self, role: str, _module: nn.Module, _inputs: tuple, tokens: Tokens) -> None:
+    def _on_tokens(self, role: str, _module: nn.Module, _inputs: tuple, tokens: Tokens) -> None:
         if role in self._open:
             self._open[role].batch, self._open[role].mask = len(tokens.values), tokens.mask
 
-    def _close(self, role: str, _module: nn.Module, _inputs: tuple, features: Tensor) -> None:
+    def _on_features(self, role: str, _module: nn.Module, _inputs: tuple, features: Tensor) -> None:
         ended = self._open.pop(role, None)
-        attends = any(seat.inside and seat.role == role for seat in self.seats)
+        attends = any(entry.in_extractor and entry.role == role for entry in self.modules)
         if ended is None or (attends and not ended.maps):
-            return  # it was attached in the middle, or nobody was to hear this, see `rehearse`
+            return  # attached in the middle of a pass, or listeners are off, see `probe_maps`
         ended.features = features.detach()
         self._done[role] = ended
 
 
-def rehearse(policy: Any) -> Pass:
-    """Return a greedy pass over a made-up observation, which tells what the maps will be like.
+def probe_maps(policy: Any) -> Pass:
+    """Pass a sampled observation through a policy, to find out what its maps will look like.
 
-    No listener hears of it, no random stream moves, and nothing changes in the policy.
+    No other listener gets the weights, no random stream moves, nothing changes in the policy.
 
     Args:
         policy: an SB3 policy with attention.
@@ -207,20 +204,20 @@ def rehearse(policy: Any) -> Pass:
         ValueError: the policy has no attention.
     """
     modes = [(module, module.training) for module in policy.modules()]
-    ears = [module for module in policy.modules() if isinstance(module, Attentive)]
-    listeners = [module.listeners for module in ears]
+    tappable = [module for module in policy.modules() if isinstance(module, Attentive)]
+    listeners = [module.listeners for module in tappable]
     space = copy.deepcopy(policy.observation_space)
     space.seed(0)
     try:
-        for module in ears:
+        for module in tappable:
             module.listeners = ()
         with AttentionTap(policy) as tap:
             policy.predict(space.sample(), deterministic=True)
-            heard = tap.take()
+            probe = tap.take()
     finally:
-        for module, before in zip(ears, listeners, strict=True):
+        for module, before in zip(tappable, listeners, strict=True):
             module.listeners = before
         for module, training in modes:
             module.training = training
-    assert heard is not None, "an extractor ran and its tap heard nothing"
-    return heard
+    assert probe is not None, "an extractor ran and its tap got nothing"
+    return probe

@@ -1,4 +1,4 @@
-"""What a recording says of itself: the maps of a policy, and the environment that it plays."""
+"""The header of a recording: the maps of a policy, and the environment that it plays."""
 
 from __future__ import annotations
 
@@ -15,81 +15,101 @@ from gymnasium.wrappers import AtariPreprocessing
 
 from attention_agents.envs.make import action_names
 from attention_agents.envs.tokens.layout import TokenLayout
-from attention_agents.policies.inspect.attention_modules import seats_of
+from attention_agents.policies.inspect.action_distribution import choice_sizes
+from attention_agents.policies.inspect.attention_modules import attention_modules
 from attention_agents.policies.inspect.tap import AttentionMap
-from attention_agents.recording.format import Header
-from attention_agents.recording.live.policy_outputs import Heads, action_kind, action_sizes
+from attention_agents.recording.format import ActionKind, Distribution, Header
 from attention_agents.recording.map_spec import MEAN_OVER_QUERIES, MapSpec
 
 PACKAGES = ("gymnasium", "stable-baselines3", "torch", "numpy")
 
 
-def map_spec(one: AttentionMap, full: bool) -> MapSpec:
+def map_spec(attention: AttentionMap, full: bool) -> MapSpec:
     """Describe how the maps of a module are stored.
 
     Args:
-        one: a map as the module tells it.
-        full: store maps from tokens to tokens whole.
+        attention: a map of the module.
+        full: store maps from tokens to tokens as whole matrices.
     """
-    _, heads, queries, keys = one.weights.shape
-    square = one.queries == one.keys == "tokens" and one.normalised_over != "queries"
-    derived = square and not full
+    _, heads, queries, keys = attention.weights.shape
+    square = attention.queries == attention.keys == "tokens"
+    derived = square and attention.normalised_over != "queries" and not full
+    copied = ("name", "role", "layer", "queries", "normalised_over", "asker", "keys", "extra_keys")
     return MapSpec(
-        name=one.name,
-        role=one.role,
-        layer=one.layer,
+        **{field: getattr(attention, field) for field in (*copied, "part", "mechanism")},
         heads=heads,
-        queries=one.queries,
-        normalised_over=one.normalised_over,  # type: ignore[arg-type]
         derived=MEAN_OVER_QUERIES if derived else "",
-        asker=one.asker,
-        keys=one.keys,
-        extra_keys=one.extra_keys,
         key_count=keys,
         query_count=1 if derived else queries,
-        part=one.part,
-        mechanism=one.mechanism,
-        soft=one.soft is not None,
-        head_weights=one.heads is not None,
+        soft=attention.soft is not None,
+        head_weights=attention.heads is not None,
     )
 
 
-def critics_maps(policy: Any, maps: Sequence[MapSpec]) -> tuple[MapSpec, ...]:
+def critic_maps(policy: Any, maps: Sequence[MapSpec]) -> tuple[MapSpec, ...]:
     """Return the maps of a critic with an extractor of its own, by those of the actor's.
 
     Stable-Baselines3 makes both extractors alike.
     """
-    own = {seat.name for seat in seats_of(policy) if seat.role == "critic" and seat.inside}
-    critics = (
+    modules = attention_modules(policy)
+    names = {entry.name for entry in modules if entry.role == "critic" and entry.in_extractor}
+    specs = (
         replace(spec, role="critic", name=f"critic/{spec.name.partition('/')[2]}") for spec in maps
     )
-    return tuple(spec for spec in critics if spec.name in own)
+    return tuple(spec for spec in specs if spec.name in names)
 
 
-def header_of(
+def build_header(
     env: gym.Env,
     layout: TokenLayout,
     maps: tuple[MapSpec, ...],
-    heads: Heads,
+    distribution: Distribution,
     map_dtype: Literal["uint8", "float32"],
 ) -> Header:
-    space, observed = env.action_space, env.observation_space
+    """Return the header of a recording, but for the names of algorithm and run."""
+    actions, observations = env.action_space, env.observation_space
+    by_key = isinstance(observations, spaces.Dict)
     return Header(
         env_id=env.spec.id if env.spec is not None else type(env.unwrapped).__name__,
         layout=layout,
         maps=maps,
-        observation_keys=tuple(observed.spaces) if isinstance(observed, spaces.Dict) else ("",),
-        action_kind=action_kind(space),
-        action_sizes=action_sizes(space),
+        observation_keys=tuple(observations.spaces) if by_key else ("",),
+        action_kind=action_kind(actions),
+        action_sizes=action_sizes(actions),
         action_names=action_names(env),
-        action_bounds=_bounds(space),
-        distribution=heads.distribution,
+        action_bounds=_action_bounds(actions),
+        distribution=distribution,
         picture="frame" if env.render_mode == "rgb_array" else "observation",
         fps=float(np.clip((env.metadata.get("render_fps") or 15) / _frame_skip(env), 1, 1000)),
         map_dtype=map_dtype,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         versions={name: metadata.version(name) for name in PACKAGES},
     )
+
+
+def action_kind(space: spaces.Space) -> ActionKind:
+    """Return the kind of an action space.
+
+    Raises:
+        ValueError: it is none that Stable-Baselines3 knows.
+    """
+    kinds: dict[type, ActionKind] = {
+        spaces.Discrete: "discrete",
+        spaces.MultiDiscrete: "multi_discrete",
+        spaces.MultiBinary: "multi_binary",
+        spaces.Box: "continuous",
+    }
+    for space_type, kind in kinds.items():
+        if isinstance(space, space_type):
+            return kind
+    raise ValueError(f"actions must be Discrete, MultiDiscrete, MultiBinary or Box, got {space}")
+
+
+def action_sizes(space: spaces.Space) -> tuple[int, ...]:
+    """Return the number of choices of each part of an action, 1 for a bit or a number."""
+    if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
+        return choice_sizes(space)
+    return (1,) * spaces.flatdim(space)
 
 
 def _frame_skip(env: gym.Env) -> int:
@@ -101,7 +121,7 @@ def _frame_skip(env: gym.Env) -> int:
     return 1
 
 
-def _bounds(space: gym.Space) -> tuple[tuple[float, float], ...] | None:
+def _action_bounds(space: gym.Space) -> tuple[tuple[float, float], ...] | None:
     if not isinstance(space, spaces.Box) or not space.is_bounded():
         return None
     pairs = zip(np.ravel(space.low).tolist(), np.ravel(space.high).tolist(), strict=True)

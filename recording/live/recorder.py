@@ -1,12 +1,12 @@
-"""Recording what a policy attends to, while any loop steps its environment.
+"""Record what a policy attends to, while any loop steps its environment.
 
-The maps are those of the pass that chose the action, as the tap heard them; recording changes no
-action, no reward, no weight and no random stream.
+The maps are those of the pass that chose the action, from the tap; recording changes no action, no
+reward, no weight and no random stream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,21 +17,21 @@ import torch
 
 from attention_agents.envs.token_places import get_token_places
 from attention_agents.envs.tokens.layout import TokenLayout, TokenPlaces
-from attention_agents.policies.inspect.tap import AttentionTap, Pass, extractors_of, rehearse
+from attention_agents.policies.inspect.attention_modules import acting_role, attention_extractors
+from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap, Pass, probe_maps
 from attention_agents.recording.format import Header, Step
-from attention_agents.recording.live.header import critics_maps, header_of, map_spec
-from attention_agents.recording.live.policy_outputs import Judgement, heads_of
+from attention_agents.recording.live.header import build_header, critic_maps, map_spec
+from attention_agents.recording.live.policy_estimate import UNKNOWN, PolicyEstimate, pass_reader_of
 from attention_agents.recording.map_spec import MapSpec, stored_rows
-from attention_agents.recording.rollout import chain_of
+from attention_agents.recording.rollout import Chain, chain_of
 from attention_agents.recording.writer import RecordingWriter
 
-OF_THE_WORLD = ("env_id", "action_names", "picture", "fps")
-"""What a header says of the environment, and not of the policy."""
-NOTHING = np.zeros(0)
+ENVIRONMENT_FIELDS = ("env_id", "action_names", "picture", "fps")
+"""Fields of a header that depend on the environment, and not on the policy."""
 
 
-class Seen(NamedTuple):
-    """A moment before an action: what there is to see."""
+class EnvSnapshot(NamedTuple):
+    """An environment before an action."""
 
     observation: Any
     """As the environment gave it, copied."""
@@ -87,146 +87,154 @@ class RecordAttention(gym.Wrapper):
         world: Header | None = None,
     ):
         super().__init__(env)
-        extractors = extractors_of(model.policy)
-        self._role = next(role for role in extractors if role != "critic")
+        policy = model.policy
+        extractors = attention_extractors(policy)
+        self._role = acting_role(extractors)
         self._layout: TokenLayout = extractors[self._role].layout
-        self._tap = AttentionTap(model.policy)
-        self._heads, self._index = heads_of(model.policy), index
+        self._tap = AttentionTap(policy)
+        self._reader, self._index = pass_reader_of(policy), index
         self._normalise = normalise if normalise is not None else lambda observation: observation
-        expected = [one for one in rehearse(model.policy).maps if one.role == self._role]
-        self._maps = tuple(map_spec(one, full) for one in expected)
-        self._critics = critics_maps(model.policy, self._maps)
-        whole = [map_spec(one, full=True) for one in expected]
-        self._chains = [
-            chain
-            for specs in (whole, critics_maps(model.policy, whole))
-            if not (chain := chain_of(specs, len(self._layout))).reason
-        ]
-        maps = (*self._maps, *self._critics, *(chain.spec for chain in self._chains))
-        header = header_of(env, self._layout, maps, self._heads, map_dtype)
-        named: dict[str, Any] = {"algo": type(model).__name__.lower(), "run": run}
-        named |= {"value_unit": value_unit}
-        if world is not None:
-            named |= {fact: getattr(world, fact) for fact in OF_THE_WORLD}
-        self._writer = RecordingWriter(folder, replace(header, **named))
-        self._seen: Seen | None = None
+        probed = [map_ for map_ in probe_maps(policy).maps if map_.role == self._role]
+        self._maps = tuple(map_spec(map_, full) for map_ in probed)
+        self._critic_maps = critic_maps(policy, self._maps)
+        self._chains = _rollout_chains(policy, probed, len(self._layout))
+        maps = (*self._maps, *self._critic_maps, *(chain.spec for chain in self._chains))
+        header = build_header(env, self._layout, maps, self._reader.distribution, map_dtype)
+        fields = (
+            {} if world is None else {name: getattr(world, name) for name in ENVIRONMENT_FIELDS}
+        )
+        fields |= {"algo": type(model).__name__.lower(), "run": run, "value_unit": value_unit}
+        self._writer = RecordingWriter(folder, replace(header, **fields))
+        self._snapshot: EnvSnapshot | None = None
         self._seed: int | None = None
-        self._begun = False
+        self._episode_begun = False
         self._tap.attach()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        self._end()
+        self._end_episode()
         obs, info = self.env.reset(seed=seed, options=options)
-        self._tap.take()  # a policy asked before chooses nothing of what comes
+        self._tap.take()  # a pass before the reset chooses none of the actions to come
         self._seed = seed
-        self._seen = self._see(obs)
+        self._snapshot = self._take_snapshot(obs)
         return obs, info
 
     def step(self, action: Any):
-        heard, seen = self._deciding(self._tap.take()), self._seen
+        acting_pass, snapshot = self._complete_pass(self._tap.take()), self._snapshot
         action_taken = np.array(action)
-        judgement, judged = self._judge(heard, seen, action_taken)
+        estimate, critic_pass = self._estimate(acting_pass, snapshot, action_taken)
         obs, reward, terminated, truncated, info = self.env.step(action)
-        if seen is not None:
-            if not self._begun:
+        if snapshot is not None:
+            if not self._episode_begun:
                 self._writer.begin_episode(self._seed)
-                self._begun = True
+                self._episode_begun = True
             self._writer.add(
                 Step(
-                    observation=_by_key(seen.observation),
+                    observation=_by_key(snapshot.observation),
                     action=action_taken,
-                    frame=seen.frame,
-                    places=seen.places,
-                    distribution=judgement.distribution,
-                    value=judgement.value,
+                    frame=snapshot.frame,
+                    places=snapshot.places,
+                    distribution=estimate.distribution,
+                    value=estimate.value,
                     reward=float(reward),
                     terminated=bool(terminated),
                     truncated=bool(truncated),
-                    **self._attention(heard, judged),
+                    **self._attention_fields(acting_pass, critic_pass),
                 )
             )
-            self._seen = self._see(obs)
+            self._snapshot = self._take_snapshot(obs)
         if terminated or truncated:
-            self._end()
+            self._end_episode()
         return obs, reward, terminated, truncated, info
 
     def close(self) -> None:
         """Finish the recording, and let go of the policy and the environment."""
         self._tap.detach()
         try:
-            self._end()
+            self._end_episode()
             self._writer.close()
         finally:
             super().close()
 
-    def _see(self, obs: Any) -> Seen:
+    def _take_snapshot(self, obs: Any) -> EnvSnapshot:
         frame = _frame(self.env)
         if frame is None:
             places = TokenPlaces.unknown(len(self._layout))
         else:
             places = get_token_places(self.env, self._layout, frame.shape)
-        return Seen(_copied(obs), frame, TokenPlaces(places.boxes.copy(), places.ids.copy()))
+        places = TokenPlaces(places.boxes.copy(), places.ids.copy())
+        return EnvSnapshot(_copy_observation(obs), frame, places)
 
-    def _end(self) -> None:
-        if self._begun and self._seen is not None:
-            self._writer.end_episode(_by_key(self._seen.observation), self._seen.frame)
-        self._begun, self._seen = False, None
+    def _end_episode(self) -> None:
+        if self._episode_begun and self._snapshot is not None:
+            snapshot = self._snapshot
+            self._writer.end_episode(_by_key(snapshot.observation), snapshot.frame)
+        self._episode_begun, self._snapshot = False, None
 
-    def _judge(
-        self, heard: Pass | None, seen: Seen | None, action: np.ndarray
-    ) -> tuple[Judgement, Pass | None]:
-        """Return how the policy judges its action; and the pass of a critic with an extractor of
-        its own, where it was asked besides."""
-        if heard is None or seen is None or self._role not in heard.features:
-            return Judgement(None, None), None
+    def _estimate(
+        self, acting_pass: Pass | None, snapshot: EnvSnapshot | None, action: np.ndarray
+    ) -> tuple[PolicyEstimate, Pass | None]:
+        """Return the policy's estimate; and the pass of a critic with an extractor of its own,
+        where that was called for it."""
+        if acting_pass is None or snapshot is None or self._role not in acting_pass.features:
+            return UNKNOWN, None
         i = self._index
-        batch = len(heard.features[self._role])
-        features = {r: f[i : i + 1] for r, f in heard.features.items() if len(f) == batch}
+        batch = len(acting_pass.features[self._role])
+        features = {r: f[i : i + 1] for r, f in acting_pass.features.items() if len(f) == batch}
         with torch.no_grad():
-            judgement = self._heads.judge(features, self._normalise(seen.observation), action)
-        return judgement, self._tap.take()
+            observation = self._normalise(snapshot.observation)
+            estimate = self._reader.estimate(features, observation, action)
+        return estimate, self._tap.take()
 
-    def _deciding(self, heard: Pass | None) -> Pass | None:
-        """Return a pass if it chose an action: then every map that is recorded was told in it."""
-        told = set() if heard is None else {one.name for one in heard.maps}
-        return heard if told.issuperset(spec.name for spec in self._maps) else None
+    def _complete_pass(self, latest: Pass | None) -> Pass | None:
+        """Return a pass if it chose an action: then it holds every map that is recorded."""
+        names = set() if latest is None else {map_.name for map_ in latest.maps}
+        return latest if names.issuperset(spec.name for spec in self._maps) else None
 
-    def _attention(self, heard: Pass | None, judged: Pass | None) -> dict[str, Any]:
-        """Return what a step holds of a pass, and of the critic's where that was another; where
-        none was heard, weights are 0."""
+    def _attention_fields(
+        self, acting_pass: Pass | None, critic_pass: Pass | None
+    ) -> dict[str, Any]:
+        """Return what a step holds of a pass, and of the critic's where that was another; without
+        a pass, weights are 0."""
         header = self._writer.header
-        if heard is None:
-            nothing = {spec.name: _nothing(header, spec) for spec in header.maps}
-            return {"maps": nothing, "soft": nothing, "attended": False}
-        told = {one.name: (one, 0) for one in judged.maps} if judged is not None else {}
-        told |= {one.name: (one, self._index) for one in heard.maps}
-        present, whole = self._present(heard), {}
+        if acting_pass is None:
+            zeros = {spec.name: _zeros(header, spec) for spec in header.maps}
+            return {"maps": zeros, "soft": zeros, "attended": False}
+        passes = ((critic_pass, 0), (acting_pass, self._index))
+        rows = {m.name: (m, row) for pass_, row in passes if pass_ is not None for m in pass_.maps}
+        present, matrices = self._present(acting_pass), {}
         maps, soft, heads = {}, {}, {}
-        for spec in (spec for spec in (*self._maps, *self._critics) if spec.name in told):
-            one, row = told[spec.name]
-            whole[spec.name] = _row(one.weights, row)
-            maps[spec.name] = stored_rows(whole[spec.name], spec, present)
-            if one.soft is not None:
-                soft[spec.name] = stored_rows(_row(one.soft, row), spec, present)
-            if one.heads is not None:
-                heads[spec.name] = one.heads.float().cpu().numpy()
-        seen = Step(observation={}, action=NOTHING, maps=whole, mask=present, heads=heads)
+        for spec in (spec for spec in (*self._maps, *self._critic_maps) if spec.name in rows):
+            map_, row = rows[spec.name]
+            matrices[spec.name] = _row(map_.weights, row)
+            maps[spec.name] = stored_rows(matrices[spec.name], spec, present)
+            if map_.soft is not None:
+                soft[spec.name] = stored_rows(_row(map_.soft, row), spec, present)
+            if map_.heads is not None:
+                heads[spec.name] = map_.heads.float().cpu().numpy()
+        step = Step(observation={}, action=np.zeros(0), maps=matrices, mask=present, heads=heads)
         for chain in self._chains:
-            if whole.keys() >= chain.names:
-                maps[chain.spec.name] = chain.row(seen)[None, None]
+            if matrices.keys() >= chain.names:
+                maps[chain.spec.name] = chain.row(step)[None, None]
         for spec in header.maps:
-            if spec.name not in maps:  # a critic that was not asked
-                maps[spec.name] = soft[spec.name] = _nothing(header, spec)
+            if spec.name not in maps:  # of a critic that was not called
+                maps[spec.name] = soft[spec.name] = _zeros(header, spec)
         return {"maps": maps, "soft": soft, "heads": heads, "mask": present}
 
-    def _present(self, heard: Pass) -> np.ndarray:
-        mask = next(one.mask for one in heard.maps if one.role == self._role)
+    def _present(self, acting_pass: Pass) -> np.ndarray:
+        mask = next(map_.mask for map_ in acting_pass.maps if map_.role == self._role)
         if mask is None:
             return np.ones(len(self._layout), bool)
         return mask[self._index].cpu().numpy()
 
 
-def _nothing(header: Header, spec: MapSpec) -> np.ndarray:
+def _rollout_chains(policy: Any, maps: Sequence[AttentionMap], tokens: int) -> list[Chain]:
+    """Return the chains of layers, of the actor and of the critic, whose rollout is recorded."""
+    matrices = [map_spec(map_, full=True) for map_ in maps]
+    chains = [chain_of(specs, tokens) for specs in (matrices, critic_maps(policy, matrices))]
+    return [chain for chain in chains if not chain.reason]
+
+
+def _zeros(header: Header, spec: MapSpec) -> np.ndarray:
     return np.zeros(header.shape(spec), np.float32)
 
 
@@ -243,7 +251,7 @@ def _frame(env: gym.Env) -> np.ndarray | None:
     return np.array(rendered[..., :3], np.uint8)
 
 
-def _copied(observation: Any) -> Any:
+def _copy_observation(observation: Any) -> Any:
     """Copy an observation, for environments that write into the same array again."""
     if isinstance(observation, dict):
         return {key: np.array(part) for key, part in observation.items()}

@@ -23,7 +23,7 @@ from attention_agents.agents.training.callbacks.evaluation import read_rows
 from attention_agents.agents.training.train import train
 from attention_agents.envs.families import MissingExtraError
 from attention_agents.envs.make import make_env
-from attention_agents.policies.inspect.tap import extractors_of
+from attention_agents.policies.inspect.attention_modules import attention_extractors
 from attention_agents.recording.reader import open_recording
 
 LANES = "tests.agents.worlds:Lanes-v0"
@@ -84,7 +84,7 @@ def test_it_trains_and_is_evaluated_while_it_does(run):
 
 def test_its_encoders_are_found_with_their_roles(run):
     policy = load_checkpoint(run.final).model.policy
-    assert set(extractors_of(policy)) == ROLES[run.config().algo]
+    assert set(attention_extractors(policy)) == ROLES[run.config().algo]
 
 
 @pytest.mark.parametrize("stochastic", [False, True])

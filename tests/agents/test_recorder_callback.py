@@ -16,7 +16,8 @@ from attention_agents.agents.config.encoder_config import EncoderConfig
 from attention_agents.agents.config.run_config import PolicyConfig, RunConfig
 from attention_agents.agents.training.callbacks.recorder import AttentionRecorderCallback
 from attention_agents.envs.make import make_env
-from attention_agents.policies.inspect.tap import AttentionTap, extractors_of
+from attention_agents.policies.inspect.attention_modules import attention_extractors
+from attention_agents.policies.inspect.tap import AttentionTap
 from attention_agents.recording.reader import open_recording
 
 RUN = RunConfig(
@@ -74,7 +75,9 @@ def test_training_is_bit_identical_with_and_without(name, tmp_path):
 
 
 def attentions(model):
-    return [a for e in extractors_of(model.policy).values() for _, a in e.encoder.attentions()]
+    return [
+        a for e in attention_extractors(model.policy).values() for _, a in e.encoder.attentions()
+    ]
 
 
 def test_every_kth_episode_of_the_first_environment_is_recorded(tmp_path):

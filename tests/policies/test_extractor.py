@@ -17,8 +17,12 @@ from attention_agents.policies.attention import (
     Mechanism,
     Selection,
 )
-from attention_agents.policies.inspect.attention_modules import mechanism_text, seats_of
-from attention_agents.policies.inspect.tap import AttentionTap, extractors_of, rehearse
+from attention_agents.policies.inspect.attention_modules import (
+    attention_extractors,
+    attention_modules,
+    mechanism_text,
+)
+from attention_agents.policies.inspect.tap import AttentionTap, probe_maps
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.tokens import Tokens
 
@@ -88,7 +92,7 @@ def test_trains_and_is_watched_in_stock_sb3(algorithm, kind):
         model.predict(env.reset(), deterministic=True)
         seen = tap.take()
     assert tap.take() is None
-    role, extractor = next(iter(extractors_of(model.policy).items()))
+    role, extractor = next(iter(attention_extractors(model.policy).items()))
     assert [one.name for one in seen.maps] == [f"{role}/0", f"{role}/1"]
     N = len(extractor.layout)
     assert [one.weights.shape for one in seen.maps] == [(1, 3, N, N), (1, 3, 1, N)]
@@ -108,12 +112,12 @@ def test_trains_and_is_watched_in_stock_sb3(algorithm, kind):
 )
 def test_roles_of_shared_and_separate_extractors(algorithm, share, roles):
     model = build(algorithm, SPACES["vector"], share_features_extractor=share)
-    assert set(extractors_of(model.policy)) == roles
+    assert set(attention_extractors(model.policy)) == roles
 
 
 def test_dqn_online_network_is_watched_and_its_target_is_not():
     model = build(DQN, SPACES["vector"])
-    assert extractors_of(model.policy) == {"online": model.policy.q_net.features_extractor}
+    assert attention_extractors(model.policy) == {"online": model.policy.q_net.features_extractor}
 
 
 def test_watching_changes_no_bit_of_a_training():
@@ -197,7 +201,7 @@ OBS = torch.tensor([[[1, 0.5], [0, 0.5], [1, 0.2], [1, 0.1], [0, 0.0]]] * 2)
 
 def test_attention_after_the_extractor_is_heard_with_it():
     policy = Outside()
-    assert [seat.name for seat in seats_of(policy)] == [
+    assert [seat.name for seat in attention_modules(policy)] == [
         "actor/0", "actor/1", "actor/2", "actor/3/pointer", "critic/2",
     ]  # fmt: skip
     with AttentionTap(policy) as tap:
@@ -268,7 +272,7 @@ def test_a_rehearsal_is_heard_by_nobody_else_and_leaves_no_trace():
         policy.act(OBS)
         before = {name: value.clone() for name, value in policy.state_dict().items()}
         streams = torch.get_rng_state(), policy.observation_space.np_random.bit_generator.state
-        rehearsed = rehearse(policy)
+        rehearsed = probe_maps(policy)
         assert torch.equal(torch.get_rng_state(), streams[0])
         assert policy.observation_space.np_random.bit_generator.state == streams[1]
         seen = tap.take()
@@ -283,11 +287,11 @@ def test_a_rehearsal_is_heard_by_nobody_else_and_leaves_no_trace():
 def test_a_failed_rehearsal_leaves_the_listeners():
     policy = Outside()
     with AttentionTap(policy):
-        ears = [seat.attention.listeners for seat in seats_of(policy)]
+        ears = [seat.module.listeners for seat in attention_modules(policy)]
         policy.action_net.append(nn.Linear(5, 5))
         with pytest.raises(RuntimeError):
-            rehearse(policy)
-        assert [seat.attention.listeners for seat in seats_of(policy)] == ears
+            probe_maps(policy)
+        assert [seat.module.listeners for seat in attention_modules(policy)] == ears
 
 
 class EchoLSTM(Echo):
@@ -336,7 +340,11 @@ def test_recurrent_ppo_is_watched_and_trains_to_the_bit_as_without():
     tap.take()
     watched.predict(watched.get_env().reset())
     assert [one.name for one in tap.take().maps] == ["actor/0", "actor/1", "actor/2"]
-    assert [one.name for one in rehearse(watched.policy).maps] == ["actor/0", "actor/1", "actor/2"]
+    assert [one.name for one in probe_maps(watched.policy).maps] == [
+        "actor/0",
+        "actor/1",
+        "actor/2",
+    ]
 
 
 @pytest.mark.parametrize(

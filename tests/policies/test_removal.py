@@ -11,7 +11,11 @@ from stable_baselines3 import PPO
 
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Entities, Features
-from attention_agents.policies.inspect.token_removal import TokenRemoval, Variants, removal_words
+from attention_agents.policies.inspect.token_removal import (
+    RemovalVariants,
+    TokenRemoval,
+    describe_removal,
+)
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.tokens import Tokens
 
@@ -49,9 +53,9 @@ def herds(seed=0, absent=()):
     return torch.as_tensor(rows)
 
 
-def looked(policy, obs):
+def with_means(policy, obs):
     removal = TokenRemoval(policy)
-    with removal.looking():
+    with removal.measure_means():
         policy.extract_features(obs)
     return removal
 
@@ -66,9 +70,9 @@ def removed(*tokens, count=N):
 def test_with_nothing_removed_the_features_are_those_of_each_row():
     policy, obs = policy_for(ENTITIES), herds()
     before = policy.extract_features(obs)
-    removal = looked(policy, obs)
+    removal = with_means(policy, obs)
     rows = torch.tensor([2, 0, 0, 1, 2])
-    with removal.removing(Variants(rows, removed((), (), (), (), ()))):
+    with removal.remove_tokens(RemovalVariants(rows, removed((), (), (), (), ()))):
         after = policy.extract_features(obs)
     torch.testing.assert_close(after, before[rows])
     torch.testing.assert_close(policy.extract_features(obs), before, rtol=0, atol=0)
@@ -76,22 +80,22 @@ def test_with_nothing_removed_the_features_are_those_of_each_row():
 
 def test_a_maskable_token_is_gone_as_if_the_environment_had_left_it_out():
     policy, obs = policy_for(ENTITIES), herds(absent=(4,))
-    removal = looked(policy, obs)
+    removal = with_means(policy, obs)
     assert removal.maskable.tolist() == [True] * N
     without = obs.clone()
     without[:, 2] = 0
-    with removal.removing(Variants(torch.arange(B), removed((2,), (2,), (2,)))):
+    with removal.remove_tokens(RemovalVariants(torch.arange(B), removed((2,), (2,), (2,)))):
         after = policy.extract_features(obs)
     torch.testing.assert_close(after, policy.extract_features(without))
-    with removal.removing(Variants(torch.arange(B), removed((4,), (4,), (4,)))):
+    with removal.remove_tokens(RemovalVariants(torch.arange(B), removed((4,), (4,), (4,)))):
         nothing = policy.extract_features(obs)  # it was absent anyhow
     torch.testing.assert_close(nothing, policy.extract_features(obs))
 
 
 def test_all_tokens_can_be_removed():
     policy, obs = policy_for(ENTITIES), herds()
-    removal = looked(policy, obs)
-    with removal.removing(Variants(torch.tensor([0, 1]), removed(range(N), range(N)))):
+    removal = with_means(policy, obs)
+    with removal.remove_tokens(RemovalVariants(torch.tensor([0, 1]), removed(range(N), range(N)))):
         first, second = policy.extract_features(obs)
     assert torch.isfinite(first).all()
     torch.testing.assert_close(first, second)
@@ -100,12 +104,12 @@ def test_all_tokens_can_be_removed():
 def test_a_token_that_is_always_there_is_replaced_by_its_mean():
     policy = policy_for(FEATURES)
     obs = torch.as_tensor(np.random.default_rng(0).normal(size=(7, 2)).astype("f"))
-    removal = looked(policy, obs)
+    removal = with_means(policy, obs)
     assert removal.maskable.tolist() == [False, False]
     extractor = policy.features_extractor
     values = extractor.tokenizer(obs).values
     values[:, 1] = values[:, 1].mean(0)
-    with removal.removing(Variants(torch.arange(7), removed(*[(1,)] * 7, count=2))):
+    with removal.remove_tokens(RemovalVariants(torch.arange(7), removed(*[(1,)] * 7, count=2))):
         after = policy.extract_features(obs)
     torch.testing.assert_close(after, extractor.encoder(Tokens(values, None)))
 
@@ -116,11 +120,11 @@ def test_the_mean_is_over_what_was_looked_at_and_present():
     herd[1, 3] = 0
     obs = {"dash": torch.randn(B, 2), "herd": herd}
     removal = TokenRemoval(policy)
-    with removal.looking():  # in two parts
+    with removal.measure_means():  # in two parts
         policy.extract_features({key: part[:2] for key, part in obs.items()})
         policy.extract_features({key: part[2:] for key, part in obs.items()})
     values = policy.features_extractor.tokenizer(obs).values
-    (looked_at,) = removal.looked.values()
+    (looked_at,) = removal.means.values()
     torch.testing.assert_close(looked_at.mean[:2], values[:, :2].mean(0))
     torch.testing.assert_close(looked_at.mean[2 + 3], values[[0, 2], 2 + 3].mean(0))
     assert looked_at.count[:, 0].tolist() == [3, 3, 3, 3, 3, 2, 3]
@@ -129,11 +133,11 @@ def test_the_mean_is_over_what_was_looked_at_and_present():
 
 def test_every_extractor_of_a_policy_goes_without():
     policy, obs = policy_for(ENTITIES, share_features_extractor=False), herds()
-    removal = looked(policy, obs)
+    removal = with_means(policy, obs)
     assert set(removal.extractors) == {"actor", "critic"}
     without = obs.clone()
     without[:, 1] = 0
-    with removal.removing(Variants(torch.arange(B), removed((1,), (1,), (1,)))):
+    with removal.remove_tokens(RemovalVariants(torch.arange(B), removed((1,), (1,), (1,)))):
         after = policy.extract_features(obs)
     for own, expected in zip(after, policy.extract_features(without), strict=True):
         torch.testing.assert_close(own, expected)
@@ -142,10 +146,10 @@ def test_every_extractor_of_a_policy_goes_without():
 def test_embeddings_can_be_kept_and_replaced():
     policy, obs = policy_for(ENTITIES), herds(absent=(4,))
     removal = TokenRemoval(policy)
-    with removal.tokens() as kept:
+    with removal.capture_tokens() as kept:
         before = policy.extract_features(obs)
     leaf = kept["actor"].values.detach().clone().requires_grad_()
-    with removal.replacing({"actor": leaf}):
+    with removal.replace_embeddings({"actor": leaf}):
         after = policy.extract_features(obs)
     torch.testing.assert_close(after, before)
     (gradient,) = torch.autograd.grad(after.square().sum(), leaf)
@@ -155,10 +159,10 @@ def test_embeddings_can_be_kept_and_replaced():
 
 def test_hooks_are_gone_after_a_fault():
     policy, obs = policy_for(ENTITIES), herds()
-    removal = looked(policy, obs)
+    removal = with_means(policy, obs)
     with (
         pytest.raises(ZeroDivisionError),
-        removal.removing(Variants(torch.arange(B), removed((1,), (1,), (1,)))),
+        removal.remove_tokens(RemovalVariants(torch.arange(B), removed((1,), (1,), (1,)))),
     ):
         raise ZeroDivisionError
     assert not policy.features_extractor.tokenizer._forward_hooks
@@ -168,8 +172,8 @@ def test_hooks_are_gone_after_a_fault():
 def test_removing_before_looking_is_refused():
     removal = TokenRemoval(policy_for(ENTITIES))
     with (
-        pytest.raises(ValueError, match="nothing was looked at yet; pass observations within"),
-        removal.removing(Variants(torch.arange(B), removed((1,), (1,), (1,)))),
+        pytest.raises(ValueError, match="the mean of the tokens is not known yet; pass"),
+        removal.remove_tokens(RemovalVariants(torch.arange(B), removed((1,), (1,), (1,)))),
     ):
         pass
     plain = PPO("MlpPolicy", "CartPole-v1", device="cpu").policy
@@ -179,6 +183,6 @@ def test_removing_before_looking_is_refused():
 
 def test_how_tokens_are_removed_is_said():
     (group,) = ENTITIES.tokens.groups("herd")
-    assert removal_words(group, True) == "herd: masked"
+    assert describe_removal(group, True) == "herd: masked"
     (group,) = FEATURES.tokens.groups("")
-    assert removal_words(group, False) == "features: replaced by their mean over the episode"
+    assert describe_removal(group, False) == "features: replaced by their mean over the episode"

@@ -14,7 +14,11 @@ from attention_agents.policies.inspect.tap import AttentionTap
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.sb3.maskable_pointer import MaskablePointerPolicy
 from attention_agents.policies.sb3.recurrent import AttentionGRUPolicy
-from attention_agents.recording.live.policy_outputs import MaskedHeads, RecurrentHeads, heads_of
+from attention_agents.recording.live.policy_estimate import (
+    MaskedPassReader,
+    RecurrentPassReader,
+    pass_reader_of,
+)
 from attention_agents.recording.live.recorder import RecordAttention
 from attention_agents.recording.reader import open_recording
 from tests.agents.worlds import Lanes
@@ -123,14 +127,14 @@ def test_where_an_episodes_beginning_was_not_heard_no_value_is_told():
     model = recurrent()
     obs = np.ones((1, 4), np.float32)
     (_, memory), _ = passed(model, obs)
-    heads = heads_of(model.policy)
-    assert isinstance(heads, RecurrentHeads)
-    assert heads.judge({"actor": torch.zeros(1, 12)}, obs, np.int64(0)) == (None, None)
+    reader = pass_reader_of(model.policy)
+    assert isinstance(reader, RecurrentPassReader)
+    assert reader.estimate({"actor": torch.zeros(1, 12)}, obs, np.int64(0)) == (None, None)
     with torch.no_grad():
         _, features = passed(model, obs, state=memory, episode_start=np.zeros(1, bool))
-        middle = heads.judge(features, obs, np.int64(0))
+        middle = reader.estimate(features, obs, np.int64(0))
         _, features = passed(model, obs, state=memory, episode_start=np.ones(1, bool))
-        start = heads.judge(features, obs, np.int64(0))
+        start = reader.estimate(features, obs, np.int64(0))
     assert middle.distribution is not None and middle.value is None
     assert start.value is not None
 
@@ -140,15 +144,17 @@ def test_rows_that_cannot_be_told_apart_are_not_guessed():
     obs = np.ones((2, 4), np.float32)
     rng = np.random.default_rng(0)
     memory = tuple(rng.normal(size=(2, 2, 5)) for _ in range(2))
-    heads = heads_of(model.policy)
+    reader = pass_reader_of(model.policy)
     with torch.no_grad():
         _, features = passed(model, obs, state=memory, episode_start=np.zeros(2, bool))
-        judged = heads.judge({"actor": features["actor"][:1]}, obs[:1], np.int64(0))
+        judged = reader.estimate({"actor": features["actor"][:1]}, obs[:1], np.int64(0))
         assert judged == (None, None)
         obs[1] = 2
         _, features = passed(model, obs, state=memory, episode_start=np.zeros(2, bool))
-        first = heads.judge({"actor": features["actor"][:1]}, obs[:1], np.int64(0)).distribution
-        second = heads.judge({"actor": features["actor"][1:]}, obs[1:], np.int64(0)).distribution
+        first = reader.estimate({"actor": features["actor"][:1]}, obs[:1], np.int64(0)).distribution
+        second = reader.estimate(
+            {"actor": features["actor"][1:]}, obs[1:], np.int64(0)
+        ).distribution
     probabilities = model.policy.action_dist.distribution.probs
     np.testing.assert_allclose(np.stack([first, second]), probabilities, atol=1e-5)
 
@@ -160,8 +166,8 @@ def test_a_masked_policys_judgement_is_among_the_valid_actions(kind):
     model = MaskablePPO("MlpPolicy", env, n_steps=8, policy_kwargs=SMALL, device="cpu")
     with torch.no_grad():
         model.policy.action_net.weight.normal_()
-    heads = heads_of(model.policy)
-    assert isinstance(heads, MaskedHeads)
+    reader = pass_reader_of(model.policy)
+    assert isinstance(reader, MaskedPassReader)
     obs, _ = env.reset(seed=1)
     other = np.zeros(3, np.float32)
     for _ in range(3):
@@ -169,7 +175,7 @@ def test_a_masked_policys_judgement_is_among_the_valid_actions(kind):
         batch, valid = np.stack([other, obs]), np.stack([np.ones_like(masks), masks])
         (actions, _), features = passed(model, batch, action_masks=valid)
         with torch.no_grad():
-            judged = heads.judge({"actor": features["actor"][1:]}, obs[None], actions[1])
+            judged = reader.estimate({"actor": features["actor"][1:]}, obs[None], actions[1])
             seen, _ = model.policy.obs_to_tensor(obs[None])
             expected = model.policy.get_distribution(seen, masks[None])
             value = float(model.policy.predict_values(seen))
@@ -189,14 +195,14 @@ def test_a_pointer_with_masks_is_read_too():
     kwargs = {**SMALL, "features_extractor_kwargs": dict(width=12, heads=3, layers=2)}
     del kwargs["features_extractor_class"]
     model = MaskablePPO(MaskablePointerPolicy, env, n_steps=8, policy_kwargs=kwargs, device="cpu")
-    heads = heads_of(model.policy)
+    reader = pass_reader_of(model.policy)
     obs = np.stack([env.reset(seed=1)[0]] * 2)
     A = env.action_space.n
     valid = np.ones((2, A), bool)
     valid[:, 1] = False
     (actions, _), features = passed(model, obs, action_masks=valid)
     with torch.no_grad():
-        judged = heads.judge({"actor": features["actor"][:1]}, obs, actions[0])
+        judged = reader.estimate({"actor": features["actor"][:1]}, obs, actions[0])
     probabilities = model.policy.action_dist.distribution.probs[0]
     np.testing.assert_allclose(judged.distribution, probabilities, atol=1e-5)
     assert judged.distribution[1] == 0
@@ -204,12 +210,12 @@ def test_a_pointer_with_masks_is_read_too():
 
 def test_without_masks_a_masked_policy_is_read_as_it_is():
     model = MaskablePPO("MlpPolicy", Lanes(), n_steps=8, policy_kwargs=SMALL, device="cpu")
-    heads = heads_of(model.policy)
+    reader = pass_reader_of(model.policy)
     obs = np.ones((1, 3), np.float32)
     with torch.no_grad():
-        nothing = heads.judge({"actor": torch.zeros(1, 12)}, obs, np.int64(0))
+        nothing = reader.estimate({"actor": torch.zeros(1, 12)}, obs, np.int64(0))
         _, features = passed(model, obs)
-        judged = heads.judge(features, obs, np.int64(0))
+        judged = reader.estimate(features, obs, np.int64(0))
         last = model.policy.action_dist.distribution.probs[0]
     assert nothing.distribution is None
     np.testing.assert_allclose(judged.distribution, last, atol=1e-6)
@@ -219,18 +225,18 @@ def test_judging_changes_nothing_and_lets_go_of_the_policy():
     model = recurrent()
     before = {name: each.clone() for name, each in model.policy.state_dict().items()}
     streams = torch.get_rng_state()
-    heads = heads_of(model.policy)
+    reader = pass_reader_of(model.policy)
     obs = np.ones((1, 4), np.float32)
     (action, memory), features = passed(model, obs)
     with torch.no_grad():
-        heads.judge(features, obs, action[0])
+        reader.estimate(features, obs, action[0])
     (again, kept), _ = passed(model, obs)
     assert np.array_equal(action, again) and np.array_equal(memory, kept)
     assert torch.equal(torch.get_rng_state(), streams)
     after = model.policy.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert model.policy.lstm_actor._forward_hooks
-    del heads
+    del reader
     gc.collect()
     assert not model.policy.lstm_actor._forward_hooks
     assert not model.policy.lstm_critic._forward_hooks

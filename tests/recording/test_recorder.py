@@ -12,7 +12,8 @@ from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 
 from attention_agents.envs.make import make_env
 from attention_agents.envs.tokens.spaces import Entities, TokenBox
-from attention_agents.policies.inspect.tap import AttentionTap, extractors_of
+from attention_agents.policies.inspect.attention_modules import attention_extractors
+from attention_agents.policies.inspect.tap import AttentionTap
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.recording.live.recorder import RecordAttention
 from attention_agents.recording.reader import open_recording
@@ -67,7 +68,7 @@ def play(model, env, steps=12, seed=5, deterministic=False):
 
 
 def listeners(model):
-    extractors = extractors_of(model.policy).values()
+    extractors = attention_extractors(model.policy).values()
     return [hear for e in extractors for _, a in e.encoder.attentions() for hear in a.listeners]
 
 
@@ -191,7 +192,7 @@ def test_the_critics_maps_are_those_of_its_own_extractor(name, full, tmp_path):
     env = RecordAttention(make_env(MODELS[name][1]), model, tmp_path / "seen", full=full)
     play(model, env, steps=3)
     env.close()
-    extractor = extractors_of(model.policy)["critic"]
+    extractor = attention_extractors(model.policy)["critic"]
     for step in open_recording(tmp_path / "seen").episodes[0]:
         heard = {}
         for layer, attention in extractor.encoder.attentions():

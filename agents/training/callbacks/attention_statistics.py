@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 from attention_agents.agents.rollouts.episodes import Observation, joined
 from attention_agents.agents.training.callbacks.periodic import PeriodicCallback
-from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap, Pass, extractors_of
+from attention_agents.policies.inspect.attention_modules import attention_extractors
+from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap, Pass
 
 SAMPLES = 64
 """Observations that one measurement reads."""
@@ -117,7 +118,7 @@ def attention_pass(policy: Any, observations: Observation) -> Pass:
     """Send a batch of (normalised) observations through every extractor of an SB3 policy."""
     batch = obs_as_tensor(observations, policy.device)
     with AttentionTap(policy) as tap, torch.no_grad():
-        for extractor in extractors_of(policy).values():
+        for extractor in attention_extractors(policy).values():
             extractor(preprocess_obs(batch, policy.observation_space, policy.normalize_images))
         seen = tap.take()
     assert seen is not None, "an extractor ran and its tap heard nothing"

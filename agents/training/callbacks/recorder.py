@@ -97,7 +97,7 @@ class _SomeEpisodes(RecordAttention):
         """Take note that an episode has begun with this observation."""
         self._episode += 1
         wanted = self._episode % self._every == 0
-        self._seen = self._see(obs) if wanted else None
+        self._snapshot = self._take_snapshot(obs) if wanted else None
         self.listen(self._acting)
 
     def listen(self, acting: bool) -> None:
@@ -105,7 +105,7 @@ class _SomeEpisodes(RecordAttention):
         self._acting = acting
         self._tap.detach()
         self._tap.take()
-        if acting and self._seen is not None:
+        if acting and self._snapshot is not None:
             self._tap.attach()
 
     def forget(self) -> None:
@@ -113,17 +113,17 @@ class _SomeEpisodes(RecordAttention):
         self._tap.take()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        self._end()
+        self._end_episode()
         obs, info = self.env.reset(seed=seed, options=options)
         self._seed = seed
         self.began(obs)
         return obs, info
 
     def step(self, action: Any):
-        return super().step(action) if self._seen is not None else self.env.step(action)
+        return super().step(action) if self._snapshot is not None else self.env.step(action)
 
     def finish(self) -> None:
         """Close the recording and let go of the policy, but leave the environment open."""
-        self._end()
+        self._end_episode()
         self._writer.close()
         self._tap.detach()
