@@ -69,7 +69,7 @@ class StateBatch:
 class FeaturePass(NamedTuple):
     """What the output layers of a policy read of a pass over V states."""
 
-    features: Mapping[str, Tensor | None]
+    features: Mapping[str, Any]
     """(V, F) by role, as extractors gave them, or the LSTMs that follow; None where not known."""
     actions: Float[Tensor, "V ..."]
     """That were taken."""
@@ -118,7 +118,7 @@ class PolicyAdapter(ABC):
         return states
 
     @abstractmethod
-    def _extract(self, states: StateBatch, rows: Tensor) -> dict[str, Tensor | None]:
+    def _extract(self, states: StateBatch, rows: Tensor) -> dict[str, Any]:
         """Return the features of states by role."""
 
 
@@ -158,7 +158,7 @@ class ActorCriticAdapter(PolicyAdapter):
             value = policy.predict_values(passed.observe())[:, 0]
         return PolicyOutputs(params, std, value)
 
-    def _extract(self, states: StateBatch, rows: Tensor) -> dict[str, Tensor | None]:
+    def _extract(self, states: StateBatch, rows: Tensor) -> dict[str, Any]:
         features = self.policy.extract_features(states.observations)
         actor, critic = features if isinstance(features, tuple) else (features, features)
         return {"actor": actor, "critic": critic}
@@ -180,19 +180,19 @@ class RecurrentAdapter(ActorCriticAdapter):
                 features = super()._extract(batch, torch.arange(len(batch)))
                 for t in range(len(batch)):
                     history.append(state)
-                    step = {role: part[t : t + 1] for role, part in features.items()}  # type: ignore[index]
+                    step = {role: part[t : t + 1] for role, part in features.items()}
                     _, state = self._advance(step, state)
         joined = tuple(torch.cat(parts, 1) for parts in zip(*history, strict=True))
         return replace(states, recurrent_state=joined)
 
-    def _extract(self, states: StateBatch, rows: Tensor) -> dict[str, Tensor | None]:
+    def _extract(self, states: StateBatch, rows: Tensor) -> dict[str, Any]:
         assert states.recurrent_state is not None, "a recurrent policy needs its recurrent state"
         state = tuple(part[:, rows] for part in states.recurrent_state)
         return self._advance(super()._extract(states, rows), state)[0]
 
     def _advance(
         self, features: Mapping[str, Any], state: RecurrentState
-    ) -> tuple[dict[str, Tensor | None], RecurrentState]:
+    ) -> tuple[dict[str, Any], RecurrentState]:
         """Return what the LSTMs make of features, by role, and their state after one step."""
         policy = self.policy
         (actor,), actor_state = policy.lstm_actor(features["actor"][None], state[:2])
@@ -220,7 +220,7 @@ class QNetworkAdapter(PolicyAdapter):
             q = self.network.q_net(passed.features["online"])
         return PolicyOutputs(q, None, q.amax(1))
 
-    def _extract(self, states: StateBatch, rows: Tensor) -> dict[str, Tensor | None]:
+    def _extract(self, states: StateBatch, rows: Tensor) -> dict[str, Any]:
         network = self.network
         return {"online": network.extract_features(states.observations, network.features_extractor)}
 
@@ -245,7 +245,7 @@ class SeparateCriticsAdapter(PolicyAdapter):
         mean = actor.mu(latent)
         return PolicyOutputs(mean, _standard_deviation(actor, log_std, latent, mean), value)
 
-    def _extract(self, states: StateBatch, rows: Tensor) -> dict[str, Tensor | None]:
+    def _extract(self, states: StateBatch, rows: Tensor) -> dict[str, Any]:
         actor = self.policy.actor
         return {"actor": actor.extract_features(states.observations, actor.features_extractor)}
 
