@@ -68,7 +68,9 @@ ROOMS = {
     "policies.readouts": network(*ATTENTION, "policies.blocks"),
     "policies.tokenizers": network(*ATTENTION),
     "policies.sb3": network(*ENCODER, "policies.encoder", packages=(*SB3, "gymnasium.spaces")),
-    "policies.inspect": network(*ENCODER, "policies.encoder", "policies.sb3"),
+    "policies.inspect": network(
+        *ENCODER, "policies.encoder", "policies.sb3", packages=("gymnasium.spaces",)
+    ),
     "policies.testkit": network(*ENCODER),
     "recording": Room(READING, ("numpy", "PIL", "minari", "h5py", "gymnasium.spaces")),
     "recording.rendering": Room(READING, ("numpy", "PIL", "imageio_ffmpeg", "rich")),
