@@ -103,7 +103,7 @@ def counterfactual(
         raise ValueError(f"step must be 0 to {len(episode) - 1} in this episode, got {asked.step}")
     tokens = tokens_meant(episode, asked)
 
-    from attention_agents.agents.algorithms.build import check_device
+    from attention_agents.agents.algorithms.device import check_device
     from attention_agents.agents.evaluation.evaluate import checkpoint_folder, choose_checkpoint
     from attention_agents.agents.faithfulness.hide_tokens import hidden
     from attention_agents.agents.faithfulness.replay_world import NotTheSame

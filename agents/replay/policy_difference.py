@@ -103,7 +103,7 @@ def difference(
     choose_view(recording.header.maps, layer, head)  # refuses early
     folder = RunFolder.open(run)
 
-    from attention_agents.agents.algorithms.build import check_device
+    from attention_agents.agents.algorithms.device import check_device
     from attention_agents.agents.evaluation.evaluate import checkpoint_folder, choose_checkpoint
     from attention_agents.agents.rollouts.episodes import GreedyActor, play
     from attention_agents.agents.rollouts.eval_env import check_env_trusted

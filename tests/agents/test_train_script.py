@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import train
-from attention_agents.agents.algorithms.build import check
+from attention_agents.agents.algorithms.checks import check
 from attention_agents.agents.cli import read_config, run_verb
 from attention_agents.agents.config.presets import settle
 from attention_agents.agents.config.run_config import TrainConfig
