@@ -21,7 +21,7 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3 import PPO
 
-from attention_agents.agents.cli import run_verb
+from attention_agents.agents.cli.command import run_script
 from attention_agents.agents.faithfulness.leave_one_out import leave_one_out
 from attention_agents.agents.faithfulness.recorded_policy import Subject
 from attention_agents.agents.training.train import torch_settings
@@ -97,4 +97,4 @@ def main(config: CausalConfig) -> None:
 
 
 if __name__ == "__main__":
-    run_verb(main, CausalConfig)
+    run_script(main, CausalConfig)

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import tyro
 
-from attention_agents.agents.cli import run_verb
+from attention_agents.agents.cli.command import run_script
 from attention_agents.recording.page.verdict import COLUMNS
 from attention_agents.recording.scores import SUMMARY_FILE, read_summary
 
@@ -138,4 +138,4 @@ def _facts(summary: Summary) -> str:
 
 
 if __name__ == "__main__":
-    run_verb(main, FaithfulnessTableConfig)
+    run_script(main, FaithfulnessTableConfig)

@@ -26,9 +26,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tyro
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from attention_agents.agents.cli import run_verb
+from attention_agents.agents.cli.command import run_script
 from attention_agents.agents.config.presets import settle
-from attention_agents.agents.config.run_config import RunConfig, TrainConfig, known
+from attention_agents.agents.config.run_config import RunConfig, TrainConfig
+from attention_agents.agents.config.validation import check_choice
 from attention_agents.agents.evaluation.evaluate import Scores, evaluate
 from attention_agents.agents.rollouts.episodes import GreedyActor, play
 from attention_agents.agents.rollouts.eval_env import make_eval_env
@@ -75,12 +76,12 @@ class LearningConfig:
 
 def main(config: LearningConfig) -> None:
     if config.table is not None:
-        page = known("table", config.table, dict.fromkeys(row.page for row in ROWS.values()))
+        page = check_choice("table", config.table, dict.fromkeys(row.page for row in ROWS.values()))
         print(table(read(Path(config.results)), page))
         return
     if config.row is None:
         raise ValueError(f"name a --row, or --table; rows: {', '.join(ROWS)}")
-    row = ROWS[known("row", config.row, ROWS)]
+    row = ROWS[check_choice("row", config.row, ROWS)]
     result = run(config, config.row, row)
     append(Path(config.results), result)
     for name, seen in result["evaluations"].items():
@@ -201,4 +202,4 @@ def machine() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_verb(main, LearningConfig)
+    run_script(main, LearningConfig)

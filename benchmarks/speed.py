@@ -33,7 +33,7 @@ from attention_agents.agents.algorithms.build import (
     constructor_arguments,
     make_vec_env,
 )
-from attention_agents.agents.cli import run_verb
+from attention_agents.agents.cli.command import run_script
 from attention_agents.agents.config.presets import settle
 from attention_agents.agents.config.run_config import RunConfig, TrainConfig
 from attention_agents.agents.training.train import torch_settings
@@ -190,4 +190,4 @@ def _play(
 
 
 if __name__ == "__main__":
-    run_verb(main, SpeedConfig)
+    run_script(main, SpeedConfig)

@@ -79,7 +79,14 @@ ROOMS = {
     "recording.live": Room(
         (*READING, "policies", "envs"), ("numpy", "torch", "jaxtyping", "gymnasium")
     ),
-    "agents": Room(DOING, ("rich", "tqdm", "tyro")),
+    "agents": Room((), ("tqdm",)),
+    "agents.cli": Room(
+        (
+            *("agents.config", "agents.replay", "agents.rollouts.seeds", "recording.query"),
+            *("agents.training", "agents.evaluation", "agents.faithfulness"),
+        ),
+        ("tyro",),
+    ),
     "agents.config": Room(("envs", "policies"), ("numpy", "yaml", "tyro")),
     "agents.algorithms": Room(
         ("agents.config", "agents.rollouts.eval_env", "envs", "policies"),
@@ -99,8 +106,8 @@ ROOMS = {
     "agents.training.callbacks": Room(DOING, ("numpy", "gymnasium", "PIL", *TORCH, *SB3)),
     "agents.evaluation": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "rich")),
     "agents.faithfulness": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "rich", "tqdm")),
-    "agents.replay": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "PIL", "rich", "tqdm")),
-    "scripts": Room(("agents", "recording"), ("tyro",)),
+    "agents.replay": Room(DOING, ("numpy", "torch", "PIL", "rich", "tqdm", "tyro")),
+    "scripts": Room(("agents.cli",)),
 }
 
 

@@ -114,7 +114,7 @@ def test_it_trains_and_is_evaluated_and_replayed(env_id: str, tmp_path: Path) ->
     for step in episode:
         for weights in step.maps.values():
             np.testing.assert_allclose(weights.sum(-1), 1, atol=0.05)
-    (drawn,) = replayed.drawn
+    (drawn,) = replayed.episodes
     for file in (*drawn.files, *replayed.files):
         assert file.stat().st_size > 0
 

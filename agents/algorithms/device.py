@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from attention_agents.agents.config.run_config import DEVICES
-from attention_agents.agents.config.validation import known
+from attention_agents.agents.config.validation import check_choice
 from attention_agents.agents.rollouts.eval_env import reason
 
 
@@ -18,7 +18,7 @@ def check_device(device: str) -> None:
     Raises:
         ValueError: it is neither auto nor one of torch's that this machine has.
     """
-    name = known("device", device.partition(":")[0], DEVICES)
+    name = check_choice("device", device.partition(":")[0], DEVICES)
     if (name == "cuda" and not torch.cuda.is_available()) or (
         name == "mps" and not torch.backends.mps.is_available()
     ):

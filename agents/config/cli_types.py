@@ -53,7 +53,7 @@ Pairs = Annotated[
 ]
 
 
-def left_open(metavar: str, default: str = "preset", aliases: tuple[str, ...] = ()) -> Any:
+def optional_arg(metavar: str, default: str = "preset", aliases: tuple[str, ...] = ()) -> Any:
     """Return how `--help` tells an option that may stay open."""
     hint = f"(default: {default})"
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=hint, aliases=aliases)
@@ -79,7 +79,7 @@ def read_normalize(words: Sequence[str]) -> bool:
 
 Normalize = Annotated[
     bool | None,
-    left_open("BOOL"),
+    optional_arg("BOOL"),
     tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar="BOOL",
@@ -88,8 +88,8 @@ Normalize = Annotated[
         str_from_instance=lambda value: [str(value)],
     ),
 ]
-Count = Annotated[int | None, left_open("INT")]
-Word = Annotated[str | None, left_open("STR")]
+Count = Annotated[int | None, optional_arg("INT")]
+Word = Annotated[str | None, optional_arg("STR")]
 Modules = Annotated[
     tuple[str, ...], tyro.conf.arg(metavar="MODULE", help_behavior_hint="(default: none)")
 ]

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated
 
 from attention_agents.agents.config.catalogue import WORDS
-from attention_agents.agents.config.cli_types import Count, Word, left_open
+from attention_agents.agents.config.cli_types import Count, Word, optional_arg
 from attention_agents.agents.config.validation import (
+    check_choice,
     check_count,
     check_number,
     check_used,
     check_word,
-    known,
 )
 
 if TYPE_CHECKING:
@@ -46,23 +46,23 @@ class EncoderOptions:
     """What the layers before the readout are."""
     readout: Word = None
     """From tokens to one vector; most readouts are the last attention layer."""
-    points: Annotated[int | None, left_open("INT", "preset, else 4")] = None
+    points: Annotated[int | None, optional_arg("INT", "preset, else 4")] = None
     """Learned queries, slots or inducing points, for readouts and blocks that have some."""
     asker: Word = None
     """Key of a Dict observation whose tokens ask, for the readout cross."""
     attention: Word = None
     """How well a token answers a query: the score."""
-    normaliser: Annotated[str | None, left_open("STR", aliases=("--normalizer",))] = None
+    normaliser: Annotated[str | None, optional_arg("STR", aliases=("--normalizer",))] = None
     """From scores to weights."""
-    temperature: Annotated[float | None, left_open("FLOAT", "preset, else 1")] = None
+    temperature: Annotated[float | None, optional_arg("FLOAT", "preset, else 1")] = None
     """Divides the scores: below 1 sharpens, above 1 evens out."""
     hard: Word = None
     """Hard attention: which tokens are read at all."""
-    budget: Annotated[int | None, left_open("INT", "preset, else 4")] = None
+    budget: Annotated[int | None, optional_arg("INT", "preset, else 4")] = None
     """Tokens that a query reads, for hard attention by top-k."""
     where: Word = None
     """Which tokens a query sees."""
-    reach: Annotated[int | None, left_open("INT", "preset, else 2")] = None
+    reach: Annotated[int | None, optional_arg("INT", "preset, else 2")] = None
     """Of a local window: cells, patches or steps to each side."""
     positions: Word = None
     """What the distance between asker and token adds to the score."""
@@ -111,7 +111,7 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         for kind in self.tokens.values() if isinstance(self.tokens, Mapping) else (self.tokens,):
-            known("kind of token", kind, TOKENS)
+            check_choice("kind of token", kind, TOKENS)
         for name in ("layers", "heads", "width", "points", "budget", "reach"):
             check_count(name, getattr(self, name))
         for name in (*MECHANISMS, "asker"):

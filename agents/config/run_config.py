@@ -9,29 +9,45 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated, Any
 
-from attention_agents.agents.config.algorithms import ALGORITHMS, OPTIONS, algorithms_with
-from attention_agents.agents.config.catalogue import HEAD
 from attention_agents.agents.config.cli_types import (
     Count,
     Modules,
     Normalize,
     Pairs,
     Word,
-    left_open,
+    optional_arg,
 )
 from attention_agents.agents.config.encoder_config import EncoderConfig, EncoderOptions
 from attention_agents.agents.config.validation import (
+    check_choice,
     check_count,
     check_flag,
     check_number,
     check_plain,
     check_word,
-    known,
 )
 
+ALGOS = ("ppo", "dqn", "a2c", "sac", "td3")
+ALGOS += ("qrdqn", "trpo", "ppo_mask", "ppo_lstm", "tqc", "crossq")
 VEC_ENVS = ("dummy", "subproc")
 ACTIVATIONS = ("tanh", "relu", "elu", "gelu")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+GAUSSIAN = ("ppo", "a2c", "trpo", "ppo_lstm", "sac", "tqc", "crossq")
+OFF_POLICY_ACTORS = ("sac", "td3", "tqc", "crossq")
+ONLY_FOR = {
+    "noise_std": OFF_POLICY_ACTORS,
+    "log_std_init": GAUSSIAN,
+    "share_features_extractor": ("ppo", "a2c", "trpo", "ppo_mask", "ppo_lstm", *OFF_POLICY_ACTORS),
+    "lstm_hidden_size": ("ppo_lstm",),
+    "n_quantiles": ("qrdqn", "tqc"),
+}
+"""Words that only some algorithms know."""
+HEADS = {
+    "mlp": ALGOS,
+    "pointer": ("ppo", "a2c", "trpo", "ppo_mask"),
+    "attention-gru": ("ppo_lstm",),
+}
+"""What follows the encoder, and the algorithms that take it."""
 MOST_SEED = 2**32 - 1
 """As of numpy's streams."""
 MOST_THREADS = 1024
@@ -48,7 +64,7 @@ class RunOptions:
     """Gymnasium id, or module:Id to import a module of yours that registers it first."""
     algo: Word = None
     """ppo, a2c, trpo, ppo_lstm; discrete dqn, qrdqn, ppo_mask; continuous sac, td3, tqc, crossq."""
-    n_timesteps: Annotated[int | None, left_open("INT", aliases=("-n",))] = None
+    n_timesteps: Annotated[int | None, optional_arg("INT", aliases=("-n",))] = None
     """Environment steps to train for, all environments together."""
     seed: int = 0
     """Seeds the weights, the exploration and the environments."""
@@ -77,7 +93,7 @@ class EnvironmentOptions:
     beside these in a Dict is of the present."""
     max_entities: int = 32
     """Room for the members of each Sequence or Graph in the observation."""
-    max_episode_steps: Annotated[int | None, left_open("INT", "as registered")] = None
+    max_episode_steps: Annotated[int | None, optional_arg("INT", "as registered")] = None
     """Longest episode, in steps; evaluations and replays of endless ones end after 10000."""
     env_kwargs: Pairs = field(default_factory=dict)
     """Arguments of the environment, such as continuous:true."""
@@ -101,11 +117,11 @@ class LearningOptions:
 class EvaluationOptions:
     """What is measured and saved along the way."""
 
-    eval_freq: Annotated[int | None, left_open("INT", EVALUATED)] = None
+    eval_freq: Annotated[int | None, optional_arg("INT", EVALUATED)] = None
     """Steps between evaluations, which choose the best checkpoint; 0 for none."""
     eval_episodes: Count = None
     """Episodes per evaluation."""
-    save_freq: Annotated[int | None, left_open("INT", "4 times a run")] = None
+    save_freq: Annotated[int | None, optional_arg("INT", "4 times a run")] = None
     """Steps between checkpoints; 0 for none but best and final."""
 
 
@@ -141,8 +157,8 @@ class PolicyConfig:
     """Quantiles of each value, in qrdqn and tqc; None leaves it to the algorithm (200, 25)."""
 
     def __post_init__(self) -> None:
-        known("head", self.head, HEAD)
-        known("activation", self.activation, ACTIVATIONS)
+        check_choice("head", self.head, HEADS)
+        check_choice("activation", self.activation, ACTIVATIONS)
         for size in self.net_arch:
             check_count("every layer of net_arch", size)
         if self.share_features_extractor is not None:
@@ -198,9 +214,9 @@ class RunConfig:
     """Steps between checkpoints; 0 for none."""
 
     def __post_init__(self) -> None:
-        known("algorithm", self.algo, ALGORITHMS)
-        known("vec_env", self.vec_env, VEC_ENVS)
-        known("device", self.device.partition(":")[0], DEVICES)
+        check_choice("algorithm", self.algo, ALGOS)
+        check_choice("vec_env", self.vec_env, VEC_ENVS)
+        check_choice("device", self.device.partition(":")[0], DEVICES)
         for name in ("n_timesteps", "n_envs", "max_entities", "eval_episodes"):
             check_count(name, getattr(self, name))
         for name in ("history", "eval_freq", "save_freq"):
@@ -230,18 +246,13 @@ class RunConfig:
 
     def _check_algorithm(self) -> None:
         """Refuse words that the algorithm does not know."""
-        algorithm, head = ALGORITHMS[self.algo], self.policy.head
-        values = {"noise_std": self.noise_std, **vars(self.policy)}
-        refused = {
-            name: name
-            for name in OPTIONS
-            if values[name] is not None and name not in algorithm.options
-        }
-        if head not in algorithm.policy_heads:
-            refused[head] = f"head={head!r}"
-        for name, text in refused.items():
-            algos = ", ".join(algorithms_with(name))
-            raise ValueError(f"{text} is for {algos}, got algo={self.algo}")
+        for name, algos in ONLY_FOR.items():
+            value = self.noise_std if name == "noise_std" else getattr(self.policy, name)
+            if value is not None and self.algo not in algos:
+                raise ValueError(f"{name} is for {', '.join(algos)}, got algo={self.algo}")
+        if self.algo not in HEADS[self.policy.head]:
+            algos = ", ".join(HEADS[self.policy.head])
+            raise ValueError(f"head={self.policy.head!r} is for {algos}, got algo={self.algo}")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dicts, lists, numbers and texts; `from_json` reads them back."""
@@ -265,7 +276,7 @@ class RunConfig:
                 "policy": PolicyConfig(**policy),
             }
             for name in parts:
-                known("field of a run's config", name, names)
+                check_choice("field of a run's config", name, names)
             return cls(**parts)
         except (TypeError, KeyError) as error:
             raise ValueError(f"not the config of a run: {error}") from error

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def known(kind: str, name: str, names: Iterable[str]) -> str:
+def check_choice(kind: str, name: str, names: Iterable[str]) -> str:
     """Return `name` when it is one of `names`.
 
     Raises:

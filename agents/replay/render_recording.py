@@ -1,4 +1,4 @@
-"""Drawing a recording: films, sheets, galleries, the page, and the formats of others.
+"""Drawing a recording: films, contact sheets, galleries, the page and arrays for numpy.
 
 Needs neither torch nor the run.
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from PIL import Image
 from tqdm import tqdm
 
-from attention_agents.agents.config.validation import known
+from attention_agents.agents.config.validation import check_choice
 from attention_agents.agents.progress_bar import bar
-from attention_agents.agents.replay.output_kinds import MAKES, USUAL
+from attention_agents.agents.replay.options import OUTPUT_KINDS, PictureOptions
+from attention_agents.agents.replay.source import check_fps, make_dir, nonempty_episodes
 from attention_agents.recording.export import export_npz
 from attention_agents.recording.map_view import choose_view
 from attention_agents.recording.page.page import write_page
@@ -30,10 +32,11 @@ from attention_agents.recording.rendering.video import (
 )
 
 PAGE = "replay.html"
+DEFAULT_PICTURES = PictureOptions()
 
 
-class Drawn(NamedTuple):
-    """What was made of one episode."""
+class EpisodeDrawing(NamedTuple):
+    """The pictures of one episode."""
 
     episode: Episode
     files: tuple[Path, ...]
@@ -47,95 +50,69 @@ class Drawn(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """What was made of a recording."""
+    """The pictures of a recording."""
 
-    episodes: list[Drawn]
+    episodes: list[EpisodeDrawing]
     files: list[Path]
     """Of all episodes together: the page, the numbers."""
 
     @property
-    def mp4s(self) -> bool:
-        """Whether there are MP4s among the films."""
-        return any(file.suffix == ".mp4" for drawn in self.episodes for file in drawn.files)
+    def has_mp4(self) -> bool:
+        """Whether there is an MP4 among the films."""
+        return any(file.suffix == ".mp4" for episode in self.episodes for file in episode.files)
 
 
 def draw_recording(
     recording: Recording,
+    options: PictureOptions = DEFAULT_PICTURES,
     *,
-    make: Sequence[str] = USUAL,
-    beside: Recording | None = None,
     episodes: int | None = None,
-    out: str | Path | None = None,
-    layer: int | None = None,
-    head: int | None = None,
-    fps: float | None = None,
+    beside: Recording | None = None,
     progress: bool = False,
 ) -> Drawing:
     """Make pictures of a recording.
 
     Args:
         recording: what `open_recording` opened.
-        make: words of `agents.replay.output_kinds.MAKES`.
-        beside: a second recording, shown on the page beside this one.
+        options: what to make, and where; by default in the recording's own folder.
         episodes: how many, from the first; None draws all.
-        out: folder for the pictures, made when missing; by default the recording's own.
-        layer, head: which map to show, see `recording.map_view.choose_view`; the page has them all.
-        fps: steps per second; None takes the environment's own rate, slower for short episodes.
+        beside: a second recording, shown on the page beside this one.
         progress: show a bar on stderr when it is a terminal.
 
     Raises:
         ValueError: a number is out of range, a word unknown or not for this recording, it is empty
-            or damaged, or `out` cannot be written.
+            or damaged, or the folder cannot be written.
     """
-    wanted = check_makes(make)
-    choose_view(recording.header.maps, layer, head)
-    check_fps(fps)
-    whole = whole_episodes(recording, episodes)
-    if "gallery" in wanted:
-        check_gallery(whole, layer, head)
-    folder = recording.folder if out is None else made(out)
-    drawn = []
-    for episode in whole:
-        files = tuple(_pictures(episode, wanted, folder, layer, head, fps, progress))
-        drawn.append(Drawn(episode, files))
+    outputs = check_outputs(options.make)
+    choose_view(recording.header.maps, options.layer, options.head)
+    check_fps(options.fps)
+    shown = nonempty_episodes(recording, episodes)
+    if "gallery" in outputs:
+        check_gallery(shown, options.layer, options.head)
+    folder = recording.folder if options.out is None else make_dir(options.out)
+    drawn_episodes = [
+        EpisodeDrawing(episode, tuple(_draw_episode(episode, folder, options, progress)))
+        for episode in shown
+    ]
     files = []
-    if "npz" in wanted:
-        numbers = folder / f"{recording.folder.name}.npz"
-        files.append(export_npz(numbers, recording, episodes=len(whole)))
-    if "page" in wanted:
-        shown = [recording] if beside is None else [recording, beside]
-        files.append(write_page(folder / PAGE, shown, episodes=len(whole)))
-    return Drawing(drawn, files)
+    if "npz" in outputs:
+        arrays_file = folder / f"{recording.folder.name}.npz"
+        files.append(export_npz(arrays_file, recording, episodes=len(shown)))
+    if "page" in outputs:
+        recordings = [recording] if beside is None else [recording, beside]
+        files.append(write_page(folder / PAGE, recordings, episodes=len(shown)))
+    return Drawing(drawn_episodes, files)
 
 
-def whole_episodes(recording: Recording, count: int | None = None) -> list[Episode]:
-    """Return the first episodes of a recording that hold a step; None returns all.
-
-    Raises:
-        ValueError: there is none, or there are not so many.
-    """
-    whole = [episode for episode in recording.episodes if len(episode)]
-    if not whole:
-        raise ValueError(f"{recording.folder} holds no step: its recording was cut short")
-    if count is not None and not 1 <= count <= len(whole):
-        raise ValueError(f"episodes must be 1 to {len(whole)} in this recording, got {count}")
-    return whole[:count]
-
-
-def check_makes(make: Sequence[str]) -> list[str]:
+def check_outputs(make: Sequence[str]) -> list[str]:
     """Return each word once.
 
     Raises:
-        ValueError: one is no word of `MAKES`, or there is none.
+        ValueError: one is no word of `OUTPUT_KINDS`, or there is none.
     """
     if not make:
-        raise ValueError(f"say what to make: {', '.join(MAKES)}")
-    return [known("word for --make", word, MAKES) for word in dict.fromkeys(make)]
-
-
-def check_fps(fps: float | None) -> None:
-    if fps is not None and not 0 < fps <= 240:
-        raise ValueError(f"fps must be above 0 and at most 240, got {fps}")
+        raise ValueError(f"name what to make: {', '.join(OUTPUT_KINDS)}")
+    return [check_choice("word for --make", word, OUTPUT_KINDS) for word in dict.fromkeys(make)]
 
 
 def check_gallery(episodes: Sequence[Episode], layer: int | None, head: int | None) -> None:
@@ -167,33 +144,28 @@ def made(out: str | Path) -> Path:
     return folder
 
 
-def _pictures(
-    episode: Episode,
-    wanted: Sequence[str],
-    folder: Path,
-    layer: int | None,
-    head: int | None,
-    fps: float | None,
-    progress: bool,
+def _draw_episode(
+    episode: Episode, folder: Path, options: PictureOptions, progress: bool
 ) -> Iterator[Path]:
-    name, rate = episode.folder.name, fps or film_rate(episode)
-    for suffix in _film_suffixes(wanted):
+    """Write the pictures of one episode, and yield their files."""
+    name, rate = episode.folder.name, options.fps or film_rate(episode)
+    for suffix in _film_suffixes(options.make):
         with bar(f"drawing {name}", len(episode), progress) as steps:
-            pictures = film(episode, layer, head, round(HOLD * rate))
-            told = (_told(picture, steps) for picture in pictures)
-            yield write_video(folder / f"{name}{suffix}", told, rate)
-    if "sheet" in wanted:
-        yield contact_sheet(folder / f"{name}.png", episode, layer, head)
-    if "gallery" in wanted:
-        yield gallery(folder / f"{name}_gallery.png", episode, layer, head)
+            frames = film(episode, options.layer, options.head, round(HOLD * rate))
+            yield write_video(folder / f"{name}{suffix}", _count(frames, steps), rate)
+    if "sheet" in options.make:
+        yield contact_sheet(folder / f"{name}.png", episode, options.layer, options.head)
+    if "gallery" in options.make:
+        yield gallery(folder / f"{name}_gallery.png", episode, options.layer, options.head)
 
 
-def _film_suffixes(wanted: Sequence[str]) -> list[str]:
+def _count(frames: Iterator[Image.Image], steps: tqdm) -> Iterator[Image.Image]:
+    for frame in frames:
+        steps.update()
+        yield frame
+
+
+def _film_suffixes(make: Sequence[str]) -> list[str]:
     """Return the kinds of films to write, each once: without ffmpeg an MP4 is a GIF too."""
     suffixes = {"video": ".mp4" if has_ffmpeg() else ".gif", "gif": ".gif"}
-    return list(dict.fromkeys(suffixes[word] for word in suffixes if word in wanted))
-
-
-def _told(picture: Any, steps: tqdm) -> Any:
-    steps.update()
-    return picture
+    return list(dict.fromkeys(suffixes[word] for word in suffixes if word in make))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from attention_agents.agents.config.run_config import RunConfig
-from attention_agents.agents.config.validation import known
+from attention_agents.agents.config.validation import check_choice
 from attention_agents.recording.files import atomic_write
 
 FORMAT = "attention-agents run"
@@ -157,7 +157,7 @@ class RunFolder:
         names = self.checkpoint_names()
         if not names:
             raise ValueError(f"the run {self.path} has no checkpoint yet")
-        return names[0] if name is None else known("checkpoint", name, names)
+        return names[0] if name is None else check_choice("checkpoint", name, names)
 
     def make_recording_folder(self) -> Path:
         """Make the next free folder for a recording.

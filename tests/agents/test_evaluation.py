@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import evaluate as script
-from attention_agents.agents.cli import run_verb
+from attention_agents.agents.cli.main import main
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.evaluation.evaluate import (
     ROWS,
@@ -84,7 +83,7 @@ def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, words)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as stopped:
-            run_verb(script.main, script.EvaluateConfig)
+            main("evaluate")
         return stopped.value.code, *capsys.readouterr()
 
     return run_script

@@ -320,7 +320,8 @@ def test_a_person_asks_whether_the_maps_can_be_believed(run):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("--score-steps", "9"), "--score-steps goes with --faithfulness"),
+        (("--score-steps", "9"), "--score-steps has no use with score: .*goes with faithfulness"),
+        (("--faithfulness", "--n-envs", "2"), "--n-envs has no use with faithfulness"),
         (("--faithfulness", "--score-steps", "1"), "score_steps must be at least 2, got 1"),
         (("--faithfulness", "--episodes", "0"), "episodes must be at least 1, got 0"),
         (("--faithfulness", "--checkpoint", "bets"), "did you mean best|unknown checkpoint"),

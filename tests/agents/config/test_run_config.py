@@ -21,7 +21,7 @@ from attention_agents.agents.config.run_config import (
     RunConfig,
     TrainConfig,
 )
-from attention_agents.agents.config.validation import known
+from attention_agents.agents.config.validation import check_choice
 from attention_agents.envs.tokens.spaces import MAX_TOKENS, TokenChoice
 from attention_agents.envs.wrappers.padding import MAX_ENTITIES
 from attention_agents.policies.attention import Mechanism
@@ -131,7 +131,7 @@ def test_a_flag_is_read_and_told_from_a_normaliser():
 
 def test_a_far_off_name_lists_what_is_known():
     with pytest.raises(ValueError, match=r"unknown fruit 'zzz'; known: apple, pear"):
-        known("fruit", "zzz", ["apple", "pear"])
+        check_choice("fruit", "zzz", ["apple", "pear"])
 
 
 def test_settling_takes_the_preset_then_flags_then_hyperparams():

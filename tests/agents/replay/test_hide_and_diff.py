@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from attention_agents.agents.config.run_config import TrainConfig
-from attention_agents.agents.replay.ask import ask
-from attention_agents.agents.replay.counterfactual import (
-    Asked,
+from attention_agents.agents.replay.diff import Difference, difference
+from attention_agents.agents.replay.export import export_dataset
+from attention_agents.agents.replay.find import find_matches
+from attention_agents.agents.replay.hide import (
+    Counterfactual,
+    HiddenTokens,
     counterfactual,
-    names_of,
-    tokens_meant,
+    find_tokens,
+    replay_without_tokens,
+    token_names,
 )
-from attention_agents.agents.replay.policy_difference import difference
+from attention_agents.agents.replay.options import (
+    DiffOptions,
+    ExportOptions,
+    FindOptions,
+    HideOptions,
+    TextOutput,
+)
 from attention_agents.agents.runs.record_run import record_run
 from attention_agents.agents.training.train import train
 from attention_agents.recording.map_view import choose_view
-from attention_agents.recording.reader import open_recording
+from attention_agents.recording.reader import Recording, open_recording
 from tests.recording.past_scene import ROAD
 
 CUES = "attention/CueRecall-v0"
@@ -50,18 +61,34 @@ def recording(run: Path):
     return open_recording(record_run(run, episodes=2, seed=7, device="cpu"))
 
 
+def hide(recording: Recording, hidden: str, **options: Any) -> Counterfactual:
+    path = str(recording.folder)
+    return counterfactual(recording, HideOptions(path=path, hidden=hidden, device="cpu", **options))
+
+
+def diff(recording: Recording, run: Path, **options: Any) -> Difference:
+    path = str(recording.folder)
+    return difference(
+        recording, DiffOptions(path=path, other_run=str(run), device="cpu", **options)
+    )
+
+
+def find(path: Path, condition: str, **options: Any) -> TextOutput:
+    return find_matches(FindOptions(path=str(path), condition=condition, **options))
+
+
 @pytest.mark.parametrize("text", ["", "key", "@3", "key@", "key@x", "key@-1", "key@1:", "key@a:1"])
 def test_what_to_hide_is_said_as_token_at_step(text):
-    with pytest.raises(ValueError, match=r"say what to hide as TOKEN@STEP, such as 'key@12', got"):
-        Asked.read(text)
+    with pytest.raises(ValueError, match=r"name what to hide as TOKEN@STEP, such as 'key@12', got"):
+        HiddenTokens.parse(text)
 
 
 @pytest.mark.parametrize("word", ["-2 steps", "2", "-2 STEPS"])
 def test_the_other_future_is_the_same_up_to_the_step_and_blind_in_it(recording, tmp_path, word):
-    seen = counterfactual(recording, f"{word}@1:5", out=tmp_path / "blind", device="cpu")
+    seen = hide(recording, f"{word}@1:5", out=tmp_path / "blind")
     assert seen.tokens == ("-2 steps",)
-    assert seen.recording is not None and seen.page is not None and seen.notes == []
-    was, goes_on = recording.episodes[1], seen.recording.episodes[0]
+    assert seen.future is not None and seen.page is not None and seen.notes == []
+    was, goes_on = recording.episodes[1], seen.future.episodes[0]
     assert (goes_on.seed, len(goes_on)) == (was.seed, LENGTH)
     name = choose_view(was.header.maps).spec.name
     for t in range(6):
@@ -73,33 +100,37 @@ def test_the_other_future_is_the_same_up_to_the_step_and_blind_in_it(recording, 
     assert was[5].maps[name][..., 2].min() > 0
     assert (goes_on[5].maps[name][..., 2] == 0).all()
     assert goes_on[6].maps[name][..., 2].min() > 0, "it sees again"
-    assert "without -2 steps" in " ".join(
-        ask(recording.folder, "hide", f"{word}@1:5", out=tmp_path / "again", device="cpu").lines
+    options = HideOptions(
+        path=str(recording.folder), hidden=f"{word}@1:5", out=str(tmp_path / "again"), device="cpu"
     )
+    assert "without -2 steps" in " ".join(replay_without_tokens(options).lines)
 
 
 def test_hiding_what_is_not_there_is_refused(recording):
     with pytest.raises(ValueError, match="there is no '-4 steps' at step 1"):
-        counterfactual(recording, "-4 steps@1", device="cpu")
+        hide(recording, "-4 steps@1")
 
 
 def test_a_policy_differs_from_itself_in_nothing(recording, run, tmp_path):
-    seen = difference(recording, run, out=tmp_path / "itself", device="cpu")
+    seen = diff(recording, run, out=tmp_path / "itself")
     assert len(seen.states) == 2 * LENGTH
     assert seen.summary.startswith("in 16 states they take the same action in 100%")
     assert max(each.distance for each in seen.states) < 1e-6
     assert {one for each in seen.states for one in each.actions} <= {"exit 0", "exit 1"}
-    for one, another in zip(recording.episodes, seen.other.episodes, strict=True):
+    for one, another in zip(recording.episodes, seen.other_recording.episodes, strict=True):
         assert (one.seed, len(one)) == (another.seed, len(another))
         np.testing.assert_array_equal(one.rewards, another.rewards)
         np.testing.assert_array_equal(one[3].frame, another[3].frame)
         np.testing.assert_array_equal(one[3].distribution, another[3].distribution)
-    assert seen.other.header.env_id == CUES and seen.other.header.fps == recording.header.fps
+    assert (
+        seen.other_recording.header.env_id == CUES
+        and seen.other_recording.header.fps == recording.header.fps
+    )
 
 
 def test_another_policy_is_asked_in_the_same_states(recording, other, tmp_path):
-    seen = difference(recording, other, episodes=1, out=tmp_path / "other", device="cpu")
-    (one,), (another,) = recording.episodes[:1], seen.other.episodes
+    seen = diff(recording, other, episodes=1, out=tmp_path / "other")
+    (one,), (another,) = recording.episodes[:1], seen.other_recording.episodes
     assert len(seen.states) == LENGTH
     views = [choose_view(each.header.maps) for each in (one, another)]
     apart = []
@@ -112,7 +143,7 @@ def test_another_policy_is_asked_in_the_same_states(recording, other, tmp_path):
     assert max(apart) > 0.01
     differing = [one[t].action != another[t].action for t in range(LENGTH)]
     order = sorted(range(LENGTH), key=lambda t: (differing[t], apart[t]), reverse=True)
-    assert [each.step for each in seen.widest(3)] == order[:3]
+    assert [each.step for each in seen.largest(3)] == order[:3]
     for t in range(LENGTH):
         np.testing.assert_array_equal(one[t].observation[""], another[t].observation[""])
         assert another[t].action == another[t].distribution.argmax()
@@ -129,11 +160,11 @@ def test_another_policy_is_asked_in_the_same_states(recording, other, tmp_path):
 )
 def test_policies_of_another_world_are_refused(recording, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
-        difference(recording, trained(tmp_path, **options), device="cpu")
+        diff(recording, trained(tmp_path, **options))
 
 
 def test_steps_are_found_by_a_question(recording):
-    answer = ask(recording.folder, "find", "step == 7 and attention['-4 steps'] > 0")
+    answer = find(recording.folder, "step == 7 and attention['-4 steps'] > 0")
     assert [line.split("  ")[0] for line in answer.lines] == [
         "episode_0000 step 7",
         "episode_0001 step 7",
@@ -146,10 +177,15 @@ def test_a_question_that_only_the_episodes_refuse_says_where_they_are(run):
     with pytest.raises(
         ValueError, match=r"no token is called 'kee'.*\nthe episodes are kept"
     ) as no:
-        ask(run, "find", "attention[kee] > 0", device="cpu")
+        find(run, "attention[kee] > 0", device="cpu")
     (folder,) = set((run / "recordings").glob("*")) - before
     assert str(no.value).endswith(str(folder))
-    assert len(ask(folder, "find", "step >= 6").lines) == 2
+    assert len(find(folder, "step >= 6").lines) == 2
+
+
+def export(recording: Recording, dataset_id: str, episodes: int) -> TextOutput:
+    path = str(recording.folder)
+    return export_dataset(ExportOptions(path=path, dataset_id=dataset_id, episodes=episodes))
 
 
 def test_as_many_episodes_are_exported_as_are_asked_for(recording, tmp_path, monkeypatch):
@@ -158,10 +194,10 @@ def test_as_many_episodes_are_exported_as_are_asked_for(recording, tmp_path, mon
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
     for count in (1, 2):
         name = f"cues/{count}-v0"
-        assert ask(recording.folder, "minari", name, episodes=count).lines == [name]
+        assert export(recording, name, count).lines == [name]
         assert minari.load_dataset(name).total_steps == count * LENGTH
     with pytest.raises(ValueError, match="episodes must be 1 to 2 in this recording, got 3"):
-        ask(recording.folder, "minari", "cues/many-v0", episodes=3)
+        export(recording, "cues/many-v0", 3)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +210,7 @@ def test_as_many_episodes_are_exported_as_are_asked_for(recording, tmp_path, mon
 )
 def test_hidden_objects_go_by_who_they_are(tmp_path, word, names):
     (episode,) = open_recording(ROAD.record(tmp_path / "seen", 4)).episodes
-    tokens = tokens_meant(episode, Asked(word, 0, 2))
-    told = names_of(episode, 2, tokens)
+    tokens = find_tokens(episode, HiddenTokens(word, 0, 2))
+    told = token_names(episode, 2, tokens)
     assert len(told) == len(names)
     assert all(said.startswith(name) for said, name in zip(told, names, strict=True))

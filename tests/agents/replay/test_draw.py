@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attention_agents.agents.cli.main import main
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.evaluation.evaluate import evaluate
 from attention_agents.agents.replay.render_recording import draw_recording
@@ -20,7 +21,7 @@ from attention_agents.agents.runs.record_run import record_run
 from attention_agents.agents.training.train import train
 from attention_agents.recording.reader import open_recording
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def trained(folder: Path, **options: object) -> Path:
@@ -119,12 +120,11 @@ def test_a_recording_is_drawn_without_torch(seen: Path, tmp_path: Path) -> None:
     code = """
 import sys
 sys.argv = ["replay.py", *sys.argv[1:]]
-import replay
-from attention_agents.agents.cli import read_config
-replay.main(read_config(replay.ReplayConfig, sys.argv[1:]))
-for question in (["--find", "reward > 0"], ["--terminal"]):
-    replay.main(read_config(replay.ReplayConfig, [sys.argv[1], *question]))
-heavy = {"torch", "stable_baselines3", "policies"} & set(sys.modules)
+from attention_agents.agents.cli.main import COMMANDS
+COMMANDS["replay"].run(sys.argv[1:], "replay.py")
+for words in (["--find", "reward > 0"], ["--terminal"]):
+    COMMANDS["replay"].run([sys.argv[1], *words], "replay.py")
+heavy = {"torch", "stable_baselines3", "attention_agents.policies"} & set(sys.modules)
 assert not heavy, heavy
 """
     words = [str(seen), "--out", str(tmp_path / "drawn"), "--layer", "0", "--head", "2"]
@@ -147,7 +147,7 @@ def test_a_torn_recording_is_drawn_and_says_so(seen: Path, tmp_path: Path) -> No
     chunk = "episode_0000/chunk_00000.npz"
     (tmp_path / chunk).write_bytes((seen / chunk).read_bytes())
     replayed = replay(tmp_path, fps=30)
-    assert len(replayed.drawn) == 1
+    assert len(replayed.episodes) == 1
     assert len(replayed.notes) == 1 and "was cut short" in replayed.notes[0]
     (tmp_path / chunk).unlink()
     with pytest.raises(ValueError, match="holds no step"):
@@ -157,7 +157,7 @@ def test_a_torn_recording_is_drawn_and_says_so(seen: Path, tmp_path: Path) -> No
 def test_without_ffmpeg_there_are_gifs_and_a_note(seen: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     replayed = replay(seen, episodes=1, out=tmp_path)
-    assert [file.name for file in replayed.drawn[0].files] == [
+    assert [file.name for file in replayed.episodes[0].files] == [
         "episode_0000.gif",
         "episode_0000.png",
     ]
@@ -169,13 +169,13 @@ def test_without_ffmpeg_there_are_gifs_and_a_note(seen: Path, tmp_path: Path, mo
 def test_without_ffmpeg_a_gif_is_drawn_once(seen: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     replayed = replay(seen, make=("gif", "video"), episodes=1, out=tmp_path)
-    assert [file.name for file in replayed.drawn[0].files] == ["episode_0000.gif"]
+    assert [file.name for file in replayed.episodes[0].files] == ["episode_0000.gif"]
     assert len(replayed.notes) == 1 and replayed.notes[0].startswith("no ffmpeg")
 
 
 def test_both_kinds_of_film_are_drawn_without_a_note(seen: Path, tmp_path: Path) -> None:
     replayed = replay(seen, make=("video", "gif"), episodes=1, out=tmp_path)
-    names = [file.name for file in replayed.drawn[0].files]
+    names = [file.name for file in replayed.episodes[0].files]
     assert names == ["episode_0000.mp4", "episode_0000.gif"]
     assert all((tmp_path / name).is_file() for name in names)
     assert replayed.notes == []
@@ -197,7 +197,7 @@ def test_what_only_the_played_episodes_show_is_refused_with_where_they_are(run: 
     assert str(no.value).endswith(str(folder))
     assert {path.name for path in folder.iterdir()} == {"episode_0000", "recording.json"}
     replayed = replay(folder, make=("sheet",))
-    assert [file.name for file in replayed.drawn[0].files] == ["episode_0000.png"]
+    assert [file.name for file in replayed.episodes[0].files] == ["episode_0000.png"]
 
 
 def test_without_pygame_the_observations_are_drawn_and_the_reason_told(
@@ -206,7 +206,7 @@ def test_without_pygame_the_observations_are_drawn_and_the_reason_told(
     monkeypatch.setitem(sys.modules, "pygame", None)
     replayed = replay(run, out=tmp_path / "seen")
     assert open_recording(replayed.recording).header.picture == "observation"
-    assert [file.is_file() for file in replayed.drawn[0].files] == [True, True]
+    assert [file.is_file() for file in replayed.episodes[0].files] == [True, True]
     (note,) = replayed.notes
     assert note.startswith("no frames of CartPole-v1, its observations are drawn instead: ")
     assert note.endswith('pip install "attention-agents[classic]"')
@@ -255,19 +255,28 @@ def test_a_history_is_recorded_and_drawn(tmp_path: Path) -> None:
         (["{run}", "--find", "value"], "is not answered by yes or no"),
         (["{seen}", "--find", f"reward > 1{'0' * 400}"], "below 1.8e308, got one of 401 digits"),
         (["{run}", "--find", "reward > 0", "--out", "{run}/x"], "out has no use with find"),
-        (["{run}", "--terminal", "--out", "{run}/x"], "replay it first and ask that recording"),
+        (
+            ["{run}", "--terminal", "--out", "{run}/x"],
+            "--out has no use with watch: leave it out; it goes with draw, hide, diff",
+        ),
         (["{seen}", "--find", "reward > 0", "--fps", "3"], "fps has no use with find"),
         (["{seen}", "--hide", "x0@1", "--layer", "0"], "layer has no use with hide"),
-        (["{seen}", "--minari", "a-v0", "--head", "0"], "head has no use with minari"),
+        (["{seen}", "--minari", "a-v0", "--head", "0"], "head has no use with export"),
         (["{seen}", "--hide", "x0@1", "--episodes", "1"], "name it as TOKEN@EPISODE:STEP"),
         (["{run}", "--diff", "{run}/nowhere"], "nowhere"),
-        (["{seen}", "--find", "step > 0", "--beside", "{run}"], "--beside cannot go with --find"),
-        (["{run}", "--terminal", "--make", "page"], "--make cannot go with --terminal"),
+        (
+            ["{seen}", "--find", "step > 0", "--beside", "{run}"],
+            "--beside has no use with find: leave it out; it goes with draw",
+        ),
+        (
+            ["{run}", "--terminal", "--make", "page"],
+            "--make has no use with watch: leave it out; it goes with draw",
+        ),
         (["{run}", "--beside", "{seen}", "--make", "sheet"], "make 'page' too, got sheet"),
         (["{seen}", "--make", "video", "gallery", "npz"], "leave 'gallery' out of what to make"),
         (["{seen}", "--wat"], "unknown option --wat; see "),
         (["{seen}", "--hed", "1"], "unknown option --hed; did you mean --head?"),
-        (["{run}", "--hide", "key"], "say what to hide as TOKEN@STEP"),
+        (["{run}", "--hide", "key"], "name what to hide as TOKEN@STEP"),
         (["{run}", "--find", "reward > 0", "--diff", "x"], "got --find and --diff"),
         (["{seen}", "--find", "rewrad > 0"], "did you mean 'reward'?"),
         (["{seen}", "--hide", "x0@900"], "step must be 0 to"),
@@ -283,12 +292,9 @@ def test_a_history_is_recorded_and_drawn(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_told_in_a_line(run: Path, seen: Path, capsys, words, message) -> None:
-    from attention_agents.agents.cli import run_verb
-    from replay import ReplayConfig, main
-
     before = sorted(path for path in run.parent.rglob("*"))
     with pytest.raises(SystemExit) as stop:
-        run_verb(main, ReplayConfig, [word.format(run=run, seen=seen) for word in words])
+        main("replay", [word.format(run=run, seen=seen) for word in words])
     said = capsys.readouterr()
     assert stop.value.code == 2
     assert said.out == ""
@@ -308,7 +314,7 @@ def test_a_wrong_command_is_told_in_a_line(words: list[str], tmp_path: Path) -> 
 
 def test_help_answers_at_once() -> None:
     start = time.perf_counter()
-    result = call("--help")
+    result = call("draw", "--help")
     assert result.returncode == 0
     assert "RUN|RECORDING" in result.stdout
     assert time.perf_counter() - start < 2, "something heavy is imported for --help"

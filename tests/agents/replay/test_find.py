@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from attention_agents.agents.replay.ask import ask
+from attention_agents.agents.replay.find import find_matches
+from attention_agents.agents.replay.options import FindOptions
 from attention_agents.recording.page.page import write_page
 from attention_agents.recording.reader import Recording, open_recording
 from tests.recording.browser import Shown
@@ -25,9 +26,10 @@ def seen(tmp_path: Path) -> Recording:
     return open_recording(record(tmp_path / "seen", header, STEPS, episodes=2))
 
 
-def link(recording: Recording, question: str = "value > 51", **asked: Any) -> str | None:
+def link(recording: Recording, condition: str = "value > 51", **view: Any) -> str | None:
     """Return the link that an answer names; None where it names none."""
-    answer = ask(recording.folder, "find", question, **asked)
+    options = FindOptions(path=str(recording.folder), condition=condition, **view)
+    answer = find_matches(options)
     assert answer.lines[0].startswith("episode_0001 step 3 ")
     assert answer.notes[0] == "3 of 13 steps"
     if len(answer.notes) == 1:

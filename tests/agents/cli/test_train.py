@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-import train
-from attention_agents.agents.algorithms.checks import check
-from attention_agents.agents.cli import read_config, run_verb
+from attention_agents.agents.algorithms.build import check
+from attention_agents.agents.cli import train
+from attention_agents.agents.cli.command import run_script
+from attention_agents.agents.cli.main import main
+from attention_agents.agents.cli.options import read_options
 from attention_agents.agents.config.presets import settle
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.runs.checkpoint import load_checkpoint
@@ -22,7 +24,7 @@ from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.envs.families import family_name
 from attention_agents.envs.make import make_env
 
-SCRIPT = Path(__file__).parents[2] / "train.py"
+SCRIPT = Path(__file__).parents[3] / "train.py"
 DQN = "--env CartPole-v1 --algo dqn --hyperparams"
 SAC = "--env Pendulum-v1 --algo sac --hyperparams"
 MISTAKES = {
@@ -125,7 +127,7 @@ def test_a_mistake_gets_a_few_lines_and_exit_code_2_and_leaves_nothing(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["train.py", *words.split()])
     with pytest.raises(SystemExit) as stopped:
-        run_verb(train.main, TrainConfig)
+        main("train")
     assert_refused(stopped.value.code, *capsys.readouterr(), MISTAKES[words])
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -168,7 +170,7 @@ def test_more_than_the_memory_holds_is_a_mistake_too(capsys):
         raise MemoryError("Unable to allocate 59.6 GiB")
 
     with pytest.raises(SystemExit) as stopped:
-        run_verb(verb, TrainConfig, [])
+        run_script(verb, TrainConfig, [])
     assert stopped.value.code == 2
     assert "has not enough memory for that: Unable to allocate 59.6 GiB" in capsys.readouterr().err
 
@@ -202,12 +204,12 @@ def test_help_is_quick_and_complete(tmp_path):
     assert time.perf_counter() - start < 20  # a bound for a busy machine; idle it takes 0.3 seconds
 
 
-EXAMPLES = re.findall(r"^  python train.py(.*?)(?:   .*)?$", train.EXAMPLES, re.MULTILINE)
+EXAMPLES = re.findall(r"^  \{train\}(.*?)(?:   .*)?$", train.EXAMPLES, re.MULTILINE)
 
 
 @pytest.mark.parametrize("words", [words for words in EXAMPLES if "my_" not in words])
 def test_the_examples_of_help_can_be_trained(words):
-    asked = read_config(TrainConfig, words.split())
+    asked = read_options(TrainConfig, words.split(), "train.py")
     config = settle(asked, family_name(asked.env))
     env = make_env(config.env, history=config.history, env_kwargs=dict(config.env_kwargs))
     check(config, env)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attention_agents.agents.replay.policy_difference import comparable_views
+from attention_agents.agents.replay.diff import comparable_views
 from attention_agents.recording.format import MapSpec
 
 SQUARE = MapSpec("actor/0", "actor", 0, 3, "tokens", derived="mean over queries")

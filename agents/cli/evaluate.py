@@ -1,0 +1,144 @@
+"""`evaluate`: the returns of a trained agent, and the faithfulness of its attention maps."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from attention_agents.agents.cli.command import Command, Verb
+from attention_agents.agents.config.cli_types import Modules, optional_arg
+from attention_agents.agents.rollouts.seeds import SEED
+
+EXAMPLES = """
+Without a verb: score. A run folder that is named like a verb is given as ./score
+
+examples:
+  {evaluate} RUN                                 100 episodes, beside the random policy
+  {evaluate} RUN --episodes 20 --stochastic --json
+  {evaluate} faithfulness RUN
+  {evaluate} faithfulness RECORDING --score-steps 200
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyOptions:
+    """Which policy is played."""
+
+    env: Annotated[str | None, optional_arg("ID", "RUN's")] = None
+    """Id of the run's environment; needed where that is module:Id."""
+    plugins: Modules = ()
+    """Modules to import first; needed where the run was trained with some."""
+    checkpoint: Annotated[str | None, optional_arg("STR", "best")] = None
+    """best, final or step_<n>; without a best one, final is taken."""
+    stochastic: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Sample actions from the policy's distribution; else the most likely ones are taken."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:0, ..."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print the report as JSON, and nothing else, on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig(PolicyOptions):
+    """Evaluate a trained agent, and the random policy on the same seeds.
+
+    The table on stdout ends with the file that holds all numbers, inside the run folder. Rewards
+    are the environment's own, neither clipped nor normalized.
+    """
+
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """The run folder that training made."""
+    episodes: int = 100
+    """Whole episodes to play."""
+    seed: int = SEED
+    """Seed of the first episode; episode i has seed + i, whatever --n-envs is."""
+    n_envs: int = 8
+    """Environments stepped side by side."""
+    random_policy: tyro.conf.FlagCreatePairsOff[bool] = True
+    """Leave the random policy out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaithfulnessConfig(PolicyOptions):
+    """Measure whether the agent's attention maps explain what it does.
+
+    Records episodes, removes tokens inside the policy, and writes what that changes beside the
+    recording.
+    """
+
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|RECORDING")]
+    """The run folder that training made, or a recording of a run."""
+    episodes: Annotated[int | None, optional_arg("INT", "10; of a recording, all")] = None
+    """Whole episodes to record."""
+    seed: Annotated[int | None, optional_arg("INT", str(SEED))] = None
+    """Seed of the first episode; episode i has seed + i."""
+    score_steps: Annotated[int | None, optional_arg("INT", "64")] = None
+    """States in which tokens are removed in the order of each map."""
+
+
+def run_score(config: ScoreConfig) -> None:
+    """Play the episodes, and print the report."""
+    from attention_agents.agents.config.plugins import import_plugins
+    from attention_agents.agents.evaluation.evaluate import evaluate, save, show
+
+    import_plugins(config.plugins)
+    report = evaluate(
+        config.run,
+        env=config.env,
+        checkpoint=config.checkpoint,
+        episodes=config.episodes,
+        seed=config.seed,
+        stochastic=config.stochastic,
+        n_envs=config.n_envs,
+        device=config.device,
+        random_policy=config.random_policy,
+        progress=True,
+    )
+    # shown before it is saved: the run folder may be read-only
+    if config.json:
+        print(json.dumps(report.to_json(), indent=1), flush=True)
+        save(report)
+    else:
+        show(report)
+        print(save(report))
+
+
+def run_faithfulness(config: FaithfulnessConfig) -> None:
+    """Score the maps, and print the report."""
+    from attention_agents.agents.config.plugins import import_plugins
+    from attention_agents.agents.faithfulness.report import show
+    from attention_agents.agents.faithfulness.run_study import faithfulness
+    from attention_agents.agents.faithfulness.scoring import SCORE_STEPS
+
+    import_plugins(config.plugins)
+    report = faithfulness(
+        config.path,
+        env=config.env,
+        checkpoint=config.checkpoint,
+        episodes=config.episodes,
+        seed=config.seed,
+        stochastic=config.stochastic,
+        score_steps=SCORE_STEPS if config.score_steps is None else config.score_steps,
+        device=config.device,
+        progress=True,
+    )
+    if config.json:
+        print(json.dumps(report.to_json(), indent=1), flush=True)
+    else:
+        show(report)
+        print(report.path)
+
+
+EVALUATE = Command(
+    "evaluate",
+    {
+        "score": Verb(ScoreConfig, run_score),
+        "faithfulness": Verb(FaithfulnessConfig, run_faithfulness),
+    },
+    "Evaluate a trained agent, or measure whether its attention maps explain what it does.",
+    examples=EXAMPLES,
+    flags={"faithfulness": ("faithfulness", "")},
+)
