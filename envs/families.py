@@ -25,25 +25,26 @@ class Family:
     """Environments that are made, observed and drawn alike."""
 
     name: str
-    ids: str
+    ids: str = ""
     """Pattern of ids, for those that are not registered until their package is imported."""
-    source: str
+    source: str = ""
     """Where the entry points of registered ids lie."""
 
-    def adapter(self) -> Adapter:
+    def load_adapter(self) -> Adapter:
         """Import the family's adapter, which imports its packages, and register its ids.
 
         Raises:
             MissingExtraError: a package of the family is missing or broken.
         """
-        with self.importing():
+        if self is UNKNOWN_FAMILY:
+            return Adapter()
+        with self.explain_missing_packages():
             module = importlib.import_module(f"attention_agents.envs.adapters.{self.name}")
-            adapter: Adapter = module.ADAPTER
-            adapter.register()
-            return adapter
+            module.ADAPTER.register_envs()
+            return module.ADAPTER
 
     @contextmanager
-    def importing(self) -> Iterator[None]:
+    def explain_missing_packages(self) -> Iterator[None]:
         """Say how to install what is missing.
 
         Raises:
@@ -52,24 +53,13 @@ class Family:
         try:
             yield
         except (ImportError, gym.error.DependencyNotInstalled) as error:
-            raise MissingExtraError(
-                f"{self.name} environments need a package that cannot be imported ({error}). "
-                f'Install it with: pip install "{PACKAGE}[{self.name}]"'
-            ) from error
-
-
-class OtherFamily(Family):
-    """Environments that nothing is known of."""
-
-    def adapter(self) -> Adapter:
-        return Adapter()
-
-    @contextmanager
-    def importing(self) -> Iterator[None]:
-        try:
-            yield
-        except (ImportError, gym.error.DependencyNotInstalled) as error:
-            raise MissingExtraError(f"the environment needs a missing package: {error}") from error
+            text = f"the environment needs a missing package: {error}"
+            if self is not UNKNOWN_FAMILY:
+                text = (
+                    f"{self.name} environments need a package that cannot be imported ({error}). "
+                    f'Install it with: pip install "{PACKAGE}[{self.name}]"'
+                )
+            raise MissingExtraError(text) from error
 
 
 _HIGHWAY = (
@@ -88,8 +78,8 @@ FAMILIES = (
 )
 """`(?!)` matches no id: Gymnasium itself registers these, with or without their packages."""
 
-
-OTHER = OtherFamily("other", "", "")
+UNKNOWN_FAMILY = Family("other")
+"""Of environments that nothing is known of."""
 
 
 def family_name(env_id: str) -> str:
@@ -105,7 +95,15 @@ def find_family(env_id: str) -> Family:
     """Return the family of an id, `module:Id` included."""
     name = env_id.rpartition(":")[2]
     spec = gym.registry.get(name)
-    if spec is None:
-        return next((family for family in FAMILIES if re.match(family.ids, name)), OTHER)
-    entry = spec.entry_point if isinstance(spec.entry_point, str) else ""
-    return next((family for family in FAMILIES if re.match(rf"{family.source}[.:]", entry)), OTHER)
+    entry = spec.entry_point if spec is not None else None
+    for family in FAMILIES:
+        if spec is None and re.match(family.ids, name):
+            return family
+        if isinstance(entry, str) and re.match(rf"{family.source}[.:]", entry):
+            return family
+    return UNKNOWN_FAMILY
+
+
+def find_adapter(env: gym.Env) -> Adapter:
+    """Return the adapter of the family of an environment that was made."""
+    return (UNKNOWN_FAMILY if env.spec is None else find_family(env.spec.id)).load_adapter()

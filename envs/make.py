@@ -1,4 +1,4 @@
-"""Making environments: the one place where it is done."""
+"""Make environments: every environment of this package is made here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ import gymnasium as gym
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
-from attention_agents.envs.families import FAMILIES, OTHER, Family, MissingExtraError, find_family
+from attention_agents.envs.families import (
+    FAMILIES,
+    Family,
+    MissingExtraError,
+    find_adapter,
+    find_family,
+)
 from attention_agents.envs.headless import prepare_headless
 from attention_agents.envs.wrappers.flat_history import History
 from attention_agents.envs.wrappers.frame_history import FrameHistory, framed_parts
@@ -62,21 +68,24 @@ def make_env(
     if max_episode_steps is not None and max_episode_steps < 1:
         raise ValueError(f"max_episode_steps must be at least 1, got {max_episode_steps}")
     prepare_headless()
-    family = _find(env_id)
-    adapter = family.adapter()
+    family = _register_family(env_id)
+    adapter = family.load_adapter()
     arguments = {**adapter.make_kwargs(env_kwargs or {}), **(env_kwargs or {})}
     if render_mode is not None:
         arguments["render_mode"] = render_mode
     if max_episode_steps is not None:
         arguments["max_episode_steps"] = -1  # none inside: steps are counted as the agent sees them
-    with family.importing():
-        env = _make(env_id.rpartition(":")[2], arguments, env_kwargs or {})
-        env = adapter.adapt(env, training)
+    with family.explain_missing_packages():
+        env = _make_bare_env(env_id.rpartition(":")[2], arguments, env_kwargs or {})
+        env = adapter.wrap_env(env, training)
     if max_episode_steps is not None:
         env = TimeLimit(env, max_episode_steps)
     env = pad_sequences(env, max_entities)
     env = plain_actions(plain_observations(env))
-    return _with_history(env, history) if history else env
+    if not history:
+        return env
+    framed = framed_parts(env.observation_space)
+    return FrameHistory(env, history) if framed else History(env, history)
 
 
 def action_names(env: gym.Env) -> tuple[str, ...] | None:
@@ -85,19 +94,13 @@ def action_names(env: gym.Env) -> tuple[str, ...] | None:
     >>> action_names(make_env("CartPole-v1"))
     ('push left', 'push right')
     """
-    family = OTHER if env.spec is None else find_family(env.spec.id)
-    names = family.adapter().action_names(env)
+    names = find_adapter(env).action_names(env)
     space = env.action_space
     count = int(space.n) if isinstance(space, spaces.Discrete) else spaces.flatdim(space)
     return names if names is not None and len(names) == count else None
 
 
-def _with_history(env: gym.Env, steps: int) -> gym.Env:
-    framed = framed_parts(env.observation_space)
-    return FrameHistory(env, steps) if framed else History(env, steps)
-
-
-def _find(env_id: str) -> Family:
+def _register_family(env_id: str) -> Family:
     """Return the family of an id, with the id registered."""
     module, _, name = env_id.rpartition(":")
     if module:
@@ -110,11 +113,11 @@ def _find(env_id: str) -> Family:
                 f"{env_id!r} names a module that cannot be imported: {error}"
             ) from error
     family = find_family(name)
-    family.adapter()
+    family.load_adapter()
     if name not in gym.registry:
-        for other in FAMILIES:  # some have ids that no pattern tells
+        for candidate in FAMILIES:  # some have ids that no pattern matches
             with suppress(MissingExtraError):
-                other.adapter()
+                candidate.load_adapter()
         family = find_family(name)
     if name not in gym.registry:
         raise ValueError(f"unknown environment {env_id!r}{_did_you_mean(name)}")
@@ -122,7 +125,7 @@ def _find(env_id: str) -> Family:
 
 
 def _did_you_mean(name: str) -> str:
-    by_lower = {known.lower(): known for known in gym.registry}
+    by_lower = {env_id.lower(): env_id for env_id in gym.registry}
     close = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
     close += [k for k in by_lower if k.startswith(f"{name.lower()}-v")]
     names = list(dict.fromkeys(by_lower[lower] for lower in close))[:3]
@@ -131,16 +134,16 @@ def _did_you_mean(name: str) -> str:
     return f"; did you mean {' or '.join(names)}?"
 
 
-def _make(name: str, arguments: dict[str, Any], own: dict[str, Any]) -> gym.Env:
-    """Make the bare environment; whatever it raises over the caller's `own` arguments is theirs."""
+def _make_bare_env(name: str, arguments: dict[str, Any], env_kwargs: dict[str, Any]) -> gym.Env:
+    """Make the bare environment; errors over the caller's `env_kwargs` become a ValueError."""
     try:
         return gym.make(name, disable_env_checker=True, **arguments)
     except (gym.error.DependencyNotInstalled, ImportError):
         raise
     except Exception as error:
-        if not own and not isinstance(error, (gym.error.Error, TypeError)):
+        if not env_kwargs and not isinstance(error, (gym.error.Error, TypeError)):
             raise
-        given = ", ".join(f"{key}={value!r}" for key, value in own.items())
+        given = ", ".join(f"{key}={value!r}" for key, value in env_kwargs.items())
         text = " ".join(str(error).split())
         reason = text if " " in text else f"{type(error).__name__} {text}".strip()
         raise ValueError(f"{name} refused {given or 'to be made'}: {reason}") from error

@@ -7,8 +7,6 @@ on the frame, and are drawn beside it. An overlay never guesses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import gymnasium as gym
 import numpy as np
 
@@ -45,21 +43,29 @@ def get_token_places(
     return TokenPlaces(boxes, ids)
 
 
-def join_group_places(
-    layout: TokenLayout, place: Callable[[TokenGroup], TokenPlaces | None]
-) -> TokenPlaces:
-    """Join the places of all token groups; a group for which `place` gives None has none."""
-    parts = [place(group) or TokenPlaces.unknown(len(group)) for group in layout.groups]
-    boxes, ids = zip(*parts, strict=True)
-    return TokenPlaces(np.concatenate(boxes), np.concatenate(ids))
-
-
 def boxes_to_places(boxes: np.ndarray) -> TokenPlaces:
-    """Return places of tokens that are spots, not objects: nothing moves with them."""
+    """Return places of tokens that are spots, not objects: they have no identities."""
     return TokenPlaces(boxes.astype(np.float32), np.full(len(boxes), -1, np.int64))
 
 
-class PicturePlaces(gym.Wrapper):
+class GroupPlaces:
+    """Give an environment or a wrapper `token_places` by telling the places of each token group."""
+
+    def group_places(self, group: TokenGroup, frame_shape: tuple[int, ...]) -> TokenPlaces | None:
+        """Return where the tokens of a group stand; None where they are not on the frame."""
+        raise NotImplementedError
+
+    def token_places(self, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
+        """Return where all tokens stand on the frame, see `get_token_places`."""
+        parts = [
+            self.group_places(group, frame_shape) or TokenPlaces.unknown(len(group))
+            for group in layout.groups
+        ]
+        boxes, ids = zip(*parts, strict=True)
+        return TokenPlaces(np.concatenate(boxes), np.concatenate(ids))
+
+
+class PicturePlaces(GroupPlaces, gym.Wrapper):
     """Say that the observed picture is the whole rendered frame, only smaller.
 
     Then patches and cells stand on the frame where they stand in the picture, scaled.
@@ -73,12 +79,8 @@ class PicturePlaces(gym.Wrapper):
         super().__init__(env)
         self.picture = picture
 
-    def token_places(self, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
+    def group_places(self, group: TokenGroup, frame_shape: tuple[int, ...]) -> TokenPlaces | None:
+        if group.boxes is None or group.picture != self.picture:
+            return None
         down, right = frame_shape[0] / self.picture[0], frame_shape[1] / self.picture[1]
-
-        def place(group: TokenGroup) -> TokenPlaces | None:
-            if group.boxes is None or group.picture != self.picture:
-                return None
-            return boxes_to_places(np.array(group.boxes) * (right, down, right, down))
-
-        return join_group_places(layout, place)
+        return boxes_to_places(np.array(group.boxes) * (right, down, right, down))

@@ -1,4 +1,4 @@
-"""What a family of environments says of itself."""
+"""The interface of a family of environments."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from attention_agents.envs.tokens.layout import TokenLayout
 class Adapter:
     """One family: how its environments are registered, made, wrapped and named.
 
-    The module of an adapter may import the family's packages: `envs.make` imports it only when an
-    environment of that family is asked for.
+    The module of an adapter may import the family's packages: it is imported only to make an
+    environment of that family.
     """
 
-    def register(self) -> None:
+    def register_envs(self) -> None:
         """Put the family's ids into Gymnasium's registry."""
 
     def make_kwargs(self, env_kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return what the family's wrappers need in `gymnasium.make`, beside the caller's own."""
         return {}
 
-    def adapt(self, env: gym.Env, training: bool) -> gym.Env:
+    def wrap_env(self, env: gym.Env, training: bool) -> gym.Env:
         """Return the environment with observations that say what their tokens are."""
         return env
 
@@ -34,5 +34,5 @@ class Adapter:
 
     def ground_truth_indices(self, env: gym.Env, layout: TokenLayout) -> Sequence[int] | None:
         """Return the tokens that the best next action depends on most, none where they are not in
-        sight; None where nobody knows. See `envs.ground_truth`."""
+        sight; None where the family does not know. See `envs.ground_truth`."""
         return None

@@ -3,7 +3,7 @@
 Source: Mnih et al. 2015, Human-level control through deep reinforcement learning, methods,
     https://doi.org/10.1038/nature14236; Machado et al. 2018, https://arxiv.org/abs/1709.06009.
 Differs: FIRE starts games that wait for it, as in the wrappers of Stable-Baselines3; without it a
-    greedy policy can stand still for ever.
+    greedy policy can stand still forever.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, SupportsFloat
 
 import ale_py
-import cv2  # noqa: F401  (AtariPreprocessing needs it: better missed here than in the middle)
+import cv2  # noqa: F401  (AtariPreprocessing needs it: its absence shows here, not later)
 import gymnasium as gym
 import numpy as np
 from gymnasium import wrappers
@@ -27,7 +27,7 @@ STACK = 4
 """Past frames in one observation."""
 
 
-def sign(reward: SupportsFloat) -> float:
+def reward_sign(reward: SupportsFloat) -> float:
     """Return -1, 0 or 1."""
     return float(np.sign(float(reward)))
 
@@ -75,24 +75,24 @@ class EpisodePerLife(gym.Wrapper):
 class AtariAdapter(Adapter):
     """Observation: (4, 84, 84) uint8, oldest frame first; patches stand on the raw RGB frame."""
 
-    def register(self) -> None:
+    def register_envs(self) -> None:
         gym.register_envs(ale_py)
 
     def make_kwargs(self, env_kwargs: dict[str, Any]) -> dict[str, Any]:
         memory = env_kwargs.get("obs_type") == "ram"
         return {} if memory else {"frameskip": 1}  # AtariPreprocessing skips frames itself
 
-    def adapt(self, env: gym.Env, training: bool) -> gym.Env:
+    def wrap_env(self, env: gym.Env, training: bool) -> gym.Env:
         if env.get_wrapper_attr("_obs_type") == "ram":  # the console's memory: no picture
             return env
         env = wrappers.AtariPreprocessing(env, frame_skip=FRAME_SKIP, screen_size=SIDE)
         if training:
-            env = wrappers.RecordEpisodeStatistics(env)  # scores of whole games, as they are
+            env = wrappers.RecordEpisodeStatistics(env)  # returns of whole games, unclipped
             env = EpisodePerLife(env)
         if "FIRE" in self.action_names(env)[1:2]:
             env = FireOnReset(env)
         if training:
-            env = wrappers.TransformReward(env, sign)
+            env = wrappers.TransformReward(env, reward_sign)
         env = wrappers.FrameStackObservation(env, STACK)
         return PicturePlaces(env, (SIDE, SIDE))
 

@@ -19,25 +19,22 @@ FEATURES = {
     ),
     "Pendulum": ("cosine", "sine", "angular velocity"),
     "MountainCar": ("position", "velocity"),
-    "MountainCarContinuous": ("position", "velocity"),
 }
-
-ACTIONS = {
+DISCRETE_ACTIONS = {
     "CartPole": ("push left", "push right"),
     "Acrobot": ("torque -1", "torque 0", "torque +1"),
-    "Pendulum": ("torque",),
     "MountainCar": ("push left", "no push", "push right"),
-    "MountainCarContinuous": ("force",),
 }
+CONTINUOUS_ACTIONS = {"Pendulum": ("torque",), "MountainCar": ("force",)}
 
 
 class ClassicAdapter(NamedAdapter):
     """Observation: named features. Only drawing needs a package, pygame."""
 
-    def adapt(self, env: gym.Env, training: bool) -> gym.Env:
+    def wrap_env(self, env: gym.Env, training: bool) -> gym.Env:
         if env.render_mode is not None:
             importlib.import_module("pygame")
-        return super().adapt(env, training)
+        return super().wrap_env(env, training)
 
 
-ADAPTER = ClassicAdapter(FEATURES, ACTIONS)
+ADAPTER = ClassicAdapter(FEATURES, DISCRETE_ACTIONS, CONTINUOUS_ACTIONS)

@@ -20,8 +20,8 @@ from highway_env.vehicle.kinematics import Vehicle
 from highway_env.vehicle.objects import RoadObject
 
 from attention_agents.envs.adapters.adapter import Adapter
-from attention_agents.envs.ground_truth import present_groups
-from attention_agents.envs.token_places import join_group_places
+from attention_agents.envs.ground_truth import find_present_tokens
+from attention_agents.envs.token_places import GroupPlaces
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Entities
@@ -29,10 +29,10 @@ from attention_agents.envs.tokens.specs import Entities
 UPRIGHT = np.deg2rad(2)
 """Headings below this are drawn straight (highway_env.vehicle.graphics)."""
 TIRE = 1.0
-"""Metres that a drawn vehicle's own surface reaches beyond it, at each end."""
+"""Meters that a drawn vehicle's own surface reaches beyond it, at each end."""
 
 
-class SteadySpaces(gym.Wrapper):
+class FixedSpaces(gym.Wrapper):
     """Keep the first spaces: highway-env makes others at every reset, which forget their seed."""
 
     def __init__(self, env: gym.Env):
@@ -41,15 +41,15 @@ class SteadySpaces(gym.Wrapper):
         self.observation_space = env.observation_space
 
 
-class VehicleTokens(gym.Wrapper):
+class VehicleTokens(GroupPlaces, gym.Wrapper):
     """Know which vehicle each row of a kinematic observation is.
 
     Observation: (V, F) float32, a row per vehicle, the agent's own first, the nearest next; rows
     of zeros where fewer are near.
 
-    The vehicles are noted when the observation is made, by the very query that makes it: what
+    The vehicles are recorded when the observation is made, by the very query that makes it: what
     enters or leaves the road after that does not change them, and no random number is drawn. They
-    are not noted where nothing is rendered, since they have no place there.
+    are not recorded where nothing is rendered, since they have no place there.
     """
 
     def __init__(self, env: gym.Env):
@@ -73,7 +73,7 @@ class VehicleTokens(gym.Wrapper):
         )
         shape = (kind.vehicles_count, len(features))
         self.observation_space = TokenBox(-np.inf, np.inf, shape, np.float32, tokens=tokens)
-        self.observed: list[RoadObject] = []
+        self.observed_vehicles: list[RoadObject] = []
         self._ids: dict[RoadObject, int] = {}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
@@ -81,29 +81,34 @@ class VehicleTokens(gym.Wrapper):
         self._ids.clear()
         if self.render_mode is None:
             return obs, info
-        self._note()
+        self._record_vehicles()
         kind = self._world.observation_type  # a fresh one after every reset
         observe = kind.observe
 
-        def noting() -> np.ndarray:
-            self._note()
+        def record_and_observe() -> np.ndarray:
+            self._record_vehicles()
             return observe()
 
-        kind.observe = noting
+        kind.observe = record_and_observe
         return obs, info
 
-    def token_places(self, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
+    def group_places(self, group: TokenGroup, frame_shape: tuple[int, ...]) -> TokenPlaces | None:
         """Return the box of each observed vehicle in the viewer's picture, as last rendered.
 
         Vehicles that are off the picture, or have left the road since, have an identity but no box.
         """
+        if group.kind != "entities":
+            return None
+        places = TokenPlaces.unknown(len(group))
+        road, viewer = self._world.road, self._world.viewer
+        drawn = {*road.vehicles, *road.objects}
+        for row, vehicle in enumerate(self.observed_vehicles[: len(group)]):
+            places.ids[row] = self._ids.setdefault(vehicle, len(self._ids))
+            if viewer is not None and vehicle in drawn:
+                places.boxes[row] = vehicle_box(viewer.sim_surface, vehicle, frame_shape)
+        return places
 
-        def place(group: TokenGroup) -> TokenPlaces | None:
-            return self._places(len(group), frame_shape) if group.kind == "entities" else None
-
-        return join_group_places(layout, place)
-
-    def _note(self) -> None:
+    def _record_vehicles(self) -> None:
         kind = self._world.observation_type
         near = self._world.road.close_objects_to(
             kind.observer_vehicle,
@@ -113,17 +118,7 @@ class VehicleTokens(gym.Wrapper):
             sort=True,
             vehicles_only=isinstance(kind, ExitObservation) or not kind.include_obstacles,
         )
-        self.observed = [kind.observer_vehicle, *near]
-
-    def _places(self, count: int, frame_shape: tuple[int, ...]) -> TokenPlaces:
-        places = TokenPlaces.unknown(count)
-        road, viewer = self._world.road, self._world.viewer
-        drawn = {*road.vehicles, *road.objects}
-        for row, thing in enumerate(self.observed[:count]):
-            places.ids[row] = self._ids.setdefault(thing, len(self._ids))
-            if viewer is not None and thing in drawn:
-                places.boxes[row] = box_on(viewer.sim_surface, thing, frame_shape)
-        return places
+        self.observed_vehicles = [kind.observer_vehicle, *near]
 
     def render(self):
         if self.render_mode != "rgb_array":
@@ -132,25 +127,27 @@ class VehicleTokens(gym.Wrapper):
             self._world.viewer = EnvViewer(self._world)
         self._world.viewer.enabled = True  # it takes SDL's dummy screen for "draw nothing"
         frame = self.env.render()
-        self._world.enable_auto_render = False  # no frames between steps, which nobody would see
+        self._world.enable_auto_render = False  # no frames between steps, which would not be shown
         return frame
 
 
-def box_on(surface: WorldSurface, thing: RoadObject, frame_shape: tuple[int, ...]) -> np.ndarray:
+def vehicle_box(
+    surface: WorldSurface, vehicle: RoadObject, frame_shape: tuple[int, ...]
+) -> np.ndarray:
     """Return the (4,) box of a drawn vehicle or obstacle in frame pixels; NaN when it is off frame.
 
     Follows highway_env's own drawing step by step, its rounding included.
     """
-    border = TIRE if isinstance(thing, Vehicle) else 0.0
-    side = surface.pix(thing.LENGTH + 2 * border)
-    x0, y0 = surface.pix(border), surface.pix((thing.LENGTH - thing.WIDTH) / 2 + border)
-    x1, y1 = x0 + surface.pix(thing.LENGTH), y0 + surface.pix(thing.WIDTH)
+    border = TIRE if isinstance(vehicle, Vehicle) else 0.0
+    side = surface.pix(vehicle.LENGTH + 2 * border)
+    x0, y0 = surface.pix(border), surface.pix((vehicle.LENGTH - vehicle.WIDTH) / 2 + border)
+    x1, y1 = x0 + surface.pix(vehicle.LENGTH), y0 + surface.pix(vehicle.WIDTH)
     corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]) - side / 2
-    heading = thing.heading if abs(thing.heading) > UPRIGHT else 0.0
+    heading = vehicle.heading if abs(vehicle.heading) > UPRIGHT else 0.0
     c, s = np.cos(heading), np.sin(heading)
     extent = side * (abs(c) + abs(s))  # of the turned square, drawn as one image
-    centre = np.trunc(np.array(surface.vec2pix(thing.position)) - extent / 2) + int(extent) / 2
-    corners = corners @ np.array([(c, s), (-s, c)]) + centre
+    center = np.trunc(np.array(surface.vec2pix(vehicle.position)) - extent / 2) + int(extent) / 2
+    corners = corners @ np.array([(c, s), (-s, c)]) + center
     box = np.round(np.concatenate((corners.min(0), corners.max(0))))
     width, height = surface.get_size()
     box = np.clip(box, 0, (width, height, width, height))
@@ -163,13 +160,13 @@ def box_on(surface: WorldSurface, thing: RoadObject, frame_shape: tuple[int, ...
 class HighwayAdapter(Adapter):
     """Observation: vehicles as entities, where they are observed by their kinematics."""
 
-    def register(self) -> None:
+    def register_envs(self) -> None:
         gym.register_envs(highway_env)
 
-    def adapt(self, env: gym.Env, training: bool) -> gym.Env:
+    def wrap_env(self, env: gym.Env, training: bool) -> gym.Env:
         kind = env.get_wrapper_attr("observation_type")
         rows = type(kind) in (KinematicObservation, ExitObservation)  # not their many subclasses
-        env = SteadySpaces(env)
+        env = FixedSpaces(env)
         return VehicleTokens(env) if rows else env
 
     def action_names(self, env: gym.Env) -> tuple[str, ...] | None:
@@ -185,28 +182,28 @@ class HighwayAdapter(Adapter):
     def ground_truth_indices(self, env: gym.Env, layout: TokenLayout) -> Sequence[int] | None:
         """Return the vehicle that the agent would hit first if both went on in its lane, if any.
 
-        It needs the observed vehicles, which are noted where something is rendered.
+        It needs the observed vehicles, which are recorded where the environment renders.
         """
-        starts = [start for start, group in present_groups(layout) if group.kind == "entities"]
-        if len(starts) != 1 or env.render_mode is None:
+        vehicles = find_present_tokens(layout, lambda group: group.kind == "entities")
+        if vehicles is None or env.render_mode is None:
             return None
-        row = first_hit(env.get_wrapper_attr("observed"))
-        return () if row is None else (starts[0] + row,)
+        row = first_collision(env.get_wrapper_attr("observed_vehicles"))
+        return () if row is None else (vehicles.start + row,)
 
 
-def first_hit(vehicles: Sequence[RoadObject]) -> int | None:
+def first_collision(vehicles: Sequence[RoadObject]) -> int | None:
     """Return which vehicle in front, in the lane of the first one, has the smallest time to
     collision, `gap / closing speed`; None where the first closes in on none."""
-    own: Any = vehicles[0]
-    start = own.lane.local_coordinates(own.position)[0]
+    ego: Any = vehicles[0]
+    start = ego.lane.local_coordinates(ego.position)[0]
     times = {}
-    for row, other in enumerate(vehicles[1:], start=1):
-        along = own.lane.local_coordinates(other.position)[0]
-        ahead = along - start - (own.LENGTH + other.LENGTH) / 2
-        heading = own.lane.heading_at(along)
-        closing = own.speed - other.speed * np.cos(other.heading - heading)
-        if along > start and own.lane.on_lane(other.position) and closing > 0:
-            times[row] = max(ahead, 0.0) / closing
+    for row, vehicle in enumerate(vehicles[1:], start=1):
+        along = ego.lane.local_coordinates(vehicle.position)[0]
+        gap = along - start - (ego.LENGTH + vehicle.LENGTH) / 2
+        heading = ego.lane.heading_at(along)
+        closing_speed = ego.speed - vehicle.speed * np.cos(vehicle.heading - heading)
+        if along > start and ego.lane.on_lane(vehicle.position) and closing_speed > 0:
+            times[row] = max(gap, 0.0) / closing_speed
     return min(times, key=lambda row: times[row]) if times else None
 
 

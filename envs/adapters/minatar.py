@@ -16,11 +16,11 @@ from attention_agents.envs.tokens.specs import Patches
 ZOOM = 32
 """Frame pixels per cell."""
 
-ACTIONS = {"n": "nothing", "l": "left", "u": "up", "r": "right", "d": "down", "f": "fire"}
+ACTION_NAMES = {"n": "nothing", "l": "left", "u": "up", "r": "right", "d": "down", "f": "fire"}
 
 
 class PlaneObservation(gym.Wrapper):
-    """Give MinAtar's planes as 0 and 1, frames that can be seen, and resets that hold nothing back.
+    """Give MinAtar's planes as 0 and 1, frames of a visible size, resets without sticky actions.
 
     Observation: (10, 10, C) uint8, 1 where an object of kind c is. Frames are (320, 320, 3) uint8.
 
@@ -30,15 +30,15 @@ class PlaneObservation(gym.Wrapper):
 
     def __init__(self, env: gym.Env):
         super().__init__(env)
-        self._world: Any = env.unwrapped
-        rows, cols, planes = self._world.observation_space.shape
+        self._minatar: Any = env.unwrapped
+        rows, cols, planes = self._minatar.observation_space.shape
         tokens = Patches(rows, cols, planes, default_stem(rows, cols), channels_first=False)
         self.observation_space: TokenBox = TokenBox(
             0, 1, (rows, cols, planes), np.uint8, tokens=tokens
         )
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        self._world.game.last_action = 0
+        self._minatar.game.last_action = 0
         obs, info = self.env.reset(seed=seed, options=options)
         return obs.astype(np.uint8), info
 
@@ -57,18 +57,18 @@ class PlaneObservation(gym.Wrapper):
 class MinAtarAdapter(Adapter):
     """Observation: patches over the planes, standing on the frame as in the picture."""
 
-    def register(self) -> None:
+    def register_envs(self) -> None:
         if "MinAtar/Breakout-v1" not in gym.registry:
             minatar_gym.register_envs()
 
-    def adapt(self, env: gym.Env, training: bool) -> gym.Env:
+    def wrap_env(self, env: gym.Env, training: bool) -> gym.Env:
         planes = PlaneObservation(env)
         rows, cols, _ = planes.observation_space.shape
         return PicturePlaces(planes, (rows, cols))
 
     def action_names(self, env: gym.Env) -> tuple[str, ...]:
         game: Any = env.unwrapped
-        return tuple(ACTIONS[game.game.env.action_map[action]] for action in game.action_set)
+        return tuple(ACTION_NAMES[game.game.env.action_map[action]] for action in game.action_set)
 
 
 ADAPTER = MinAtarAdapter()

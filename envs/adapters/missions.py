@@ -37,10 +37,10 @@ class MissionWords:
     """Most words that a mission has."""
 
     @classmethod
-    def of(cls, env: MiniGridEnv) -> MissionWords | None:
+    def from_env(cls, env: MiniGridEnv) -> MissionWords | None:
         """Return the words of the environment's missions; None when there is only one mission."""
-        observed: Any = env.observation_space
-        missions: MissionSpace = observed["mission"]
+        space: Any = env.observation_space
+        missions: MissionSpace = space["mission"]
         if isinstance(missions, BabyAIMissionSpace):
             sequences = isinstance(env, LevelGen) and set(env.instr_kinds) != {"action"}
             return cls(BABYAI_WORDS, MANY_CLAUSES if sequences else FEW_CLAUSES)
@@ -54,8 +54,8 @@ class MissionWords:
         if len(set(texts)) < 2:
             return None
         longest = [max(words, key=lambda text: len(text.split())) for words in options]
-        words = sorted(set(itertools.chain(*map(_split, texts))))
-        return cls(tuple(words), len(_split(missions.mission_func(*longest))))
+        words = sorted(set(itertools.chain(*map(_split_words, texts))))
+        return cls(tuple(words), len(_split_words(missions.mission_func(*longest))))
 
     @property
     def space(self) -> TokenBox:
@@ -64,22 +64,22 @@ class MissionWords:
         tokens = Cells(1, self.length, (size,), words=(words,))
         return TokenBox(0, size - 1, (self.length, 1), np.int16, tokens=tokens)
 
-    def indices(self, mission: str) -> np.ndarray:
+    def encode_mission(self, mission: str) -> np.ndarray:
         """Return the (length, 1) word indices of a mission.
 
         Raises:
             ValueError: the mission is longer than the environment's missions can be.
         """
-        words = _split(mission)
+        words = _split_words(mission)
         if len(words) > self.length:
             raise ValueError(
                 f"a mission may have {self.length} words, got {len(words)}: {mission!r}"
             )
-        known = {word: i for i, word in enumerate(self.vocabulary, start=2)}
+        index_of = {word: i for i, word in enumerate(self.vocabulary, start=2)}
         indices = np.full((self.length, 1), PADDING, np.int16)
-        indices[: len(words), 0] = [known.get(word, UNKNOWN) for word in words]
+        indices[: len(words), 0] = [index_of.get(word, UNKNOWN) for word in words]
         return indices
 
 
-def _split(mission: str) -> list[str]:
+def _split_words(mission: str) -> list[str]:
     return mission.lower().replace(",", " ").split()

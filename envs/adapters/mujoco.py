@@ -1,4 +1,4 @@
-"""MuJoCo: features named by the model's own joints, actions by its motors."""
+"""MuJoCo: features named by the model's joints, actions by its motors."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from attention_agents.envs.wrappers.plain_spaces import NamedFeatures
 class MujocoAdapter(Adapter):
     """Observation: positions and velocities of the joints, where these are all that is observed."""
 
-    def register(self) -> None:
-        """Hear MuJoCo's warnings, unless somebody does: it would write them to a file here."""
+    def register_envs(self) -> None:
+        """Turn MuJoCo's warnings into Python's, where no handler is set: it would write a file."""
         binding: Any = mujoco
         if binding.get_mju_user_warning() is None:
             binding.set_mju_user_warning(_warn)
 
-    def adapt(self, env: gym.Env, training: bool) -> gym.Env:
+    def wrap_env(self, env: gym.Env, training: bool) -> gym.Env:
         if env.render_mode is not None and not mujoco_can_draw():
             raise MissingExtraError(
                 "MuJoCo cannot draw without a display: install EGL or OSMesa, as "
                 "`apt-get install libegl1` or `apt-get install libosmesa6` do on Debian and Ubuntu"
             )
         if env.render_mode is not None:
-            follow(env)
+            use_tracking_camera(env)
         names = feature_names(env)
         return env if names is None else NamedFeatures(env, names)
 
@@ -39,16 +39,16 @@ class MujocoAdapter(Adapter):
         return tuple(model.actuator(i).name or f"motor {i}" for i in range(model.nu))
 
 
-def follow(env: gym.Env) -> None:
-    """Let the model's own "track" camera film, where Gymnasium's would stay behind.
+def use_tracking_camera(env: gym.Env) -> None:
+    """Film with the model's "track" camera, where Gymnasium's would stay behind.
 
     Gymnasium 1.4 films HalfCheetah and Swimmer with a camera that does not move, and they leave
     the picture. A camera that the caller asked for stays.
     """
     world: Any = env.unwrapped
-    asked = world.spec is not None and any("camera" in name for name in world.spec.kwargs)
+    has_camera = world.spec is not None and any("camera" in name for name in world.spec.kwargs)
     renderer = world.mujoco_renderer
-    if asked or "trackbodyid" in (renderer.default_cam_config or {}):
+    if has_camera or "trackbodyid" in (renderer.default_cam_config or {}):
         return
     binding: Any = mujoco
     track = binding.mj_name2id(world.model, binding.mjtObj.mjOBJ_CAMERA, "track")
@@ -57,7 +57,7 @@ def follow(env: gym.Env) -> None:
 
 
 def _warn(text: str) -> None:
-    if "deprecated" not in text:  # in Gymnasium's own models, out of the caller's reach
+    if "deprecated" not in text:  # in Gymnasium's models, which the caller cannot change
         warnings.warn(f"MuJoCo: {text}", stacklevel=2)
 
 

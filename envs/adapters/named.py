@@ -9,27 +9,33 @@ import gymnasium as gym
 from attention_agents.envs.adapters.adapter import Adapter
 from attention_agents.envs.wrappers.plain_spaces import NamedFeatures
 
+Names = Mapping[str, tuple[str, ...]]
+"""By the name of the environment: its id without version, "Continuous" and "Hardcore"."""
+
 
 class NamedAdapter(Adapter):
-    """Names by the environment's name, which is its id without the version.
+    """Names by the environment's name.
 
     Args:
         features: names of the numbers of the observation.
-        actions: names of the discrete actions, or of the numbers of a continuous one.
+        discrete_actions: names of the discrete actions.
+        continuous_actions: names of the numbers of a continuous action.
     """
 
-    def __init__(
-        self, features: Mapping[str, tuple[str, ...]], actions: Mapping[str, tuple[str, ...]]
-    ):
-        self.features, self.actions = features, actions
+    def __init__(self, features: Names, discrete_actions: Names, continuous_actions: Names):
+        self.features = features
+        self.discrete_actions, self.continuous_actions = discrete_actions, continuous_actions
 
-    def adapt(self, env: gym.Env, training: bool) -> gym.Env:
-        names = self.features.get(_name(env), ())
+    def wrap_env(self, env: gym.Env, training: bool) -> gym.Env:
+        names = self.features.get(_base_name(env), ())
         return NamedFeatures(env, names) if env.observation_space.shape == (len(names),) else env
 
     def action_names(self, env: gym.Env) -> tuple[str, ...] | None:
-        return self.actions.get(_name(env))
+        discrete = isinstance(env.action_space, gym.spaces.Discrete)
+        names = self.discrete_actions if discrete else self.continuous_actions
+        return names.get(_base_name(env))
 
 
-def _name(env: gym.Env) -> str:
-    return "" if env.spec is None else env.spec.name
+def _base_name(env: gym.Env) -> str:
+    name = "" if env.spec is None else env.spec.name
+    return name.removesuffix("Continuous").removesuffix("Hardcore")

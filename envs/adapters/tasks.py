@@ -1,4 +1,4 @@
-"""The project's own tasks: they say themselves what their tokens are."""
+"""The tasks of this package, whose spaces say what their tokens are."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import gymnasium as gym
 
 from attention_agents.envs.adapters.adapter import Adapter
-from attention_agents.envs.ground_truth import present_groups
-from attention_agents.envs.tasks import Collect, CueRecall, register
+from attention_agents.envs.ground_truth import find_present_tokens
+from attention_agents.envs.tasks import Collect, CueRecall, register_tasks
 from attention_agents.envs.tokens.layout import TokenLayout
 
 
 class TaskAdapter(Adapter):
     """Observation: features in CueRecall, entities in Collect."""
 
-    def register(self) -> None:
-        register()
+    def register_envs(self) -> None:
+        register_tasks()
 
     def action_names(self, env: gym.Env) -> tuple[str, ...] | None:
         task = env.unwrapped
@@ -32,8 +32,9 @@ class TaskAdapter(Adapter):
         if isinstance(task, CueRecall):
             return cue_tokens(task, layout)
         if isinstance(task, Collect):
-            start = next((s for s, g in present_groups(layout) if g.kind == "entities"), None)
-            return None if start is None else () if task.target < 0 else (start + task.target,)
+            stands = find_present_tokens(layout, lambda group: group.kind == "entities")
+            if stands is not None:
+                return () if task.target < 0 else (stands.start + task.target,)
         return None
 
 
@@ -42,11 +43,11 @@ def cue_tokens(task: CueRecall, layout: TokenLayout) -> Sequence[int]:
     actions mean nothing. Without a history the cue is not in sight there."""
     if task.position < task.length:
         return ()
-    for where, group in zip(layout.slices, layout.groups, strict=True):
+    for tokens, group in zip(layout.slices, layout.groups, strict=True):
         if group.kind == "history" and group.offsets is not None:
-            ages = {offset: where.start + i for i, offset in enumerate(group.offsets)}
-            age = -(task.steps - task.cue_step)
-            return (ages[age],) if age in ages else ()
+            offset = task.cue_step - task.steps
+            if offset in group.offsets:
+                return (tokens.start + group.offsets.index(offset),)
     return ()
 
 

@@ -2,6 +2,6 @@
 
 from attention_agents.envs.tasks.collect import Collect
 from attention_agents.envs.tasks.cue_recall import CueRecall
-from attention_agents.envs.tasks.ids import register
+from attention_agents.envs.tasks.ids import register_tasks
 
-__all__ = ["Collect", "CueRecall", "register"]
+__all__ = ["Collect", "CueRecall", "register_tasks"]

@@ -8,9 +8,16 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from attention_agents.envs.tasks.drawing import DARK, FLOOR, HUES, between, canvas, fill_disk
-from attention_agents.envs.token_places import join_group_places
-from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
+from attention_agents.envs.tasks.drawing import (
+    DARK,
+    FLOOR,
+    HUES,
+    blank_frame,
+    fill_disk,
+    mix_colors,
+)
+from attention_agents.envs.token_places import GroupPlaces
+from attention_agents.envs.tokens.layout import TokenGroup, TokenPlaces
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Entities
 
@@ -18,12 +25,12 @@ COLUMNS = ("presence", "fruit", "mine", "ripeness", "x", "y")
 SIDE = 256
 """Height and width of a frame, in pixels."""
 RADIUS = 20
-"""Of a thing as drawn, in pixels."""
+"""Of a fruit or mine as drawn, in pixels."""
 UNRIPE, RIPE = (90, 170, 60), (230, 50, 50)
-OPEN = np.zeros(len(COLUMNS), np.float32)
+EMPTY_STAND = np.zeros(len(COLUMNS), np.float32)
 
 
-class Collect(gym.Env):
+class Collect(GroupPlaces, gym.Env):
     """Pick the ripest of the fruit that is left, again and again, and never a mine.
 
     Task:
@@ -77,7 +84,7 @@ class Collect(gym.Env):
         self.fruit, self.mines, self.stands = fruit, mines, fruit + mines
         self.render_mode = render_mode
         angles = 2 * np.pi * np.arange(self.stands) / self.stands
-        self._spots = np.stack((np.sin(angles), -np.cos(angles)), 1).astype(np.float32)
+        self._positions = np.stack((np.sin(angles), -np.cos(angles)), 1).astype(np.float32)
         low = np.array((0, 0, 0, 0, -1, -1), np.float32)
         shape = (self.stands, len(COLUMNS))
         tokens = Entities(self.stands, COLUMNS, presence=0, label="stand", position=(4, 5))
@@ -86,41 +93,43 @@ class Collect(gym.Env):
         self.table = np.zeros(shape, np.float32)
         """The observation: what is on the stands."""
         self._queue: list[int] = []
-        self._worth, self._steps, self._clean = 0.0, 0, True
+        self._pick_reward, self._steps, self._all_right = 0.0, 0, True
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
         rng = self.np_random
         fruit, mines = int(rng.integers(1, self.fruit + 1)), int(rng.integers(self.mines + 1))
-        where = rng.permutation(self.stands)
-        apples, bombs = where[:fruit], where[fruit : fruit + mines]
+        stands = rng.permutation(self.stands)
+        fruit_stands, mine_stands = stands[:fruit], stands[fruit : fruit + mines]
         ripeness = rng.permutation(10)[:fruit]
         table = np.zeros_like(self.table)
-        table[apples, 1], table[bombs, 2] = 1, 1
-        table[apples, 3] = (ripeness + 1) / 10
-        both = where[: fruit + mines]
-        table[both, 0] = 1
-        table[both, 4:] = self._spots[both]
+        table[fruit_stands, 1], table[mine_stands, 2] = 1, 1
+        table[fruit_stands, 3] = (ripeness + 1) / 10
+        full = stands[: fruit + mines]
+        table[full, 0] = 1
+        table[full, 4:] = self._positions[full]
         self.table = table
-        self._queue = apples[ripeness.argsort()].tolist()  # the ripest is the last
-        self._worth, self._steps, self._clean = 1 / fruit, 0, True
-        return table.copy(), self._info()
+        self._queue = fruit_stands[ripeness.argsort()].tolist()  # the ripest is the last
+        self._pick_reward, self._steps, self._all_right = 1 / fruit, 0, True
+        return table.copy(), self._step_info()
 
     def step(self, action: Any):
         self._steps += 1
         stand, reward, exploded = int(action), 0.0, False
         if stand in self._queue:
             right = stand == self._queue[-1]
-            reward, self._clean = (self._worth, self._clean) if right else (0.0, False)
+            reward, self._all_right = (
+                (self._pick_reward, self._all_right) if right else (0.0, False)
+            )
             self._queue.remove(stand)
         elif self.table[stand, 2]:
-            reward, exploded, self._clean = -1.0, True, False
-        self.table[stand] = OPEN
+            reward, exploded, self._all_right = -1.0, True, False
+        self.table[stand] = EMPTY_STAND
         terminated = exploded or not self._queue
         truncated = not terminated and self._steps >= 4 * self.stands
-        info = self._info()
+        info = self._step_info()
         if terminated or truncated:
-            info["is_success"] = terminated and self._clean
+            info["is_success"] = terminated and self._all_right
         return self.table.copy(), reward, terminated, truncated, info
 
     @property
@@ -135,36 +144,31 @@ class Collect(gym.Env):
     def render(self):
         if self.render_mode != "rgb_array":
             return None
-        frame = canvas(SIDE, SIDE)
-        for row, (x, y) in zip(self.table, self._centres(), strict=True):
+        frame = blank_frame(SIDE, SIDE)
+        for row, (x, y) in zip(self.table, self._stand_centers(), strict=True):
             fill_disk(frame, x, y, RADIUS, FLOOR)
             if row[1]:
-                ripeness = float(row[3])  # by size and by colour
+                ripeness = float(row[3])  # by size and by color
                 radius = RADIUS * (0.3 + 0.6 * ripeness)
-                fill_disk(frame, x, y, radius, between(UNRIPE, RIPE, ripeness))
+                fill_disk(frame, x, y, radius, mix_colors(UNRIPE, RIPE, ripeness))
             elif row[2]:
                 fill_disk(frame, x, y, RADIUS * 0.8, DARK)
                 fill_disk(frame, x, y, RADIUS * 0.3, HUES[2])
         return frame
 
-    def token_places(self, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
+    def group_places(self, group: TokenGroup, frame_shape: tuple[int, ...]) -> TokenPlaces | None:
         """Return the box of each stand that is not empty, and the stand as its identity."""
+        if group.kind != "entities" or len(group) != self.stands:
+            return None
         scale = np.array((frame_shape[1], frame_shape[0]) * 2) / SIDE
-        centres = self._centres()
-        boxes = np.concatenate((centres - RADIUS, centres + RADIUS), 1) * scale
-        full = self.action_masks()
+        centers, full = self._stand_centers(), self.action_masks()
+        boxes = np.concatenate((centers - RADIUS, centers + RADIUS), 1) * scale
+        places = TokenPlaces.unknown(self.stands)
+        places.boxes[full], places.ids[full] = boxes[full], np.flatnonzero(full)
+        return places
 
-        def place(group: TokenGroup) -> TokenPlaces | None:
-            if group.kind != "entities" or len(group) != self.stands:
-                return None
-            places = TokenPlaces.unknown(self.stands)
-            places.boxes[full], places.ids[full] = boxes[full], np.flatnonzero(full)
-            return places
+    def _stand_centers(self) -> np.ndarray:
+        return SIDE / 2 + self._positions * (SIDE / 2 - RADIUS - 8)
 
-        return join_group_places(layout, place)
-
-    def _centres(self) -> np.ndarray:
-        return SIDE / 2 + self._spots * (SIDE / 2 - RADIUS - 8)
-
-    def _info(self) -> dict[str, Any]:
+    def _step_info(self) -> dict[str, Any]:
         return {"target": self.target}

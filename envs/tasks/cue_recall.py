@@ -13,7 +13,7 @@ from attention_agents.envs.tasks.drawing import (
     BACKGROUND,
     FLOOR,
     HUES,
-    canvas,
+    blank_frame,
     fill_box,
     fill_disk,
 )
@@ -28,7 +28,7 @@ class CueRecall(gym.Env):
     """Remember a cue while walking down a corridor.
 
     Task:
-        The agent starts at cell 0, where it sees one of `cues` colours for a single step. It walks
+        The agent starts at cell 0, where it sees one of `cues` colors for a single step. It walks
         one cell a step, whatever it does, and at the junction, `length` cells on, leaves by the
         exit that it names. Without memory every exit is as good as another, so that no policy of
         the present observation alone has an expected return above 1 / cues. A window of length + 1
@@ -42,7 +42,7 @@ class CueRecall(gym.Env):
         i leaves by exit i at the junction, and means nothing before it.
 
     Reward:
-        1 for leaving by the exit of the cue's colour, else 0. The best policy scores 1, one that
+        1 for leaving by the exit of the cue's color, else 0. The best policy scores 1, one that
         acts at random 1 / cues.
 
     Termination:
@@ -62,7 +62,7 @@ class CueRecall(gym.Env):
 
     Args:
         length: cells from the start to the junction.
-        cues: colours, 2 to 8.
+        cues: colors, 2 to 8.
 
     Raises:
         ValueError: `length` is below 1, or `cues` is not 2 to 8.
@@ -82,7 +82,7 @@ class CueRecall(gym.Env):
         self.observation_space = TokenBox(0, 1, (len(names),), tokens=Features(names))
         self.action_space = spaces.Discrete(cues)
         self.cue = self.steps = 0
-        self._left = -1
+        self._exit = -1
 
     @property
     def position(self) -> int:
@@ -93,25 +93,25 @@ class CueRecall(gym.Env):
         super().reset(seed=seed)
         self.cue = int(self.np_random.integers(self.cues))
         self.steps = 0
-        self._left = -1
-        return self._observe(), self._info()
+        self._exit = -1
+        return self._make_observation(), self._step_info()
 
     def step(self, action: Any):
         leaves = self.position == self.length
         self.steps += 1
-        info = self._info()
+        info = self._step_info()
         if not leaves:
-            return self._observe(), 0.0, False, False, info
-        self._left = int(action)
-        info["is_success"] = self._left == self.cue
-        return self._observe(), float(info["is_success"]), True, False, info
+            return self._make_observation(), 0.0, False, False, info
+        self._exit = int(action)
+        info["is_success"] = self._exit == self.cue
+        return self._make_observation(), float(info["is_success"]), True, False, info
 
     def render(self):
         if self.render_mode != "rgb_array":
             return None
         rows = max(self.cues, 3)
         middle = TILE * rows // 2
-        frame = canvas(TILE * rows, TILE * (self.length + 3))
+        frame = blank_frame(TILE * rows, TILE * (self.length + 3))
         junction = TILE * self.length
         fill_box(frame, 0, middle - TILE // 2, junction, TILE, FLOOR)
         fill_box(frame, junction, 0, 2 * TILE, TILE * rows, FLOOR)
@@ -122,19 +122,19 @@ class CueRecall(gym.Env):
         if self.steps == 0:
             fill_box(frame, 0, middle - TILE // 2, TILE, TILE, HUES[self.cue])
         x, y = TILE * self.position + TILE / 2, float(middle)
-        if self._left >= 0:
-            x, y = junction + 2.5 * TILE, start + TILE * (self._left + 0.5)
+        if self._exit >= 0:
+            x, y = junction + 2.5 * TILE, start + TILE * (self._exit + 0.5)
         fill_disk(frame, x, y, TILE * 0.36, BACKGROUND)
         fill_disk(frame, x, y, TILE * 0.3, AGENT)
         return frame
 
-    def _observe(self) -> np.ndarray:
-        seen = np.zeros(self.cues + 2, np.float32)
+    def _make_observation(self) -> np.ndarray:
+        obs = np.zeros(self.cues + 2, np.float32)
         if self.steps == 0:
-            seen[self.cue] = 1
-        seen[-2] = self.position / self.length
-        seen[-1] = self.position == self.length
-        return seen
+            obs[self.cue] = 1
+        obs[-2] = self.position / self.length
+        obs[-1] = self.position == self.length
+        return obs
 
-    def _info(self) -> dict[str, Any]:
+    def _step_info(self) -> dict[str, Any]:
         return {"cue_step": self.cue_step, "step": self.steps}

@@ -10,10 +10,10 @@ ENTRY_POINTS = {
 }
 
 
-def register() -> None:
+def register_tasks() -> None:
     """Register every task, so that `gymnasium.make` knows it; importing registers nothing.
 
-    >>> register()
+    >>> register_tasks()
     >>> gym.make("attention/CueRecall-v0", length=3).unwrapped.length
     3
     """

@@ -18,7 +18,7 @@ MAX_NUMBERS = 4096
 patches."""
 
 
-class History(gym.Wrapper):
+class History(gym.ObservationWrapper):
     """Observe a window of the last K observations of this episode, each flattened to F numbers.
 
     Row K - 1 is the present, row 0 the oldest. Column 0 is 1 where the row holds an observation
@@ -63,22 +63,17 @@ class History(gym.Wrapper):
         self._window = self._empty
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        obs, info = self.env.reset(seed=seed, options=options)
         self._window = self._empty
-        return self._push(obs), info
-
-    def step(self, action: Any):
-        obs, reward, terminated, truncated, info = self.env.step(action)
-        return self._push(obs), reward, terminated, truncated, info
+        return super().reset(seed=seed, options=options)
 
     def token_places(self, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
         """Return no places: a step of the past does not stand on the present frame."""
         return TokenPlaces.unknown(len(layout))
 
-    def _push(self, obs: Any) -> np.ndarray:
+    def observation(self, observation: Any) -> np.ndarray:
         row = np.ones((1, self._empty.shape[1]), np.float32)
-        row[0, 1:] = np.asarray(spaces.flatten(self._part, obs))
-        # A fresh array: a window that someone keeps does not change.
+        row[0, 1:] = np.asarray(spaces.flatten(self._part, observation))
+        # a fresh array: a window that the caller keeps does not change
         self._window = np.concatenate((self._window[1:], row))
         return self._window
 

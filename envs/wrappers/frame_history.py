@@ -16,7 +16,7 @@ from attention_agents.envs.tokens.specs import Cells, FramePart, Frames
 from attention_agents.envs.wrappers.flat_history import check_steps
 
 
-class FrameHistory(gym.Wrapper):
+class FrameHistory(gym.ObservationWrapper):
     """Observe the last T pictures, grids or tables of entities of this episode, each as P numbers.
 
     Row T - 1 is the present, row 0 the oldest. Column 0 is 1 where the row holds a frame and 0
@@ -51,78 +51,71 @@ class FrameHistory(gym.Wrapper):
                 "a history of frames needs a picture, a grid or entities in the observation, got "
                 f"{space}; for vectors, use History"
             )
-        parts = _members(space)
-        self._windows = {key: _Window(parts[key], part, steps) for key, part in framed.items()}
-        members = {**parts, **{key: window.space for key, window in self._windows.items()}}
-        is_dict = isinstance(space, spaces.Dict)
-        self.observation_space = spaces.Dict(list(members.items())) if is_dict else members[""]
+        self._is_dict = isinstance(space, spaces.Dict)
+        parts: dict[str, Any] = (
+            dict(space.spaces) if isinstance(space, spaces.Dict) else {"": space}
+        )
+        self._windows = {key: _FrameWindow(parts[key], part, steps) for key, part in framed.items()}
+        parts |= {key: window.space for key, window in self._windows.items()}
+        self.observation_space = spaces.Dict(list(parts.items())) if self._is_dict else parts[""]
         self._ids: deque[np.ndarray | None] = deque(maxlen=steps)
         """Identities of the present tokens at each of the last T steps, the present last."""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        obs, info = self.env.reset(seed=seed, options=options)
         for window in self._windows.values():
             window.clear()
         self._ids.clear()
-        return self._push(obs), info
+        return super().reset(seed=seed, options=options)
 
-    def step(self, action: Any):
-        obs, reward, terminated, truncated, info = self.env.step(action)
-        return self._push(obs), reward, terminated, truncated, info
+    def observation(self, observation: Any) -> Any:
+        self._ids.append(None)
+        parts = observation if self._is_dict else {"": observation}
+        windows = {key: window.append(parts[key]) for key, window in self._windows.items()}
+        return {**parts, **windows} if self._is_dict else windows[""]
 
     def token_places(self, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
         """Return the places of present tokens: the past does not stand on the present frame."""
-        now = TokenLayout(tuple(group for group in layout.groups if not group.past))
-        boxes, ids = get_token_places(self.env, now, frame_shape)
+        present = TokenLayout(tuple(group for group in layout.groups if not group.past))
+        boxes, ids = get_token_places(self.env, present, frame_shape)
         if self._ids:
             self._ids[-1] = ids
-        spans = {group.key: part for group, part in zip(now.groups, now.slices, strict=True)}
+        spans = dict(zip((group.key for group in present.groups), present.slices, strict=True))
         places = TokenPlaces.unknown(len(layout))
-        for group, where in zip(layout.groups, layout.slices, strict=True):
+        for group, tokens in zip(layout.groups, layout.slices, strict=True):
             span = spans[group.key]
             if not group.past:
-                places.boxes[where], places.ids[where] = boxes[span], ids[span]
-            elif (known := self._ids_then(group)) is not None:
-                places.ids[where] = known[span]
+                places.boxes[tokens], places.ids[tokens] = boxes[span], ids[span]
+            elif (past_ids := self._past_ids(group)) is not None:
+                places.ids[tokens] = past_ids[span]
         return places
 
-    def _ids_then(self, group: TokenGroup) -> np.ndarray | None:
+    def _past_ids(self, group: TokenGroup) -> np.ndarray | None:
         """Return the identities of all tokens at the step that a past group is of, if known."""
         assert group.offsets is not None, "a group of the past says how old it is"
         back = 1 - group.offsets[0]
         return self._ids[-back] if back <= len(self._ids) else None
 
-    def _push(self, obs: Any) -> Any:
-        self._ids.append(None)
-        if "" in self._windows:
-            return self._windows[""].push(obs)
-        return {**obs, **{key: window.push(obs[key]) for key, window in self._windows.items()}}
 
-
-class _Window:
+class _FrameWindow:
     """The last T frames of one part of the observation."""
 
     def __init__(self, space: spaces.Box, part: FramePart, steps: int):
         P = int(np.prod(space.shape))
-        of_bytes = is_bytes(space) and len(space.shape) == 3  # what SB3 would have scaled
+        is_picture = is_bytes(space) and len(space.shape) == 3  # what SB3 would have scaled
         # the presence column shares the bounds of the numbers, so that files hold one for all
         low, high = (np.empty((steps, 1 + P), space.dtype) for _ in range(2))
-        low[:, 1:], high[:, 1:] = (
-            np.minimum(space.low, 0).ravel(),
-            np.maximum(space.high, 0).ravel(),
-        )
+        low[:, 1:] = np.minimum(space.low, 0).ravel()
+        high[:, 1:] = np.maximum(space.high, 0).ravel()
         low[:, 0], high[:, 0] = low[:, 1:].min(), max(high[:, 1:].max(), 1)
-        self.space = TokenBox(
-            low, high, low.shape, space.dtype, tokens=Frames(steps, part, of_bytes)
-        )
-        self._empty = np.zeros(low.shape, space.dtype)
-        self._frames = self._empty
+        tokens = Frames(steps, part, is_picture)
+        self.space = TokenBox(low, high, low.shape, space.dtype, tokens=tokens)
+        self._empty = self._frames = np.zeros(low.shape, space.dtype)
 
     def clear(self) -> None:
         self._frames = self._empty
 
-    def push(self, frame: np.ndarray) -> np.ndarray:
-        # a fresh array, and the only one: a window that someone keeps does not change
+    def append(self, frame: np.ndarray) -> np.ndarray:
+        # a fresh array, and the only one: a window that the caller keeps does not change
         frames = np.empty_like(self._empty)
         frames[:-1] = self._frames[1:]
         frames[-1, 0] = 1
@@ -139,17 +132,10 @@ def framed_parts(space: spaces.Space) -> dict[str, FramePart]:
     Raises:
         ValueError: a part of the observation cannot be cut into tokens.
     """
-    alone = not isinstance(space, spaces.Dict)
+    is_dict = isinstance(space, spaces.Dict)
     return {
         key: spec
         for key, spec in choose_specs(space).items()
-        if isinstance(spec, FramePart) and (alone or _has_rows(spec))
+        if isinstance(spec, FramePart)
+        and not (is_dict and isinstance(spec, Cells) and spec.rows == 1)
     }
-
-
-def _members(space: spaces.Space) -> dict[str, Any]:
-    return dict(space.spaces) if isinstance(space, spaces.Dict) else {"": space}
-
-
-def _has_rows(spec: FramePart) -> bool:
-    return not isinstance(spec, Cells) or spec.rows > 1

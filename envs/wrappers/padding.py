@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -12,11 +12,18 @@ from gymnasium import spaces
 
 from attention_agents.envs.tokens.spaces import MAX_TOKENS, TokenBox
 from attention_agents.envs.tokens.specs import Entities
+from attention_agents.envs.wrappers.space_tree import (
+    Path,
+    get_at_path,
+    iterate_leaves,
+    space_members,
+)
 
 MAX_ENTITIES = 32
-"""Rows of a table, when nobody says how many."""
+"""Rows of a table by default."""
 
 Pad = Callable[[Any], Any]
+"""Brings an observation of the original space into the padded one."""
 
 
 class TooManyEntitiesError(ValueError):
@@ -57,7 +64,9 @@ class PadSequences(gym.ObservationWrapper):
 
 def pad_sequences(env: gym.Env, max_entities: int = MAX_ENTITIES) -> gym.Env:
     """Wrap an environment in `PadSequences`, if its observation varies in length."""
-    return PadSequences(env, max_entities) if _varies(env.observation_space) else env
+    leaves = [leaf for _, leaf in iterate_leaves(env.observation_space)]
+    varies = any(isinstance(leaf, (spaces.Sequence, spaces.Graph)) for leaf in leaves)
+    return PadSequences(env, max_entities) if varies else env
 
 
 def pad_space(space: spaces.Space, max_entities: int) -> tuple[spaces.Space, Pad]:
@@ -73,138 +82,140 @@ def pad_space(space: spaces.Space, max_entities: int) -> tuple[spaces.Space, Pad
             f"max_entities must be at most {MAX_TOKENS}, the most tokens that can be attended to, "
             f"got {max_entities}"
         )
-    return _padded(space, (), max_entities)
+    return _pad_member(space, (), max_entities)
 
 
-def _varies(space: spaces.Space) -> bool:
-    if isinstance(space, (spaces.Dict, spaces.Tuple)):
-        return any(_varies(member) for _, member in _members(space))
-    return isinstance(space, (spaces.Sequence, spaces.Graph))
-
-
-def _members(space: spaces.Dict | spaces.Tuple) -> list[tuple[Any, spaces.Space]]:
-    if isinstance(space, spaces.Dict):
-        return list(space.spaces.items())
-    return list(enumerate(space.spaces))
-
-
-def _padded(space: spaces.Space, path: tuple[Any, ...], most: int) -> tuple[spaces.Space, Pad]:
+def _pad_member(space: spaces.Space, path: Path, max_rows: int) -> tuple[spaces.Space, Pad]:
     if isinstance(space, spaces.Sequence):
         label = path[-1] if path and isinstance(path[-1], str) else "entity"
-        table = _Table(space.feature_space, path, label, most, stacked=space.stack)
-        return table.space, table.filled
+        table = _EntityTable(space.feature_space, path, label, max_rows, stacked=space.stack)
+        return table.space, table.fill_rows
     if isinstance(space, spaces.Graph):
-        return _padded_graph(space, path, most)
+        return _pad_graph(space, path, max_rows)
     if not isinstance(space, (spaces.Dict, spaces.Tuple)):
-        return space, lambda part: part
-    parts = [(key, *_padded(part, (*path, key), most)) for key, part in _members(space)]
+        return space, lambda value: value
+    members = [
+        (key, *_pad_member(member, (*path, key), max_rows)) for key, member in space_members(space)
+    ]
     if isinstance(space, spaces.Dict):
-        members = [(key, part) for key, part, _ in parts]
-        return spaces.Dict(members), lambda obs: {key: pad(obs[key]) for key, _, pad in parts}
-    members = [part for _, part, _ in parts]
-    return spaces.Tuple(members), lambda obs: tuple(pad(obs[index]) for index, _, pad in parts)
+        padded = [(key, part) for key, part, _ in members]
+        return spaces.Dict(padded), lambda obs: {key: pad(obs[key]) for key, _, pad in members}
+    padded = [part for _, part, _ in members]
+    return spaces.Tuple(padded), lambda obs: tuple(pad(obs[index]) for index, _, pad in members)
 
 
-def _padded_graph(
-    space: spaces.Graph, path: tuple[Any, ...], most: int
-) -> tuple[spaces.Space, Pad]:
+def _pad_graph(space: spaces.Graph, path: Path, max_rows: int) -> tuple[spaces.Space, Pad]:
     if space.edge_space is None:
-        nodes = _Table(space.node_space, path, "node", most, stacked=True)
-        return nodes.space, lambda graph: nodes.filled(graph.nodes)
-    nodes = _Table(space.node_space, path, "node", most, True, links=("index",))
-    edges = _Table(space.edge_space, path, "edge", most, True, links=("source", "target"))
-    scale = 1 / max(most - 1, 1)
-    index = np.arange(most, dtype=np.float32)[:, None] * scale
+        table = _EntityTable(space.node_space, path, "node", max_rows, stacked=True)
+        return table.space, lambda graph: table.fill_rows(graph.nodes)
+    nodes = _EntityTable(space.node_space, path, "node", max_rows, True, links=("index",))
+    edges = _EntityTable(space.edge_space, path, "edge", max_rows, True, ("source", "target"))
+    scale = 1 / max(max_rows - 1, 1)
+    index = np.arange(max_rows, dtype=np.float32)[:, None] * scale
 
     def pad(graph: spaces.GraphInstance) -> dict[str, np.ndarray]:
         if graph.edges is None or graph.edge_links is None:
-            linked = edges.empty.copy()
+            edge_rows = edges.empty.copy()
         else:
-            linked = edges.filled(graph.edges, graph.edge_links * scale)
-        return {"nodes": nodes.filled(graph.nodes, index), "edges": linked}
+            edge_rows = edges.fill_rows(graph.edges, graph.edge_links * scale)
+        return {"nodes": nodes.fill_rows(graph.nodes, index), "edges": edge_rows}
 
     return spaces.Dict([("nodes", nodes.space), ("edges", edges.space)]), pad
 
 
-class _Table:
+class _EntityTable:
     """Entities of one space as rows: presence, links to other rows, features."""
 
     def __init__(
         self,
         space: spaces.Space,
-        path: tuple[Any, ...],
+        path: Path,
         label: str,
-        most: int,
+        max_rows: int,
         stacked: bool,
         links: tuple[str, ...] = (),
     ):
-        self._where = "/".join(map(str, path)) or "the observation"
+        self._place = "/".join(map(str, path)) or "the observation"
         self._label, self._stacked, self._links = label, stacked, len(links)
-        self._leaves = list(_leaves(space, ()))
-        if not self._leaves:
-            raise ValueError(f"entities need features, got {space} in {self._where}")
-        names = ("presence", *links, *(name for leaf in self._leaves for name in leaf.names))
-        low, high = (np.concatenate(bounds) for bounds in zip(*self._bounds(), strict=True))
-        self.empty = np.zeros((most, len(names)), np.float32)
+        self._features = [_Feature.from_space(*leaf) for leaf in iterate_leaves(space)]
+        if not self._features:
+            raise ValueError(f"entities need features, got {space} in {self._place}")
+        first = np.zeros(1 + len(links), np.float32), np.ones(1 + len(links), np.float32)
+        bounds = [first, *(feature.bounds() for feature in self._features)]
+        low, high = (np.concatenate(ends) for ends in zip(*bounds, strict=True))
+        names = ("presence", *links, *(name for part in self._features for name in part.names))
+        shape = (max_rows, len(names))
+        self.empty = np.zeros(shape, np.float32)
         self.space = TokenBox(
-            np.broadcast_to(low, self.empty.shape),
-            np.broadcast_to(high, self.empty.shape),
-            self.empty.shape,
-            tokens=Entities(most, names, presence=0, label=label),
+            np.broadcast_to(low, shape),
+            np.broadcast_to(high, shape),
+            shape,
+            tokens=Entities(max_rows, names, presence=0, label=label),
         )
 
-    def filled(self, items: Any, links: np.ndarray | None = None) -> np.ndarray:
-        """Return the (most, F) table of some entities.
+    def fill_rows(self, items: Any, links: np.ndarray | None = None) -> np.ndarray:
+        """Return the (max_rows, F) table of some entities.
 
         Args:
             items: a sequence of members of the space, or a batch of them where they are stacked.
             links: a row of numbers for each entity; more rows than entities are left out.
         """
-        columns = [leaf.columns(items, self._stacked) for leaf in self._leaves]
-        count, most = len(columns[0]), len(self.empty)
-        if count > most:
+        columns = [feature.columns(items, self._stacked) for feature in self._features]
+        count, max_rows = len(columns[0]), len(self.empty)
+        if count > max_rows:
             advice = f"train with --max-entities {count} or more (max_entities in Python)"
             if count > MAX_TOKENS:
                 advice = f"observe at most {MAX_TOKENS}, such as the nearest, in a wrapper"
             raise TooManyEntitiesError(
-                f"{self._where} holds {count} entities ({self._label}), and there is room for "
-                f"{most}; {advice}"
+                f"{self._place} holds {count} entities ({self._label}), and there is room for "
+                f"{max_rows}; {advice}"
             )
-        table = self.empty.copy()
+        table, start = self.empty.copy(), 1 + self._links
         table[:count, 0] = 1
-        start = 1 + self._links
         if links is not None:
             table[:count, 1:start] = links[:count]
-        for part in columns:
-            end = start + part.shape[1]
-            table[:count, start:end] = part
-            start = end
+        table[:count, start:] = np.concatenate(columns, 1, dtype=np.float32, casting="unsafe")
         return table
 
-    def _bounds(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        yield np.zeros(1 + self._links, np.float32), np.ones(1 + self._links, np.float32)
-        for leaf in self._leaves:
-            yield leaf.bounds()
 
-
-class _Leaf(NamedTuple):
+class _Feature(NamedTuple):
     """One array of an entity's features."""
 
-    path: tuple[Any, ...]
-    """Keys and indices that lead to it."""
+    path: Path
     space: spaces.Space
     names: tuple[str, ...]
     """One per column."""
 
+    @classmethod
+    def from_space(cls, path: Path, space: spaces.Space) -> _Feature:
+        if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
+            stem, count = "choice ", int(np.sum(_choice_counts(space)))
+        elif isinstance(space, (spaces.Box, spaces.MultiBinary)):
+            stem, count = "x", math.prod(space.shape)
+        else:
+            raise ValueError(
+                f"entities with features of {space} are not supported; supported are Box, "
+                "Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of these"
+            )
+        name = "/".join(map(str, path))
+        if name and count == 1:
+            return cls(path, space, (name,))
+        return cls(
+            path, space, tuple(f"{name} {i}" if name else f"{stem}{i}" for i in range(count))
+        )
+
     def columns(self, items: Any, stacked: bool) -> np.ndarray:
         """Return the (n, columns) numbers of n entities."""
-        values = _at(items, self.path) if stacked else [_at(item, self.path) for item in items]
+        if stacked:
+            values = get_at_path(items, self.path)
+        else:
+            values = [get_at_path(item, self.path) for item in items]
         values = np.reshape(values, (len(values), math.prod(self.space.shape or ())))
         if not isinstance(self.space, (spaces.Discrete, spaces.MultiDiscrete)):
             return values
         chosen = values.astype(np.int64) - np.ravel(self.space.start)
-        sizes = enumerate(_sizes(self.space))
-        return np.concatenate([np.eye(n, dtype=np.float32)[chosen[:, i]] for i, n in sizes], 1)
+        counts = enumerate(_choice_counts(self.space))
+        return np.concatenate([np.eye(n, dtype=np.float32)[chosen[:, i]] for i, n in counts], 1)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the least and the largest number of each column, with 0 between them."""
@@ -215,33 +226,5 @@ class _Leaf(NamedTuple):
             return low.astype(np.float32), high.astype(np.float32)
 
 
-def _leaves(space: spaces.Space, path: tuple[Any, ...]) -> Iterator[_Leaf]:
-    if isinstance(space, (spaces.Dict, spaces.Tuple)):
-        for key, member in _members(space):
-            yield from _leaves(member, (*path, key))
-    elif isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
-        yield _Leaf(path, space, _names(path, "choice ", int(np.sum(_sizes(space)))))
-    elif isinstance(space, (spaces.Box, spaces.MultiBinary)):
-        yield _Leaf(path, space, _names(path, "x", math.prod(space.shape)))
-    else:
-        raise ValueError(
-            f"entities with features of {space} are not supported; supported are Box, Discrete, "
-            "MultiDiscrete, MultiBinary, and Dict and Tuple of these"
-        )
-
-
-def _names(path: tuple[Any, ...], stem: str, count: int) -> tuple[str, ...]:
-    name = "/".join(map(str, path))
-    if name and count == 1:
-        return (name,)
-    return tuple(f"{name} {i}" if name else f"{stem}{i}" for i in range(count))
-
-
-def _sizes(space: spaces.Discrete | spaces.MultiDiscrete) -> np.ndarray:
+def _choice_counts(space: spaces.Discrete | spaces.MultiDiscrete) -> np.ndarray:
     return np.ravel(space.n if isinstance(space, spaces.Discrete) else space.nvec)
-
-
-def _at(item: Any, path: tuple[Any, ...]) -> Any:
-    for step in path:
-        item = item[step]
-    return item

@@ -6,7 +6,7 @@ Observations become a Box, Discrete, MultiDiscrete, MultiBinary or a flat Dict o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from gymnasium import spaces
 
 from attention_agents.envs.tokens.spaces import TokenBox, is_bytes, is_flat_picture
 from attention_agents.envs.tokens.specs import Cells, Features, Patches
+from attention_agents.envs.wrappers.space_tree import Path, get_at_path, iterate_leaves
 
 Convert = Callable[[Any], Any]
 
@@ -41,10 +42,10 @@ class NamedFeatures(gym.Wrapper):
         )
 
 
-class Part(NamedTuple):
+class ObservationPart(NamedTuple):
     """One array of an observation."""
 
-    path: tuple[Any, ...]
+    path: Path
     """Keys and indices that lead to it; empty when the observation is one array."""
     space: spaces.Space
     """What it becomes."""
@@ -56,10 +57,10 @@ class Part(NamedTuple):
         """Name in a flat Dict; torch modules allow no dot in names."""
         return "/".join(str(step).replace(".", "_") for step in self.path)
 
-    def of(self, obs: Any) -> Any:
-        for step in self.path:
-            obs = obs[step]
-        return obs if self.convert is None else self.convert(obs)
+    def extract_from(self, obs: Any) -> Any:
+        """Return the array, converted, of an observation."""
+        value = get_at_path(obs, self.path)
+        return value if self.convert is None else self.convert(value)
 
 
 class PlainObservation(gym.ObservationWrapper):
@@ -75,20 +76,16 @@ class PlainObservation(gym.ObservationWrapper):
 
     def __init__(self, env: gym.Env):
         super().__init__(env)
-        self._parts = parts_of(env.observation_space)
+        self._parts = observation_parts(env.observation_space)
         self._is_dict = isinstance(env.observation_space, (spaces.Dict, spaces.Tuple))
-        if self._is_dict:
-            members = [(part.key, part.space) for part in self._parts]
-            if len(dict(members)) != len(members):
-                raise ValueError(f"flattened observation keys clash: {[key for key, _ in members]}")
-            self.observation_space = spaces.Dict(members)
-        else:
-            self.observation_space = self._parts[0].space
+        members = [(part.key, part.space) for part in self._parts]
+        if len(dict(members)) != len(members):
+            raise ValueError(f"flattened observation keys clash: {[key for key, _ in members]}")
+        self.observation_space = spaces.Dict(members) if self._is_dict else members[0][1]
 
     def observation(self, observation: Any) -> Any:
-        if self._is_dict:
-            return {part.key: part.of(observation) for part in self._parts}
-        return self._parts[0].of(observation)
+        values = {part.key: part.extract_from(observation) for part in self._parts}
+        return values if self._is_dict else values[""]
 
 
 class PlainAction(gym.ActionWrapper):
@@ -98,7 +95,7 @@ class PlainAction(gym.ActionWrapper):
         super().__init__(env)
         space = env.action_space
         self._shape, self._start = space.shape or (), getattr(space, "start", 0)
-        self.action_space, _ = _plain(space)
+        self.action_space, _ = _convert_space(space)
 
     def action(self, action: Any) -> Any:
         return np.reshape(action, self._shape) + self._start
@@ -106,11 +103,11 @@ class PlainAction(gym.ActionWrapper):
 
 def plain_observations(env: gym.Env) -> gym.Env:
     """Wrap an environment in `PlainObservation`, if its observation needs it."""
-    parts = parts_of(env.observation_space)
+    parts = observation_parts(env.observation_space)
     if not parts:
         raise ValueError(f"the observation has no parts: {env.observation_space}")
-    as_is = all(part.convert is None and part.key in ("", *part.path) for part in parts)
-    return env if as_is else PlainObservation(env)
+    is_plain = all(part.convert is None and part.key in ("", *part.path) for part in parts)
+    return env if is_plain else PlainObservation(env)
 
 
 def plain_actions(env: gym.Env) -> gym.Env:
@@ -121,7 +118,7 @@ def plain_actions(env: gym.Env) -> gym.Env:
     """
     space = env.action_space
     if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
-        return env if _plain(space)[1] is None else PlainAction(env)
+        return env if _convert_space(space)[1] is None else PlainAction(env)
     if isinstance(space, spaces.Box) and space.is_bounded():
         return env
     raise ValueError(
@@ -130,36 +127,24 @@ def plain_actions(env: gym.Env) -> gym.Env:
     )
 
 
-def parts_of(space: spaces.Space) -> list[Part]:
+def observation_parts(space: spaces.Space) -> list[ObservationPart]:
     """Return the arrays that an observation is made of, in order.
 
     Raises:
         ValueError: one of them is of an unsupported space.
     """
-    return list(_parts(space, ()))
+    return [ObservationPart(path, *_convert_space(leaf)) for path, leaf in iterate_leaves(space)]
 
 
-def _parts(space: spaces.Space, path: tuple[Any, ...]) -> Iterator[Part]:
-    if isinstance(space, spaces.Dict):
-        for key, member in space.spaces.items():
-            yield from _parts(member, (*path, key))
-    elif isinstance(space, spaces.Tuple):
-        for index, member in enumerate(space.spaces):
-            yield from _parts(member, (*path, index))
-    else:
-        yield Part(path, *_plain(space))
-
-
-def _plain(space: spaces.Space) -> tuple[spaces.Space, Convert | None]:
+def _convert_space(space: spaces.Space) -> tuple[spaces.Space, Convert | None]:
     if isinstance(space, spaces.Box):
-        return _plain_box(space)
+        return _convert_box(space)
+    start: Any = getattr(space, "start", 0)
     if isinstance(space, spaces.Discrete):
-        start = space.start
         return (space, None) if start == 0 else (spaces.Discrete(space.n), lambda x: x - start)
     if isinstance(space, spaces.MultiDiscrete):
-        if space.nvec.ndim == 1 and not np.any(space.start):
+        if space.nvec.ndim == 1 and not np.any(start):
             return space, None
-        start = space.start
         return spaces.MultiDiscrete(space.nvec.reshape(-1)), lambda x: (x - start).reshape(-1)
     if isinstance(space, spaces.MultiBinary):
         if isinstance(space.n, int):
@@ -171,37 +156,34 @@ def _plain(space: spaces.Space) -> tuple[spaces.Space, Convert | None]:
     )
 
 
-def _plain_box(space: spaces.Box) -> tuple[spaces.Box, Convert | None]:
+PLAIN_DTYPES = {np.dtype(np.float64): np.dtype(np.float32), np.dtype(bool): np.dtype(np.uint8)}
+
+
+def _convert_box(space: spaces.Box) -> tuple[spaces.Box, Convert | None]:
     if is_bytes(space):
         if len(space.shape) == 3 and np.argmin(space.shape) == 2:
-            return _picture(space, lambda x: x.transpose(2, 0, 1))
+            return _convert_picture(space, lambda x: x.transpose(2, 0, 1))
         if is_flat_picture(space):
-            return _picture(space, lambda x: x[None])
-    shape = space.shape or (1,)
-    dtype = {np.dtype(np.float64): np.dtype(np.float32), np.dtype(bool): np.dtype(np.uint8)}.get(
-        space.dtype, space.dtype
-    )
+            return _convert_picture(space, lambda x: x[None])
+    shape, dtype = space.shape or (1,), PLAIN_DTYPES.get(space.dtype, space.dtype)
     if shape == space.shape and dtype == space.dtype:
         return space, None
     with np.errstate(over="ignore"):  # bounds beyond 32 bits become infinite
         low, high = (np.reshape(b, shape).astype(dtype) for b in (space.low, space.high))
+    box = spaces.Box(low, high, shape, dtype.type)
     if isinstance(space, TokenBox):
-        box: spaces.Box = TokenBox(low, high, shape, dtype, tokens=space.tokens)
-    else:
-        box = spaces.Box(low, high, shape, dtype)
+        box = TokenBox(low, high, shape, dtype, tokens=space.tokens)
     return box, lambda x: np.reshape(x, shape).astype(dtype)
 
 
-def _picture(space: spaces.Box, turn: Convert) -> tuple[spaces.Box, Convert]:
+def _convert_picture(space: spaces.Box, turn: Convert) -> tuple[spaces.Box, Convert]:
     """Turn a picture as Stable-Baselines3 wants it; done by itself, it would drop the tokens."""
     low, high = turn(space.low), turn(space.high)
     if not isinstance(space, TokenBox):
         return spaces.Box(low, high, low.shape, np.uint8), turn
-    tokens = space.tokens
-    if not isinstance(tokens, (Patches, Cells)):
+    if not isinstance(space.tokens, (Patches, Cells)):
         raise ValueError(
-            f"a picture of bytes must be cut into patches or cells, got {tokens} for {space}"
+            f"a picture of bytes must be cut into patches or cells, got {space.tokens} for {space}"
         )
-    return TokenBox(
-        low, high, low.shape, np.uint8, tokens=replace(tokens, channels_first=True)
-    ), turn
+    tokens = replace(space.tokens, channels_first=True)
+    return TokenBox(low, high, low.shape, np.uint8, tokens=tokens), turn

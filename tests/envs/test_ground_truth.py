@@ -131,7 +131,7 @@ def test_highway_the_first_to_be_hit():
     env = highway([20, 10, 5, 5], [(40, 1), (60, 1), (20, 2), (-30, 1)])
     near = [
         vehicle.position[0] - env.unwrapped.vehicle.position[0]
-        for vehicle in env.get_wrapper_attr("observed")
+        for vehicle in env.get_wrapper_attr("observed_vehicles")
     ]
     row = known(env)
     assert row is not None and row.sum() == 1

@@ -282,7 +282,7 @@ def test_atari_ids_without_a_prefix_are_found():
     ],
 )
 def test_a_missing_extra_is_named_with_its_install_line(env_id, package, family, monkeypatch):
-    monkeypatch.delitem(sys.modules, f"envs.adapters.{family}", raising=False)
+    monkeypatch.delitem(sys.modules, f"attention_agents.envs.adapters.{family}", raising=False)
     for name in [n for n in sys.modules if n.split(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)

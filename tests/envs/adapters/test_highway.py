@@ -35,7 +35,7 @@ def column(env, name):
 def test_each_row_is_the_vehicle_that_was_observed(env_id):
     env, obs = started(env_id, steps=0)
     for _ in range(4):
-        kind, seen = env.unwrapped.observation_type, env.get_wrapper_attr("observed")
+        kind, seen = env.unwrapped.observation_type, env.get_wrapper_attr("observed_vehicles")
         assert seen[0] is env.unwrapped.vehicle
         assert int(obs[:, column(env, "presence")].sum()) == len(seen)
         low, high = kind.features_range["vx"]
@@ -56,7 +56,7 @@ def test_a_box_covers_exactly_the_drawn_vehicle(env_id):
     found = places(env, frame)
     road = env.unwrapped.road
     tested = 0
-    for row, vehicle in enumerate(env.get_wrapper_attr("observed")):
+    for row, vehicle in enumerate(env.get_wrapper_attr("observed_vehicles")):
         if not np.isfinite(found.boxes[row]).all():
             continue
         everyone = list(road.vehicles)
@@ -78,7 +78,7 @@ def test_identities_stay_with_vehicles():
     rows_of = {}
     for _ in range(12):
         ids = places(env, env.render()).ids
-        for row, vehicle in enumerate(env.get_wrapper_attr("observed")):
+        for row, vehicle in enumerate(env.get_wrapper_attr("observed_vehicles")):
             assert name_of.setdefault(vehicle, ids[row]) == ids[row]
             rows_of.setdefault(vehicle, set()).add(row)
         assert ids[0] == 0
@@ -92,7 +92,7 @@ def test_identities_stay_with_vehicles():
 def test_vehicles_off_the_frame_have_an_identity_but_no_box():
     env, _ = started("highway-fast-v0", steps=0)
     frame = env.render()
-    env.get_wrapper_attr("observed")[1].position += (1000.0, 0.0)
+    env.get_wrapper_attr("observed_vehicles")[1].position += (1000.0, 0.0)
     found = places(env, frame)
     assert np.isnan(found.boxes[1]).all()
     assert found.ids[1] > 0

@@ -14,7 +14,7 @@ from stable_baselines3.common.env_checker import check_env as check_for_stable_b
 
 from attention_agents.envs.families import family_name
 from attention_agents.envs.make import action_names, make_env
-from attention_agents.envs.tasks import Collect, CueRecall, register
+from attention_agents.envs.tasks import Collect, CueRecall, register_tasks
 from attention_agents.envs.tasks.ids import ENTRY_POINTS
 from attention_agents.envs.token_places import get_token_places
 from attention_agents.envs.tokens.spaces import build_layout, choose_specs
@@ -107,7 +107,7 @@ def test_importing_registers_nothing_and_registering_twice_does_no_harm():
     script = (
         "import gymnasium, envs, envs.tasks as tasks;"
         "print([i for i in gymnasium.registry if i.startswith('attention/')]);"
-        "tasks.register(); tasks.register();"
+        "tasks.register_tasks(); tasks.register_tasks();"
         "print(gymnasium.make('attention/CueRecall-v0', length=3).unwrapped.length)"
     )
     done = subprocess.run(
@@ -357,7 +357,7 @@ def test_sizes_are_checked(make, message):
 
 
 def test_registered_tasks_take_arguments():
-    register()
+    register_tasks()
     assert gym.make("attention/Collect-v0", fruit=2, mines=1).unwrapped.stands == 3
     with pytest.raises(ValueError, match=r"attention/CueRecall-v0 refused cues=1: cues must be 2"):
         make_env("attention/CueRecall-v0", env_kwargs={"cues": 1})
