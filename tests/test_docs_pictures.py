@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from attention_agents.agents.algorithms.build import check
+from attention_agents.agents.algorithms.checks import check
 from attention_agents.agents.cli.options import read_options
+from attention_agents.agents.config.catalogue import HEAD
 from attention_agents.agents.config.presets import settle
-from attention_agents.agents.config.run_config import HEADS, TrainConfig
+from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.envs.families import family_name
 from attention_agents.envs.make import make_env
 from attention_agents.policies.attention import (
@@ -102,7 +103,7 @@ def parsed(words: str) -> TrainConfig:
 
 @pytest.mark.parametrize("option", [*REGISTRIES, "head"])
 def test_every_word_is_explained(option: str) -> None:
-    ours = set(HEADS)
+    ours = set(HEAD)
     if option != "head":
         registry = REGISTRIES[option]
         ours = {

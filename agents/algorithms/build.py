@@ -8,7 +8,6 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import torch
 from gymnasium import spaces
 from gymnasium.wrappers import RecordEpisodeStatistics
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -18,10 +17,9 @@ from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNo
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from torch import nn
 
-from attention_agents.agents.algorithms.catalogue import ALGORITHMS, check_spaces
-from attention_agents.agents.algorithms.device import check_device
-from attention_agents.agents.algorithms.hyperparameters import check_hyperparams, hyperparam
-from attention_agents.agents.algorithms.memory_check import check_networks, check_steps
+from attention_agents.agents.algorithms.classes import algorithm_class
+from attention_agents.agents.algorithms.hyperparameters import hyperparam, parameters
+from attention_agents.agents.config.algorithms import ALGORITHMS
 from attention_agents.agents.config.encoder_config import EncoderConfig
 from attention_agents.agents.config.plugins import check_imported
 from attention_agents.agents.config.run_config import RunConfig
@@ -31,7 +29,7 @@ from attention_agents.envs.tokens.spaces import Features, build_layout, choose_s
 from attention_agents.envs.vector.subprocess_env import SafeSubprocVecEnv
 from attention_agents.policies.attention import Mechanism
 from attention_agents.policies.sb3.extractor import AttentionExtractor
-from attention_agents.policies.sb3.pointer import PointerExtractor, PointerPolicy, pointed_at
+from attention_agents.policies.sb3.pointer import PointerPolicy
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU, "gelu": nn.GELU}
 REFUSALS = (AssertionError, TypeError, ValueError, KeyError, IndexError, RuntimeError)
@@ -40,73 +38,6 @@ ADAM_EPS = 1e-5
 """What SB3 gives Adam in ppo and its kin; policy_kwargs would replace it by torch's 1e-8."""
 LSTM_SIZE = 64
 """Numbers that a recurrent policy remembers, where nobody says."""
-
-
-def check(config: RunConfig, env: gym.Env) -> None:
-    """Refuse what cannot be trained, before anything is made.
-
-    Args:
-        config: the run.
-        env: an environment of the run, only looked at.
-
-    Raises:
-        MissingExtraError: the algorithm needs a package that is not there.
-        ValueError: the algorithm does not fit the actions or the observation, an argument of it is
-            unknown or of the wrong type, the environment does not say which actions are valid where
-            that is needed, the observation cannot be cut into tokens or normalised as asked, there
-            is no such encoder for it, a plugin is not imported, networks or stored steps do not fit
-            into memory, or the device is not there.
-    """
-    check_spaces(config, env)
-    check_hyperparams(config)
-    check_encoder(config, env.observation_space, env.action_space)
-    check_steps(config, env.observation_space)
-    if config.normalize_obs:
-        normalised_keys(env.observation_space)
-    check_device(config.device)
-
-
-def check_encoder(
-    config: RunConfig, space: spaces.Space, actions: spaces.Space | None = None
-) -> None:
-    """Build the encoder of a run once, to hear what it refuses; no random stream moves.
-
-    Args:
-        config: the run.
-        space: of its observations.
-        actions: of its actions, for a head that points.
-
-    Raises:
-        ValueError: the observation cannot be cut into tokens as asked, a word is unknown, or words
-            do not go together; or the networks do not fit into the machine's memory.
-        PluginError: a plugin is not imported.
-    """
-    check_imported(config.plugins)
-    check_networks(config)
-    try:
-        with torch.random.fork_rng(devices=()):
-            extractor = _extractor(config, space, actions)
-    except RuntimeError as error:
-        raise ValueError(f"torch cannot build this encoder: {reason(error)}") from error
-    encoder, tokens = config.encoder, len(extractor.layout)
-    if "budget" in encoder.given and encoder.hard == "top-k" and encoder.budget >= tokens:
-        raise ValueError(
-            f"hard='top-k' with budget={encoder.budget} reads all {tokens} tokens, as soft "
-            "attention does; lower the budget, or leave both out"
-        )
-
-
-def _extractor(
-    config: RunConfig, space: spaces.Space, actions: spaces.Space | None
-) -> AttentionExtractor:
-    arguments = encoder_arguments(config.encoder)
-    if config.policy.head == "pointer":
-        return PointerExtractor(space, actions=pointed_at(actions), **arguments)
-    if config.policy.head == "attention-gru":
-        from attention_agents.policies.sb3.recurrent import TokenExtractor
-
-        return TokenExtractor(space, **arguments)
-    return AttentionExtractor(space, **arguments)
 
 
 def make_vec_env(config: RunConfig, render_mode: str | None = None) -> VecEnv:
@@ -141,7 +72,7 @@ def build_model(config: RunConfig, env: VecEnv) -> BaseAlgorithm:
     Raises:
         ValueError: SB3 or torch does not take the arguments.
     """
-    algorithm: Any = ALGORITHMS[config.algo].load()
+    algorithm: Any = algorithm_class(config.algo)
     arguments = constructor_arguments(config, env.observation_space, env.action_space)
     if config.noise_std is not None:
         arguments["action_noise"] = _noise(config, env.action_space)
@@ -158,9 +89,9 @@ def constructor_arguments(
     config: RunConfig, observation_space: spaces.Space, action_space: spaces.Space
 ) -> dict[str, Any]:
     """Return what the algorithm's constructor takes besides env, seed, device and noise."""
-    algorithm = ALGORITHMS[config.algo]
     arguments = {name: hyperparam(name, value) for name, value in config.hyperparams.items()}
-    if algorithm.entropy and arguments.get("target_entropy", "auto") == "auto":
+    tunes_entropy = "target_entropy" in parameters(config.algo)
+    if tunes_entropy and arguments.get("target_entropy", "auto") == "auto":
         arguments["target_entropy"] = -float(np.prod(action_space.shape or 1))  # SB3's own
     policy = policy_class(config, observation_space)
     return {**arguments, "policy": policy, "policy_kwargs": policy_arguments(config)}
@@ -169,7 +100,7 @@ def constructor_arguments(
 def policy_class(config: RunConfig, observation_space: spaces.Space) -> Any:
     """Return the policy, by SB3's name for it or as a class of ours."""
     algorithm, head = ALGORITHMS[config.algo], config.policy.head
-    if head == "pointer" and algorithm.masked:
+    if head == "pointer" and algorithm.masks_actions:
         from attention_agents.policies.sb3.maskable_pointer import MaskablePointerPolicy
 
         return MaskablePointerPolicy
@@ -202,10 +133,8 @@ def policy_arguments(config: RunConfig) -> dict[str, Any]:
         arguments["optimizer_kwargs"] = {"eps": ADAM_EPS}
     if algorithm.recurrent and policy.head == "mlp":
         arguments["lstm_hidden_size"] = policy.lstm_hidden_size or LSTM_SIZE
-    for word in ("share_features_extractor", "log_std_init", "n_quantiles"):
-        if getattr(policy, word) is not None:
-            arguments[word] = getattr(policy, word)
-    return arguments
+    options = {name: getattr(policy, name, None) for name in algorithm.options}
+    return arguments | {name: value for name, value in options.items() if value is not None}
 
 
 def encoder_arguments(encoder: EncoderConfig) -> dict[str, Any]:

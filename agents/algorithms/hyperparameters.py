@@ -8,7 +8,8 @@ from typing import Any
 
 from stable_baselines3.common.utils import LinearSchedule
 
-from attention_agents.agents.algorithms.catalogue import ALGORITHMS
+from attention_agents.agents.algorithms.classes import algorithm_class
+from attention_agents.agents.config.algorithms import ALGORITHMS
 from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.config.validation import check_choice
 
@@ -29,7 +30,7 @@ def parameters(algo: str) -> Mapping[str, inspect.Parameter]:
     Raises:
         MissingExtraError: its package is not installed.
     """
-    return inspect.signature(ALGORITHMS[algo].load().__init__).parameters
+    return inspect.signature(algorithm_class(algo).__init__).parameters
 
 
 def check_hyperparams(config: RunConfig) -> None:
@@ -77,7 +78,7 @@ def _check_batches(config: RunConfig) -> None:
     rollout = config.n_envs * sizes["n_steps"]
     if rollout < 2:
         raise ValueError(f"{config.algo} needs n_envs * n_steps of at least 2, got 1")
-    least, batch = ALGORITHMS[config.algo].least_batch, sizes.get("batch_size", rollout)
+    least, batch = ALGORITHMS[config.algo].min_batch, sizes.get("batch_size", rollout)
     last = rollout % batch or batch
     if least > 1 and min(batch, last) < least:
         raise ValueError(

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from attention_agents.agents.config.algorithms import ALGORITHMS
 from attention_agents.agents.config.encoder_config import EncoderConfig
-from attention_agents.agents.config.run_config import ALGOS, PolicyConfig, RunConfig, TrainConfig
+from attention_agents.agents.config.run_config import PolicyConfig, RunConfig, TrainConfig
 from attention_agents.agents.config.validation import check_choice
 
 ENCODER_WORDS = tuple(each.name for each in fields(EncoderConfig) if each.name != "tokens")
@@ -26,13 +27,6 @@ RUN_WORDS = (
     "eval_episodes",
 )
 """Words of a preset that are ours; all others are arguments of the SB3 algorithm."""
-
-ROLLOUT = {"ppo": 2048, "a2c": 5, "trpo": 2048, "ppo_mask": 2048, "ppo_lstm": 128}
-"""SB3's own n_steps."""
-LEARNING_STARTS: dict[str, int] = dict.fromkeys(
-    ("dqn", "sac", "td3", "qrdqn", "tqc", "crossq"), 100
-)
-"""SB3's own."""
 
 EVALUATIONS, CHECKPOINTS = 20, 4
 """How many times a run of default frequency evaluates and saves."""
@@ -65,7 +59,7 @@ def entries() -> list[Entry]:
         _entry(f"{shelf}/{name}", algo, group[algo])
         for shelf in ("families", "environments")
         for name, group in presets()[shelf].items()
-        for algo in ALGOS
+        for algo in ALGORITHMS
         if algo in group
     ]
 
@@ -77,6 +71,7 @@ def default_algo(env_id: str, family: str) -> str:
 
 def preset(env_id: str, family: str, algo: str) -> Entry:
     """Return the nearest entry that has the algorithm: environment, family, `other`."""
+    algo = ALGORITHMS[algo].presets_of or algo
     return next(_entry(place, algo, g[algo]) for place, g in _groups(env_id, family) if algo in g)
 
 
@@ -91,7 +86,7 @@ def settle(asked: TrainConfig, family: str) -> RunConfig:
         ValueError: a name is unknown, a count is below its least, or width does not fit heads.
     """
     algo = default_algo(asked.env, family) if asked.algo is None else asked.algo
-    values = _values(asked, preset(asked.env, family, check_choice("algorithm", algo, ALGOS)))
+    values = _values(asked, preset(asked.env, family, check_choice("algorithm", algo, ALGORITHMS)))
     encoder = {word: values.pop(word) for word in ENCODER_WORDS if word in values}
     policy = {word: values.pop(word) for word in POLICY_WORDS if word in values}
     policy["net_arch"] = _sizes(policy["net_arch"])
@@ -150,13 +145,13 @@ def _within(config: RunConfig) -> dict[str, Any]:
     A rollout is not longer than the run, and what algorithms without rollouts play before they
     learn is at most half of it.
     """
-    values = dict(config.hyperparams)
-    starts = values.get("learning_starts", LEARNING_STARTS.get(config.algo))
+    values, algorithm = dict(config.hyperparams), ALGORITHMS[config.algo]
+    starts = values.get("learning_starts", algorithm.learning_starts)
     if isinstance(starts, int) and starts >= config.n_timesteps:
         values["learning_starts"] = config.n_timesteps // 2
-    n_steps = values.get("n_steps", ROLLOUT.get(config.algo))
+    n_steps = values.get("n_steps", algorithm.n_steps)
     longest = max(2, math.ceil(config.n_timesteps / config.n_envs))
-    if config.algo in ROLLOUT and isinstance(n_steps, int) and n_steps > longest:
+    if algorithm.n_steps and isinstance(n_steps, int) and n_steps > longest:
         batch = values.get("batch_size", 1)
         if isinstance(batch, int) and 0 < batch <= longest * config.n_envs:
             whole = math.lcm(batch, config.n_envs) // config.n_envs

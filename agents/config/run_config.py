@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated, Any
 
+from attention_agents.agents.config.algorithms import ALGORITHMS, OPTIONS, algorithms_with
+from attention_agents.agents.config.catalogue import HEAD
 from attention_agents.agents.config.cli_types import (
     Count,
     Modules,
@@ -27,27 +29,9 @@ from attention_agents.agents.config.validation import (
     check_word,
 )
 
-ALGOS = ("ppo", "dqn", "a2c", "sac", "td3")
-ALGOS += ("qrdqn", "trpo", "ppo_mask", "ppo_lstm", "tqc", "crossq")
 VEC_ENVS = ("dummy", "subproc")
 ACTIVATIONS = ("tanh", "relu", "elu", "gelu")
 DEVICES = ("auto", "cpu", "cuda", "mps")
-GAUSSIAN = ("ppo", "a2c", "trpo", "ppo_lstm", "sac", "tqc", "crossq")
-OFF_POLICY_ACTORS = ("sac", "td3", "tqc", "crossq")
-ONLY_FOR = {
-    "noise_std": OFF_POLICY_ACTORS,
-    "log_std_init": GAUSSIAN,
-    "share_features_extractor": ("ppo", "a2c", "trpo", "ppo_mask", "ppo_lstm", *OFF_POLICY_ACTORS),
-    "lstm_hidden_size": ("ppo_lstm",),
-    "n_quantiles": ("qrdqn", "tqc"),
-}
-"""Words that only some algorithms know."""
-HEADS = {
-    "mlp": ALGOS,
-    "pointer": ("ppo", "a2c", "trpo", "ppo_mask"),
-    "attention-gru": ("ppo_lstm",),
-}
-"""What follows the encoder, and the algorithms that take it."""
 MOST_SEED = 2**32 - 1
 """As of numpy's streams."""
 MOST_THREADS = 1024
@@ -157,7 +141,7 @@ class PolicyConfig:
     """Quantiles of each value, in qrdqn and tqc; None leaves it to the algorithm (200, 25)."""
 
     def __post_init__(self) -> None:
-        check_choice("head", self.head, HEADS)
+        check_choice("head", self.head, HEAD)
         check_choice("activation", self.activation, ACTIVATIONS)
         for size in self.net_arch:
             check_count("every layer of net_arch", size)
@@ -214,7 +198,7 @@ class RunConfig:
     """Steps between checkpoints; 0 for none."""
 
     def __post_init__(self) -> None:
-        check_choice("algorithm", self.algo, ALGOS)
+        check_choice("algorithm", self.algo, ALGORITHMS)
         check_choice("vec_env", self.vec_env, VEC_ENVS)
         check_choice("device", self.device.partition(":")[0], DEVICES)
         for name in ("n_timesteps", "n_envs", "max_entities", "eval_episodes"):
@@ -246,13 +230,18 @@ class RunConfig:
 
     def _check_algorithm(self) -> None:
         """Refuse words that the algorithm does not know."""
-        for name, algos in ONLY_FOR.items():
-            value = self.noise_std if name == "noise_std" else getattr(self.policy, name)
-            if value is not None and self.algo not in algos:
-                raise ValueError(f"{name} is for {', '.join(algos)}, got algo={self.algo}")
-        if self.algo not in HEADS[self.policy.head]:
-            algos = ", ".join(HEADS[self.policy.head])
-            raise ValueError(f"head={self.policy.head!r} is for {algos}, got algo={self.algo}")
+        algorithm, head = ALGORITHMS[self.algo], self.policy.head
+        values = {"noise_std": self.noise_std, **vars(self.policy)}
+        refused = {
+            name: name
+            for name in OPTIONS
+            if values[name] is not None and name not in algorithm.options
+        }
+        if head not in algorithm.policy_heads:
+            refused[head] = f"head={head!r}"
+        for name, text in refused.items():
+            algos = ", ".join(algorithms_with(name))
+            raise ValueError(f"{text} is for {algos}, got algo={self.algo}")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dicts, lists, numbers and texts; `from_json` reads them back."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from attention_agents.agents.algorithms.build import check_device
+from attention_agents.agents.algorithms.device import check_device
 from attention_agents.agents.evaluation.evaluate import checkpoint_folder, choose_checkpoint
 from attention_agents.agents.faithfulness.policy_reader import RecurrentReader, reader_of
 from attention_agents.agents.faithfulness.recorded_policy import Subject, check_layout

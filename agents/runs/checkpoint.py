@@ -30,7 +30,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
 from attention_agents.agents.algorithms.build import constructor_arguments
-from attention_agents.agents.algorithms.catalogue import ALGORITHMS
+from attention_agents.agents.algorithms.classes import algorithm_class
 from attention_agents.agents.algorithms.memory_check import check_networks
 from attention_agents.agents.config.plugins import PluginError
 from attention_agents.agents.config.run_config import RunConfig
@@ -198,7 +198,7 @@ def _blank(
     It goes the way of SB3's own `load`, and leaves every random stream as it was.
     """
     check_networks(config)
-    algorithm: Any = ALGORITHMS[config.algo].load()
+    algorithm: Any = algorithm_class(config.algo)
     arguments = constructor_arguments(config, observation_space, action_space)
     model = algorithm(env=None, device=device, _init_setup_model=False, **arguments)
     model.observation_space, model.action_space, model.n_envs = observation_space, action_space, 1

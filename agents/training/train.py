@@ -16,7 +16,8 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
-from attention_agents.agents.algorithms.build import build_model, check, make_vec_env
+from attention_agents.agents.algorithms.build import build_model, make_vec_env
+from attention_agents.agents.algorithms.checks import check
 from attention_agents.agents.algorithms.device import torch_settings
 from attention_agents.agents.config.plugins import import_plugins
 from attention_agents.agents.config.presets import EVALUATIONS, preset, settle, told

@@ -15,7 +15,8 @@ from gymnasium import spaces
 from stable_baselines3 import PPO
 
 from attention_agents.agents.algorithms.build import build_model, make_vec_env
-from attention_agents.agents.algorithms.catalogue import ALGORITHMS
+from attention_agents.agents.algorithms.classes import algorithm_class
+from attention_agents.agents.config.algorithms import ALGORITHMS
 from attention_agents.agents.config.encoder_config import EncoderConfig
 from attention_agents.agents.config.run_config import PolicyConfig, RunConfig
 from attention_agents.agents.runs import checkpoint as module
@@ -111,7 +112,7 @@ def test_a_checkpoint_brings_back_every_bit(algo, tmp_path):
     assert torch.equal(torch.get_rng_state(), streams[0])
     assert numpys_stream() == streams[1]
     assert loaded.config == run
-    assert type(loaded.model) is ALGORITHMS[algo].load()
+    assert type(loaded.model) is algorithm_class(algo)
     left, right = model.get_parameters(), loaded.model.get_parameters()
     assert_equal(dict(left["policy"]), dict(right["policy"]))
     for name in left.keys() - {"policy"}:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from attention_agents.agents.algorithms.catalogue import ALGORITHMS
-from attention_agents.agents.config.run_config import ALGOS, TrainConfig
+from attention_agents.agents.algorithms.classes import algorithm_class
+from attention_agents.agents.config.algorithms import ALGORITHMS
+from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.evaluation.evaluate import evaluate
 from attention_agents.agents.rollouts.policy_calls import Asked
 from attention_agents.agents.runs.checkpoint import load_checkpoint
@@ -69,7 +70,6 @@ def run(request: pytest.FixtureRequest, trained: Callable[[str], RunFolder]) -> 
 
 def test_all_of_them_are_tried_here():
     assert set(RUNS) == {each.name for each in ALGORITHMS.values() if each.contrib}
-    assert set(ALGOS) == set(ALGORITHMS)
 
 
 def test_it_trains_and_is_evaluated_while_it_does(run):
@@ -77,7 +77,7 @@ def test_it_trains_and_is_evaluated_while_it_does(run):
     rows = read_rows(run.evaluations_file)
     assert [row.step for row in rows] == [48, 96]
     model = load_checkpoint(run.final).model
-    assert type(model) is ALGORITHMS[config.algo].load()
+    assert type(model) is algorithm_class(config.algo)
     assert model.num_timesteps == 96 and model._n_updates > 0
     assert all(bool(torch.isfinite(each).all()) for each in model.policy.parameters())
 

@@ -9,7 +9,8 @@ import pytest
 from gymnasium import spaces
 
 from attention_agents.agents.algorithms import memory_check as footprint
-from attention_agents.agents.algorithms.build import build_model, check_encoder, make_vec_env
+from attention_agents.agents.algorithms.build import build_model, make_vec_env
+from attention_agents.agents.algorithms.checks import check_encoder
 from attention_agents.agents.algorithms.memory_check import (
     check_networks,
     check_steps,

@@ -9,10 +9,11 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from attention_agents.agents.algorithms.build import check_encoder
+from attention_agents.agents.algorithms.checks import check_encoder
+from attention_agents.agents.config.algorithms import algorithms_with
 from attention_agents.agents.config.catalogue import HEAD, WORDS, glossary
 from attention_agents.agents.config.encoder_config import MECHANISMS, EncoderConfig
-from attention_agents.agents.config.run_config import HEADS, PolicyConfig, RunConfig
+from attention_agents.agents.config.run_config import PolicyConfig, RunConfig
 from attention_agents.envs.make import make_env
 from attention_agents.policies.attention import (
     MIXES,
@@ -91,7 +92,7 @@ def _is_ours(piece: type) -> bool:
 def test_the_glossary_holds_every_word_and_starts_with_the_default():
     lines = glossary().splitlines()
     defaults = vars(EncoderConfig()) | {"head": PolicyConfig().head}
-    assert HEAD.keys() == HEADS.keys()
+    assert all(algorithms_with(head) for head in HEAD)
     for option, words in (WORDS | {"head": HEAD}).items():
         assert next(iter(words)) == defaults[option]
         for word, text in words.items():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from attention_agents.agents.algorithms.build import check
+from attention_agents.agents.algorithms.checks import check
 from attention_agents.agents.cli import train
 from attention_agents.agents.cli.command import run_script
 from attention_agents.agents.cli.main import main

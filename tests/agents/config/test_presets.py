@@ -6,6 +6,7 @@ import pytest
 
 from attention_agents.agents.algorithms.hyperparameters import check_hyperparams
 from attention_agents.agents.config import presets as module
+from attention_agents.agents.config.algorithms import ALGORITHMS
 from attention_agents.agents.config.encoder_config import EncoderConfig
 from attention_agents.agents.config.presets import (
     ENCODER_WORDS,
@@ -15,7 +16,7 @@ from attention_agents.agents.config.presets import (
     presets,
     settle,
 )
-from attention_agents.agents.config.run_config import ALGOS, TrainConfig
+from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.envs.families import family_name
 
 ENTRIES = entries()
@@ -33,9 +34,9 @@ def test_every_word_of_an_entry_is_known(entry):
 def test_every_group_holds_algorithms_and_a_default_that_it_has():
     for shelf in ("families", "environments"):
         for name, group in presets()[shelf].items():
-            assert set(group) <= {*ALGOS, "default"}, name
+            assert set(group) <= {*ALGORITHMS, "default"}, name
             assert group.get("default", "ppo") in group, name
-    assert set(presets()["families"]["other"]) == {*ALGOS, "default"}
+    assert set(presets()["families"]["other"]) == {*ALGORITHMS, "default"}
 
 
 @pytest.mark.parametrize(
