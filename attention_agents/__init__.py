@@ -62,13 +62,13 @@ if TYPE_CHECKING:
     from attention_agents.policies.inspect.tap import AttentionTap as AttentionTap
     from attention_agents.policies.sb3.extractor import AttentionExtractor as AttentionExtractor
     from attention_agents.policies.sb3.pointer import PointerPolicy as PointerPolicy
-    from attention_agents.recording.format import Header as Header
-    from attention_agents.recording.format import MapSpec as MapSpec
-    from attention_agents.recording.format import Step as Step
+    from attention_agents.recording.header import Header as Header
     from attention_agents.recording.live.recorder import RecordAttention as RecordAttention
+    from attention_agents.recording.map_spec import MapSpec as MapSpec
     from attention_agents.recording.reader import Episode as Episode
     from attention_agents.recording.reader import Recording as Recording
     from attention_agents.recording.reader import open_recording as open_recording
+    from attention_agents.recording.step import Step as Step
 
 _MODULES = {
     "agents.config.run_config": ("EncoderConfig", "RunConfig", "TrainConfig"),
@@ -89,9 +89,11 @@ _MODULES = {
     "policies.inspect.tap": ("AttentionMap", "AttentionTap"),
     "policies.sb3.extractor": ("AttentionExtractor",),
     "policies.sb3.pointer": ("PointerPolicy",),
-    "recording.format": ("Header", "MapSpec", "Step"),
+    "recording.header": ("Header",),
     "recording.live.recorder": ("RecordAttention",),
+    "recording.map_spec": ("MapSpec",),
     "recording.reader": ("Episode", "Recording", "open_recording"),
+    "recording.step": ("Step",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from attention_agents.envs.tokens.layout import TokenPlaces
-from attention_agents.recording.format import Header, Step
+from attention_agents.recording.header import Header
 from attention_agents.recording.map_spec import share_read
-from attention_agents.recording.quantization import packed_rows, unpacked_rows
+from attention_agents.recording.quantization import pack_rows, unpack_rows
+from attention_agents.recording.step import Step
 
 DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, IndexError)
 """What numpy and zipfile raise when a file is not what it says."""
@@ -64,10 +65,10 @@ def pack(steps: Sequence[Step], frames: Sequence[bytes], header: Header) -> dict
     for index, key in enumerate(header.observation_keys):
         arrays[f"observation_{index}"] = np.stack([s.observation[key] for s in steps])
     for index, spec in enumerate(header.maps):
-        dtype = header.stored_as(spec)
-        arrays |= packed_rows(f"map_{index}", [s.maps[spec.name] for s in steps], dtype)
+        dtype = header.storage_dtype(spec)
+        arrays |= pack_rows(f"map_{index}", [s.maps[spec.name] for s in steps], dtype)
         if spec.soft:
-            arrays |= packed_rows(f"soft_{index}", [s.soft[spec.name] for s in steps], dtype)
+            arrays |= pack_rows(f"soft_{index}", [s.soft[spec.name] for s in steps], dtype)
         if spec.head_weights:
             every = [s.heads.get(spec.name) for s in steps]
             rows = [np.full(spec.heads, np.nan) if row is None else row for row in every]
@@ -101,7 +102,7 @@ class Chunk:
         value = float(a["value"][t])
         keys = enumerate(header.observation_keys)
         specs, mask = list(enumerate(header.maps)), a["mask"][t]
-        maps = {spec.name: unpacked_rows(a, f"map_{i}", t) for i, spec in specs}
+        maps = {spec.name: unpack_rows(a, f"map_{i}", t) for i, spec in specs}
         return Step(
             observation={key: a[f"observation_{i}"][t] for i, key in keys},
             action=a["action"][t],
@@ -115,7 +116,7 @@ class Chunk:
             mask=mask,
             places=TokenPlaces(a["boxes"][t], a["ids"][t]),
             attended=bool(a["attended"][t]),
-            soft={spec.name: unpacked_rows(a, f"soft_{i}", t) for i, spec in specs if spec.soft},
+            soft={spec.name: unpack_rows(a, f"soft_{i}", t) for i, spec in specs if spec.soft},
             heads={spec.name: self._heads(i, t) for i, spec in specs},
             shares={spec.name: share_read(maps[spec.name], spec, mask) for _, spec in specs},
         )
@@ -141,14 +142,14 @@ class Chunk:
         shapes = {"mask": (T, N), "boxes": (T, N, 4), "ids": (T, N), "distribution": (T, rows, A)}
         shapes |= dict.fromkeys(("reward", "terminated", "truncated", "attended", "value"), (T,))
         for index, spec in enumerate(self.header.maps):
-            H, Q, K = self.header.shape(spec)
+            H, Q, K = self.header.map_shape(spec)
             if spec.head_weights:
                 shapes[f"heads_{index}"] = (T, H)
             for name in (f"map_{index}", *([f"soft_{index}"] if spec.soft else [])):
                 shapes[name] = (T, H, Q, K)
-                if self.arrays[name].dtype != self.header.stored_as(spec):
+                if self.arrays[name].dtype != self.header.storage_dtype(spec):
                     raise ValueError(f"{name} is of {self.arrays[name].dtype}")
-                if self.header.stored_as(spec) == "uint8":
+                if self.header.storage_dtype(spec) == "uint8":
                     shapes[f"{name}_scale"] = (T, H, Q)
                     if f"{name}_faint" in self.arrays:
                         shapes[f"{name}_faint"] = (T, H, Q)

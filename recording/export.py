@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 
 from attention_agents.recording.files import atomic_write
-from attention_agents.recording.format import Header
+from attention_agents.recording.header import Header
 from attention_agents.recording.reader import Episode, Recording
 
 INSTALL = 'pip install "attention-agents[minari]"'

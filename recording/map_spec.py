@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-NormalisedOver = Literal["keys", "queries", "none"]
+from attention_agents.envs.tokens.json_reader import read_object, read_value
+
+NormalizedOver = Literal["keys", "queries", "none"]
 LONGEST_WORD, LONGEST_TEXT = 40, 200
 """Characters of a word and of a text."""
 MEAN_OVER_QUERIES, ROLLOUT = "mean over queries", "rollout"
 """How rows are derived from the weights of modules, see `MapSpec.derived`."""
+EARLIER_FIELDS = {"asker": "query_source", "normalised_over": "normalized_over"}
+"""Names that fields of `MapSpec` had in schemas 1 and 2, and their names today."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +30,16 @@ class MapSpec:
     """0 is the layer next to the observation."""
     heads: int
     queries: str
-    """Who asks, in a short word: "tokens" (in their order), "readout", "slots", "inducing points",
-    "asking tokens", "steps", ..."""
-    normalised_over: NormalisedOver = "keys"
+    """What the queries are, in a short word: "tokens" (in their order), "readout", "slots",
+    "inducing points", "asking tokens", "steps", ..."""
+    normalized_over: NormalizedOver = "keys"
     """"keys": rows sum to 1, or to 0 where nothing is visible; "queries": the weights of each key
     do; "none": nothing does, and weights may be below 0 or above 1."""
     derived: str = ""
     """How the stored rows were computed: "mean over queries" of the module's own; "rollout" through
     all layers, see `recording.rollout`; empty where they are the module's own."""
-    asker: str = ""
-    """Whose query a readout's row is, such as "ego" or "learned query"; empty where nobody said."""
+    query_source: str = ""
+    """Whose query a readout's row is, such as "ego" or "learned query"; empty where unknown."""
     keys: str = "tokens"
     """What is read, in a short word: "tokens" (in their order), "channels", "inducing points"."""
     extra_keys: tuple[str, ...] = ()
@@ -53,26 +57,34 @@ class MapSpec:
     head_weights: bool = False
     """Whether it is stored how much each head counts, see `Step.heads`."""
 
-    def shape(self, tokens: int) -> tuple[int, int, int]:
+    def stored_shape(self, num_tokens: int) -> tuple[int, int, int]:
         """Return (H, Q, K), the shape of the stored map.
 
         Args:
-            tokens: N, how many tokens the observation has.
+            num_tokens: N, how many tokens the observation has.
         """
-        one = self.queries == "readout" or bool(self.derived)
-        Q = (1 if one else tokens) if self.query_count is None else self.query_count
-        K = tokens + len(self.extra_keys) if self.key_count is None else self.key_count
+        single = self.queries == "readout" or bool(self.derived)
+        Q = (1 if single else num_tokens) if self.query_count is None else self.query_count
+        K = num_tokens + len(self.extra_keys) if self.key_count is None else self.key_count
         return self.heads, Q, K
 
-    def asking(self, present: np.ndarray, count: int) -> np.ndarray:
-        """Return which of `count` queries are there, (Q,) bool: of tokens those that are present.
+    def query_mask(self, present: np.ndarray, num_queries: int) -> np.ndarray:
+        """Return which of the queries count, (Q,) bool: of tokens those that are present.
 
         Args:
             present: (N,) bool.
+            num_queries: Q.
         """
-        if self.queries != "tokens" or self.derived or count == 1:
-            return np.ones(count, bool)
-        return np.concatenate([present, np.ones(max(0, count - len(present)), bool)])[:count]
+        mask = np.ones(num_queries, bool)
+        if self.queries == "tokens" and not self.derived and num_queries > 1:
+            mask[: len(present)] = present[:num_queries]
+        return mask
+
+
+def read_map_spec(data: Any, name: str) -> MapSpec:
+    """Read a map from the JSON of a header, of any schema."""
+    fields = read_value(data, dict[str, Any], name)
+    return read_object(MapSpec, {EARLIER_FIELDS.get(k, k): v for k, v in fields.items()})
 
 
 def check_map(spec: MapSpec, tokens: int) -> None:
@@ -81,13 +93,13 @@ def check_map(spec: MapSpec, tokens: int) -> None:
     Raises:
         ValueError: a word is none, a count is below 1, or fits neither tokens nor extra keys.
     """
-    words = (spec.role, spec.queries, spec.keys, spec.part, spec.asker, *spec.extra_keys)
+    words = (spec.role, spec.queries, spec.keys, spec.part, spec.query_source, *spec.extra_keys)
     texts = (*((word, LONGEST_WORD) for word in words), (spec.mechanism, LONGEST_TEXT))
     counts = (spec.heads, *(n for n in (spec.key_count, spec.query_count) if n is not None))
     if (
         any(len(text) > most or not text.isprintable() for text, most in texts)
         or not all((spec.queries, spec.keys, *spec.extra_keys))
-        or spec.normalised_over not in get_args(NormalisedOver)
+        or spec.normalized_over not in get_args(NormalizedOver)
         or min(counts) < 1
     ):
         raise ValueError(f"not an attention map: {spec}")
@@ -111,8 +123,8 @@ def stored_rows(weights: np.ndarray, spec: MapSpec, present: np.ndarray) -> np.n
     """
     if not spec.derived:
         return weights
-    asking = replace(spec, derived="").asking(present, weights.shape[1])
-    return mean_over_queries(weights, asking)
+    query_mask = replace(spec, derived="").query_mask(present, weights.shape[1])
+    return mean_over_queries(weights, query_mask)
 
 
 def mean_over_heads(weights: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
@@ -126,18 +138,18 @@ def mean_over_heads(weights: np.ndarray, counts: np.ndarray | None) -> np.ndarra
     return np.average(weights, 0, counts).astype(np.float32)
 
 
-def mean_over_queries(weights: np.ndarray, asking: np.ndarray) -> np.ndarray:
+def mean_over_queries(weights: np.ndarray, query_mask: np.ndarray) -> np.ndarray:
     """Average a map (H, Q, K) over its queries, to (H, 1, K) float32.
 
     Each query counts as much as any other, head by head; those that are not there, and those that
     read nothing, such as ones with an empty window, do not count.
 
     Args:
-        asking: (Q,) bool, which queries are there, see `MapSpec.asking`.
+        query_mask: (Q,) bool, which queries count, see `MapSpec.query_mask`.
     """
     if weights.shape[1] == 1:
         return weights
-    counts = asking & (weights != 0).any(-1)  # (H, Q)
+    counts = query_mask & (weights != 0).any(-1)  # (H, Q)
     total = np.where(counts[..., None], weights, 0).sum(1, keepdims=True, dtype=np.float64)
     return (total / np.maximum(counts.sum(1), 1)[:, None, None]).astype(np.float32)
 
@@ -151,9 +163,8 @@ def share_read(weights: np.ndarray, spec: MapSpec, present: np.ndarray) -> float
         weights: (H, Q, K); whatever is not 0 is read.
         present: (N,) bool.
     """
-    asking = spec.asking(present, weights.shape[1])
-    read = (weights[:, asking] != 0).any((0, 1))  # (K,)
-    there = np.ones(len(read) - len(spec.extra_keys), bool)
-    if spec.keys == "tokens":
-        there &= present
-    return float((read[: len(there)] & there).sum() / max(int(there.sum()), 1))
+    query_mask = spec.query_mask(present, weights.shape[1])
+    read = (weights[:, query_mask] != 0).any((0, 1))  # (K,)
+    num_keys = len(read) - len(spec.extra_keys)
+    countable = present if spec.keys == "tokens" else np.ones(num_keys, bool)
+    return float((read[:num_keys] & countable).sum() / max(int(countable.sum()), 1))

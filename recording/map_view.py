@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attention_agents.recording.format import MapSpec, Step
-from attention_agents.recording.map_spec import ROLLOUT, mean_over_heads, mean_over_queries
+from attention_agents.recording.map_spec import ROLLOUT, MapSpec, mean_over_heads, mean_over_queries
+from attention_agents.recording.step import Step
 
 EGO = "the agent's own token"
 """Who asks where the readout is an ego readout."""
@@ -40,8 +40,8 @@ class View:
         size. Where tokens choose among queries, each query's weights are first made to sum to 1.
         """
         if not self.drawable:
-            return np.zeros(step.count, np.float32)
-        return self._row(step)[: step.count]
+            return np.zeros(step.num_tokens, np.float32)
+        return self._row(step)[: step.num_tokens]
 
     def extras(self, step: Step) -> tuple[tuple[str, float], ...]:
         """Return the names and weights of the keys beside the tokens, such as a CLS token."""
@@ -64,16 +64,16 @@ class View:
             heads = "the only head"
         part = f", {spec.part}" if spec.part else ""
         asks = self._asks if self.drawable else f"weighs {spec.keys} (not drawn)"
-        unnormalised = ", unnormalised" if spec.normalised_over == "none" else ""
+        unnormalised = ", unnormalised" if spec.normalized_over == "none" else ""
         return f"{spec.role}, layer {spec.layer}{part}, {heads}", asks + unnormalised
 
     @property
-    def asker(self) -> str:
+    def query_source(self) -> str:
         """Who attends, in words: the readout (`EGO` where it is the agent's own token), or all."""
         if self.spec.queries == "tokens":
             return "every token"
         if self.spec.queries == "readout":
-            return ASKERS.get(self.spec.asker, f"the {self.spec.asker}")
+            return ASKERS.get(self.spec.query_source, f"the {self.spec.query_source}")
         return f"the {self.spec.queries}"
 
     @property
@@ -99,7 +99,7 @@ class View:
         if not self.drawable or not len(own):
             return ""
         of = f"{int((own > 0).sum())} of {len(own)} tokens"
-        if self.spec.normalised_over == "none":
+        if self.spec.normalized_over == "none":
             read = f"read {of}, " if self.spec.soft else ""
             return f"{read}weight {own.mean():.3f} on average, {own.max():.3f} at most"
         nats = entropy(weights)
@@ -115,23 +115,23 @@ class View:
         if spec.queries == "tokens":
             return "mean over tokens (derived)"
         if spec.queries != "readout":
-            of = f" of {spec.asker}" if spec.asker not in ("", spec.queries) else ""
-            even = ", each made to sum to 1" if spec.normalised_over == "queries" else ""
+            of = f" of {spec.query_source}" if spec.query_source not in ("", spec.queries) else ""
+            even = ", each made to sum to 1" if spec.normalized_over == "queries" else ""
             return f"mean over {spec.queries}{of}{even} (derived)"
         many = spec.query_count or 1
         return self._who_asks if many == 1 else f"mean over {many} queries (derived)"
 
     @property
     def _who_asks(self) -> str:
-        many = self.asker.endswith("s")  # "the votes"
-        return f"{self.asker} {'ask' if many else 'asks'}"
+        many = self.query_source.endswith("s")  # "the votes"
+        return f"{self.query_source} {'ask' if many else 'asks'}"
 
     def _row(self, step: Step) -> np.ndarray:
         """Return one weight for each key, (K,) float32."""
         weights = np.abs(step.maps[self.spec.name])  # (H, Q, K)
-        if self.spec.normalised_over == "queries":
+        if self.spec.normalized_over == "queries":
             weights = weights / np.maximum(weights.sum(-1, keepdims=True), 1e-30)
-        asking = self.spec.asking(step.present, weights.shape[1])
+        asking = self.spec.query_mask(step.present, weights.shape[1])
         rows = mean_over_queries(weights, asking)[:, 0]  # (H, K)
         if self.head is not None:
             return rows[self.head]

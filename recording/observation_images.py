@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, add_age, strip_age
-from attention_agents.recording.format import Step
 from attention_agents.recording.rendering import colors
+from attention_agents.recording.step import Step
 
 
 class Part(NamedTuple):
@@ -61,7 +61,7 @@ class Part(NamedTuple):
     def own_boxes(self, step: Step) -> np.ndarray:
         """Return boxes (N, 4) in pixels of the group's own picture; NaN for absent tokens and those
         of other groups."""
-        boxes = np.full((step.count, 4), np.nan, np.float32)
+        boxes = np.full((step.num_tokens, 4), np.nan, np.float32)
         if self.group.boxes is not None:
             boxes[self.where] = np.array(self.group.boxes, np.float32)
         boxes[~step.present] = np.nan

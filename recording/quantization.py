@@ -24,7 +24,7 @@ LEVELS = 254
 TINIEST = np.finfo(np.float32).smallest_subnormal
 
 
-class QuantisedRows(NamedTuple):
+class QuantizedRows(NamedTuple):
     """Rows of weights in one byte each."""
 
     codes: np.ndarray
@@ -35,7 +35,7 @@ class QuantisedRows(NamedTuple):
     """(...) float32, the weight that code 1 stands for; None in schema 1."""
 
 
-def quantise(weights: np.ndarray) -> QuantisedRows:
+def quantize(weights: np.ndarray) -> QuantizedRows:
     """Store rows of weights (..., K) in one byte each.
 
     Raises:
@@ -50,11 +50,11 @@ def quantise(weights: np.ndarray) -> QuantisedRows:
     faint = (levels == 0) & (weights > 0)
     mean = np.where(faint, weights, 0).sum(-1) / np.maximum(faint.sum(-1), 1)
     codes = np.where(weights > 0, 1 + levels, 0).astype(np.uint8)
-    return QuantisedRows(codes, scale.astype(np.float32), mean.astype(np.float32))
+    return QuantizedRows(codes, scale.astype(np.float32), mean.astype(np.float32))
 
 
-def dequantise(rows: QuantisedRows) -> np.ndarray:
-    """Return the weights (..., K) float32 that `quantise` was given, within scale / 508; 0 exactly
+def dequantize(rows: QuantizedRows) -> np.ndarray:
+    """Return the weights (..., K) float32 that `quantize` was given, within scale / 508; 0 exactly
     where they were 0."""
     codes, scale = rows.codes.astype(np.float64), rows.scale[..., None].astype(np.float64)
     if rows.faint is None:
@@ -64,23 +64,23 @@ def dequantise(rows: QuantisedRows) -> np.ndarray:
     return np.where(codes > 0, np.maximum(weights, TINIEST), np.float32(0))
 
 
-def packed_rows(
+def pack_rows(
     name: str, maps: Sequence[np.ndarray], dtype: Literal["uint8", "float32"]
 ) -> dict[str, np.ndarray]:
     """Return the arrays that hold the weights of T steps, by the names that they get in a chunk."""
     weights = np.stack(maps).astype(np.float32)  # (T, H, Q, K)
     if dtype == "float32":
         return {name: weights}
-    codes, scale, faint = quantise(weights)
+    codes, scale, faint = quantize(weights)
     assert faint is not None
     return {name: codes, f"{name}_scale": scale, f"{name}_faint": faint}
 
 
-def unpacked_rows(arrays: Mapping[str, np.ndarray], name: str, t: int) -> np.ndarray:
-    """Return the weights of step t, (H, Q, K) float32, that `packed_rows` was given."""
+def unpack_rows(arrays: Mapping[str, np.ndarray], name: str, t: int) -> np.ndarray:
+    """Return the weights of step t, (H, Q, K) float32, that `pack_rows` was given."""
     stored = arrays[name][t]
     if stored.dtype == np.float32:
         return stored
     faint = arrays.get(f"{name}_faint")
     faint = None if faint is None else faint[t]
-    return dequantise(QuantisedRows(stored, arrays[f"{name}_scale"][t], faint))
+    return dequantize(QuantizedRows(stored, arrays[f"{name}_scale"][t], faint))

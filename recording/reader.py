@@ -8,27 +8,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from attention_agents.envs.tokens.json_reader import Count, error_context, read_value
 from attention_agents.recording.chunk import Chunk, decode_frame, read_arrays
 from attention_agents.recording.files import file_sha256
 from attention_agents.recording.format import (
     EARLY_STEPS,
     EPISODE_FILE,
     FINAL_FILE,
+    FORMAT,
     HEADER_FILE,
-    Header,
-    Step,
+    READABLE_SCHEMAS,
 )
-from attention_agents.recording.plain_json import read_json
+from attention_agents.recording.header import Header
+from attention_agents.recording.json_files import read_document, read_json
 from attention_agents.recording.scores import SCORES_FILE, Scores, read_scores, read_summary
+from attention_agents.recording.step import Step
 
 CHUNKS_HELD = 2
-_DIGEST = re.compile("[0-9a-f]{64}")
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class ChunkFile(NamedTuple):
@@ -38,6 +42,15 @@ class ChunkFile(NamedTuple):
     steps: int
     sha256: str | None
     """None in a torn episode, where no end marker holds it."""
+
+
+@dataclass(frozen=True)
+class _ChunkEntry:
+    """A chunk as the end marker lists it."""
+
+    file: str
+    steps: Count
+    sha256: str
 
 
 class Final(NamedTuple):
@@ -52,13 +65,17 @@ class Episode(Sequence[Step]):
 
     def __init__(self, folder: Path, header: Header):
         self.folder, self.header = folder, header
-        summary = _read_json_file(folder / EPISODE_FILE) if (folder / EPISODE_FILE).exists() else {}
-        try:
-            self.complete: bool = bool(summary.get("complete", False))
+        path = folder / EPISODE_FILE
+        data = read_json(path) if path.exists() else {}
+        with error_context(f"{path} is damaged"):
+            summary = read_value(data, dict[str, Any], "it")
+            self.complete: bool = read_value(summary.get("complete", False), bool, "complete")
             self.seed: int | None = summary.get("seed")
-            self.chunks = _listed(folder, summary) if self.complete else _found(folder)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"{folder / EPISODE_FILE} is damaged ({error})") from error
+            self.chunks = (
+                _listed_chunks(folder, summary.get("chunks"))
+                if self.complete
+                else _readable_chunks(folder)
+            )
         self._ends = np.cumsum([chunk.steps for chunk in self.chunks], dtype=int)
         self._held: dict[int, Chunk] = {}
 
@@ -192,37 +209,22 @@ def open_recording(path: str | Path) -> Recording:
     folder = Path(path)
     if not is_recording(folder):
         raise ValueError(f"{folder} is not a recording: it has no {HEADER_FILE}")
-    data = _read_json_file(folder / HEADER_FILE)
-    try:
-        header = Header.from_json(data)
-    except ValueError as error:
-        raise ValueError(f"{folder / HEADER_FILE} cannot be read: {error}") from error
-    return Recording(folder, header)
+    path = folder / HEADER_FILE
+    data = read_document(path, FORMAT, READABLE_SCHEMAS)
+    with error_context(f"{path} is damaged"):
+        return Recording(folder, Header.from_json(data))
 
 
-def _read_json_file(path: Path) -> Any:
-    try:
-        return read_json(path.read_bytes())
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error})") from error
+def _listed_chunks(folder: Path, data: Any) -> tuple[ChunkFile, ...]:
+    """Return the chunks that the end marker lists, present or not."""
+    entries = read_value(data, tuple[_ChunkEntry, ...], "chunks")
+    for number, entry in enumerate(entries):
+        if entry.file != f"chunk_{number:05d}.npz" or not _SHA256.fullmatch(entry.sha256):
+            raise ValueError(f"its chunk {number} is {entry}")
+    return tuple(ChunkFile(folder / entry.file, entry.steps, entry.sha256) for entry in entries)
 
 
-def _listed(folder: Path, summary: dict[str, Any]) -> tuple[ChunkFile, ...]:
-    """Return the chunks that the end marker lists, there or not."""
-    chunks = []
-    for number, chunk in enumerate(summary["chunks"]):
-        name, steps, digest = chunk["file"], chunk["steps"], chunk["sha256"]
-        if name != f"chunk_{number:05d}.npz" or type(steps) is not int or steps < 1:
-            raise ValueError(f"{folder / EPISODE_FILE} is damaged: its chunk {number} is {chunk}")
-        if not _DIGEST.fullmatch(digest):
-            raise ValueError(f"{folder / EPISODE_FILE} is damaged: {digest!r} is no sha256")
-        chunks.append(ChunkFile(folder / name, steps, digest))
-    return tuple(chunks)
-
-
-def _found(folder: Path) -> tuple[ChunkFile, ...]:
+def _readable_chunks(folder: Path) -> tuple[ChunkFile, ...]:
     """Return the chunks of a torn episode, up to the first that is missing or damaged."""
     chunks: list[ChunkFile] = []
     while (path := folder / f"chunk_{len(chunks):05d}.npz").exists():

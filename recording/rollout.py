@@ -18,9 +18,9 @@ from functools import cached_property
 
 import numpy as np
 
-from attention_agents.recording.format import Step
 from attention_agents.recording.map_spec import ROLLOUT, MapSpec, mean_over_heads
 from attention_agents.recording.map_view import View
+from attention_agents.recording.step import Step
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Chain:
             heads=1,
             queries=last.queries,
             derived=ROLLOUT,
-            asker=last.asker,
+            query_source=last.query_source,
             extra_keys=() if self.readout is None else last.extra_keys,
             mechanism=last.mechanism,
             query_count=1,
@@ -119,8 +119,8 @@ def _broken(layers: Sequence[MapSpec], readouts: Sequence[MapSpec], tokens: int)
         return "the full matrices were not recorded (RecordAttention(full=True) does)"
     square = all(
         spec.queries == spec.keys == "tokens"
-        and spec.shape(tokens)[1:] == (tokens, tokens)
-        and spec.normalised_over == "keys"
+        and spec.stored_shape(tokens)[1:] == (tokens, tokens)
+        and spec.normalized_over == "keys"
         for spec in layers
     )
     distinct = len({spec.layer for spec in layers}) == len(layers)

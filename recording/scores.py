@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from attention_agents.envs.tokens.json_reader import error_context, read_value
 from attention_agents.recording.chunk import read_arrays, write_arrays
 from attention_agents.recording.files import atomic_write
-from attention_agents.recording.format import Header
-from attention_agents.recording.plain_json import read_json, write_json
+from attention_agents.recording.header import Header
+from attention_agents.recording.json_files import read_document, write_json
 
 SCORES_FILE = "scores.npz"
 SUMMARY_FILE = "scores.json"
@@ -147,9 +148,7 @@ def write_summary(folder: str | Path, summary: dict[str, Any]) -> Path:
         ValueError: the folder cannot be written.
     """
     path = Path(folder) / SUMMARY_FILE
-    text = write_json({"format": SUMMARY_FORMAT, "schema": SUMMARY_SCHEMA, **summary})
-    with atomic_write(path) as file:
-        file.write(text)
+    write_json(path, {"format": SUMMARY_FORMAT, "schema": SUMMARY_SCHEMA, **summary})
     return path
 
 
@@ -162,18 +161,8 @@ def read_summary(folder: str | Path) -> dict[str, Any] | None:
     path = Path(folder) / SUMMARY_FILE
     if not path.exists():
         return None
-    try:
-        summary = read_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error})") from error
-    if not isinstance(summary, dict) or summary.get("format") != SUMMARY_FORMAT:
-        raise ValueError(f"{path} does not hold the scores of a recording")
-    if summary.get("schema") != SUMMARY_SCHEMA:
-        raise ValueError(
-            f"{path} has schema {summary.get('schema')!r}, this version reads {SUMMARY_SCHEMA}"
-        )
-    kinds: dict[str, type] = {"verdict": str, "unit": str, "maps": list}
-    for name, kind in kinds.items():
-        if not isinstance(summary.get(name), kind):
-            raise ValueError(f"{path} is damaged: {name} is {str(summary.get(name))[:60]!r}")
+    summary = read_document(path, SUMMARY_FORMAT, (SUMMARY_SCHEMA,))
+    with error_context(f"{path} is damaged"):
+        for name, kind in {"verdict": str, "unit": str, "maps": tuple[Any, ...]}.items():
+            read_value(summary.get(name), kind, name)
     return summary

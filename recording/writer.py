@@ -22,10 +22,10 @@ from attention_agents.recording.format import (
     EPISODE_FILE,
     FINAL_FILE,
     HEADER_FILE,
-    Header,
-    Step,
 )
-from attention_agents.recording.plain_json import write_json
+from attention_agents.recording.header import Header
+from attention_agents.recording.json_files import write_json
+from attention_agents.recording.step import Step
 
 
 class RecordingWriter:
@@ -44,8 +44,7 @@ class RecordingWriter:
         self.episodes = 0
         """Episodes begun so far."""
         self._open: _OpenEpisode | None = None
-        with atomic_write(self.folder / HEADER_FILE) as file:
-            file.write(write_json(header.to_json()))
+        write_json(self.folder / HEADER_FILE, header.to_json())
 
     def begin_episode(self, seed: int | None = None) -> None:
         """Open the next episode; one that is still open is ended first."""
@@ -131,7 +130,7 @@ class _OpenEpisode:
         if missing:
             raise ValueError(f"the header promises {sorted(missing)}, and the step lacks them")
         for spec in self.header.maps:
-            H, Q, K = self.header.shape(spec)
+            H, Q, K = self.header.map_shape(spec)
             weights = [step.maps[spec.name], *([step.soft.get(spec.name)] if spec.soft else [])]
             shapes = [None if each is None else each.shape for each in weights]
             if any(shape != (H, Q, K) for shape in shapes):
@@ -165,8 +164,7 @@ class _OpenEpisode:
         if complete:
             total = self.total_reward if np.isfinite(self.total_reward) else None
             summary |= {"steps": self.steps, "return": total, "chunks": self.chunks}
-        with atomic_write(self.folder / EPISODE_FILE) as file:
-            file.write(write_json(summary))
+        write_json(self.folder / EPISODE_FILE, summary)
 
 
 def claim_folder(folder: str | Path) -> Path:

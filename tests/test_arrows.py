@@ -53,7 +53,7 @@ def network(*rooms: str, packages: tuple[str, ...] = ()) -> Room:
 
 ATTENTION = ("policies.tokens", "policies.attention", "envs.tokens")
 ENCODER = (*ATTENTION, "policies.blocks", "policies.readouts", "policies.tokenizers")
-READING = ("recording", "envs.tokens.layout")
+READING = ("recording", "envs.tokens.layout", "envs.tokens.json_reader")
 DOING = ("agents", "recording", "policies", "envs")
 ROOMS = {
     "envs": world("envs"),

@@ -26,7 +26,8 @@ from attention_agents.agents.rollouts.episodes import (
 from attention_agents.agents.rollouts.eval_env import step_limit
 from attention_agents.agents.rollouts.seeds import SEED, episode_seeds
 from attention_agents.agents.runs.loaded_run import open_run
-from attention_agents.agents.runs.run_folder import RunFolder, versions, write_json
+from attention_agents.agents.runs.run_folder import RunFolder, versions
+from attention_agents.recording.json_files import write_json
 
 FORMAT = "attention-agents evaluation"
 SCHEMA = 1
@@ -193,7 +194,7 @@ def save(report: Report) -> Path:
         number = 1
         while (path := folder / f"{report.checkpoint}_{number}.json").exists():
             number += 1
-        write_json(path, report.to_json())
+        write_json(path, report.to_json(), sync=True)
     except OSError as error:
         raise ValueError(f"cannot write into {folder}: {error.strerror}") from error
     return path

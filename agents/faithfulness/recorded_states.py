@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_agents.recording.chunk import read_arrays
-from attention_agents.recording.format import ActionKind
+from attention_agents.recording.header import ActionKind
 from attention_agents.recording.reader import Episode
 
 Observed = Tensor | dict[str, Tensor]

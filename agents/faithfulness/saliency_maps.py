@@ -16,10 +16,10 @@ from attention_agents.agents.faithfulness.recorded_policy import FLOATS_AT_ONCE,
 from attention_agents.agents.faithfulness.saliency import relevance, sarfa, sarfa_of_parts
 from attention_agents.policies.inspect.attention_modules import AttentionModule, attention_modules
 from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap
-from attention_agents.recording.format import Step
 from attention_agents.recording.live.header import map_spec
 from attention_agents.recording.map_view import View
 from attention_agents.recording.rollout import Chain, chain_of
+from attention_agents.recording.step import Step
 
 Family = Literal["attention", "gradient", "removal"]
 GRADIENT_WEIGHTED = "gradient rollout"

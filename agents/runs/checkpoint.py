@@ -14,7 +14,6 @@ there when a kill leaves it so. Building from one reads registry names only.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,10 +35,11 @@ from attention_agents.agents.config.plugins import PluginError
 from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.rollouts.episodes import Observation
 from attention_agents.agents.rollouts.policy_calls import Answer, Asked, policy_of
-from attention_agents.agents.runs.run_folder import read_json, versions, write_json
+from attention_agents.agents.runs.run_folder import versions
 from attention_agents.envs.families import MissingExtraError
 from attention_agents.envs.tokens.space_json import space_from_json, space_to_json
 from attention_agents.recording.files import atomic_folder, backup_path, file_sha256
+from attention_agents.recording.json_files import read_document, read_json, write_json
 
 FORMAT = "attention-agents checkpoint"
 SCHEMA = 2
@@ -141,7 +141,7 @@ def load_checkpoint(folder: str | Path, device: str = "auto") -> LoadedPolicy:
     if not folder.exists() and backup_path(folder).is_dir():
         folder = backup_path(folder)
     _verify(folder)
-    described = read_json(folder / CONFIG, FORMAT, SCHEMA, OLDER)
+    described = read_document(folder / CONFIG, FORMAT, (SCHEMA,), OLDER)
     try:
         config = RunConfig.from_json(described["config"])
         observation_space = space_from_json(described["observation_space"])
@@ -253,7 +253,7 @@ def _load_optimizers(model: BaseAlgorithm, folder: Path) -> None:
     _fill(variables, stored, folder / OPTIMIZER)
     states: Any = model.get_parameters()
     try:
-        values = json.loads((folder / OPTIMIZER_JSON).read_text(encoding="utf-8"))
+        values = read_json(folder / OPTIMIZER_JSON)
         for name in states.keys() - {"policy"}:
             state: dict[int, dict[str, Any]] = {
                 int(index): dict(entries) for index, entries in values[name]["state"].items()
@@ -308,7 +308,7 @@ def _verify(folder: Path) -> None:
     """Compare every file with the manifest."""
     if not folder.is_dir():
         raise ValueError(f"there is no checkpoint folder {folder}")
-    sums = read_json(folder / MANIFEST, FORMAT, SCHEMA, OLDER).get("sha256")
+    sums = read_document(folder / MANIFEST, FORMAT, (SCHEMA,), OLDER).get("sha256")
     if not isinstance(sums, dict) or not {CONFIG, POLICY, OPTIMIZER, OPTIMIZER_JSON} <= sums.keys():
         raise ValueError(f"{folder / MANIFEST} does not list the files of a checkpoint")
     for name in FILES:

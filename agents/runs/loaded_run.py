@@ -33,7 +33,7 @@ from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.envs.success import SuccessRule, success_rule
 
 if TYPE_CHECKING:
-    from attention_agents.recording.format import Header
+    from attention_agents.recording.header import Header
     from attention_agents.recording.live.recorder import RecordAttention
 
 EnvType = TypeVar("EnvType", bound=gym.Env)

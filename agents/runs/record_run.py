@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attention_agents.agents.progress_bar import bar
 from attention_agents.agents.rollouts.seeds import SEED, episode_seeds
 from attention_agents.agents.runs.run_folder import RunFolder
-from attention_agents.recording.format import MapSpec
+from attention_agents.recording.map_spec import MapSpec
 from attention_agents.recording.map_view import choose_view
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -15,7 +14,7 @@ from typing import Any
 
 from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.config.validation import check_choice
-from attention_agents.recording.files import atomic_write
+from attention_agents.recording.json_files import read_document, write_json
 
 FORMAT = "attention-agents run"
 SCHEMA = 1
@@ -103,7 +102,7 @@ class RunFolder:
                 except FileExistsError:
                     number += 1
             folder = cls(parent / f"{name}_{number}")
-            write_json(folder.config_file, _description(config))
+            write_json(folder.config_file, _description(config), sync=True)
         except OSError as error:
             raise ValueError(
                 f"cannot write into {log_folder}: {error.strerror}; name another --log-folder"
@@ -133,7 +132,7 @@ class RunFolder:
 
     def description(self) -> dict[str, Any]:
         """Read the whole of `config.json`: config, versions, machine and time."""
-        values = read_json(self.config_file, FORMAT, SCHEMA)
+        values = read_document(self.config_file, FORMAT, (SCHEMA,))
         if not isinstance(values.get("config"), dict):
             raise ValueError(f"{self.config_file} has no config")
         return values
@@ -190,42 +189,6 @@ def _subfolders(folder: Path) -> set[str]:
         return set()
     names = [path.name for path in folder.iterdir() if path.is_dir()]
     return {REPLACED.sub(r"\1", name) for name in names}
-
-
-def read_json(path: Path, form: str, schema: int, advice: str = "") -> dict[str, Any]:
-    """Read a JSON file that says `{"format": form, "schema": schema, ...}`.
-
-    Args:
-        path: of the file.
-        form: what it belongs to.
-        schema: the only one that is read.
-        advice: what to do about a file of another schema.
-
-    Raises:
-        ValueError: the file is missing, is no JSON, or says something else.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{path} is missing: this is no folder of an {form}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    if not isinstance(values, dict) or values.get("format") != form:
-        raise ValueError(f"{path} is not of an {form}")
-    if values.get("schema") != schema:
-        said = f"{path} has schema {values.get('schema')}, this program reads {schema}"
-        raise ValueError(f"{said}; {advice}" if advice else said)
-    return values
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Write JSON, wait until it is on the disk, and rename it into place.
-
-    Raises:
-        ValueError: the file cannot be written.
-    """
-    with atomic_write(path, sync=True) as file:
-        file.write((json.dumps(values, indent=1, allow_nan=False) + "\n").encode())
 
 
 def versions() -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from attention_agents.envs.tokens.json_reader import Count, Index
+from attention_agents.envs.tokens.json_reader import Count, Index, read_value
 
 Kind = Literal["patches", "cells", "entities", "features", "history"]
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1; x to the right, y down
@@ -109,14 +109,8 @@ class TokenLayout:
             ValueError: a group lacks a field, or breaks a rule of `TokenGroup`.
         """
 
-        def tuples(value: Any) -> Any:
-            return tuple(tuples(item) for item in value) if isinstance(value, list) else value
-
-        try:
-            read = (TokenGroup(**{k: tuples(v) for k, v in g.items()}) for g in groups)
-            return cls(tuple(map(_reworded, read)))
-        except (TypeError, AttributeError) as error:
-            raise ValueError(f"not a token layout: {error}") from error
+        read = read_value(groups, tuple[TokenGroup, ...], "layout")
+        return cls(tuple(map(_reworded, read)))
 
 
 def format_age(t: int) -> str:

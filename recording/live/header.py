@@ -18,7 +18,7 @@ from attention_agents.envs.tokens.layout import TokenLayout
 from attention_agents.policies.inspect.action_distribution import choice_sizes
 from attention_agents.policies.inspect.attention_modules import attention_modules
 from attention_agents.policies.inspect.tap import AttentionMap
-from attention_agents.recording.format import ActionKind, Distribution, Header
+from attention_agents.recording.header import ActionKind, Distribution, Header
 from attention_agents.recording.map_spec import MEAN_OVER_QUERIES, MapSpec
 
 PACKAGES = ("gymnasium", "stable-baselines3", "torch", "numpy")
@@ -34,10 +34,12 @@ def map_spec(attention: AttentionMap, full: bool) -> MapSpec:
     _, heads, queries, keys = attention.weights.shape
     square = attention.queries == attention.keys == "tokens"
     derived = square and attention.normalised_over != "queries" and not full
-    copied = ("name", "role", "layer", "queries", "normalised_over", "asker", "keys", "extra_keys")
+    copied = ("name", "role", "layer", "queries", "keys", "extra_keys", "part", "mechanism")
     return MapSpec(
-        **{field: getattr(attention, field) for field in (*copied, "part", "mechanism")},
+        **{field: getattr(attention, field) for field in copied},
         heads=heads,
+        normalized_over=attention.normalised_over,  # type: ignore[arg-type]
+        query_source=attention.asker,
         derived=MEAN_OVER_QUERIES if derived else "",
         key_count=keys,
         query_count=1 if derived else queries,

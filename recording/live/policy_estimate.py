@@ -23,7 +23,7 @@ from attention_agents.policies.inspect.policy_adapter import (
     PolicyAdapter,
     find_adapter,
 )
-from attention_agents.recording.format import Distribution
+from attention_agents.recording.header import Distribution
 
 
 class PolicyEstimate(NamedTuple):

@@ -19,11 +19,12 @@ from attention_agents.envs.token_places import get_token_places
 from attention_agents.envs.tokens.layout import TokenLayout, TokenPlaces
 from attention_agents.policies.inspect.attention_modules import acting_role, attention_extractors
 from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap, Pass, probe_maps
-from attention_agents.recording.format import Header, Step
+from attention_agents.recording.header import Header
 from attention_agents.recording.live.header import build_header, critic_maps, map_spec
 from attention_agents.recording.live.policy_estimate import UNKNOWN, PolicyEstimate, pass_reader_of
 from attention_agents.recording.map_spec import MapSpec, stored_rows
 from attention_agents.recording.rollout import Chain, chain_of
+from attention_agents.recording.step import Step
 from attention_agents.recording.writer import RecordingWriter
 
 ENVIRONMENT_FIELDS = ("env_id", "action_names", "picture", "fps")
@@ -235,7 +236,7 @@ def _rollout_chains(policy: Any, maps: Sequence[AttentionMap], tokens: int) -> l
 
 
 def _zeros(header: Header, spec: MapSpec) -> np.ndarray:
-    return np.zeros(header.shape(spec), np.float32)
+    return np.zeros(header.map_shape(spec), np.float32)
 
 
 def _row(batch: torch.Tensor, index: int) -> np.ndarray:

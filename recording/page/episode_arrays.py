@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_agents.recording.format import Header, Step
+from attention_agents.recording.header import Header
 from attention_agents.recording.observation_images import frame_of
 from attention_agents.recording.page.packed_arrays import packed
 from attention_agents.recording.page.pictures import Encoded, Pictures
@@ -18,6 +18,7 @@ from attention_agents.recording.page.scene_layout import Plan, plan_of
 from attention_agents.recording.page.score_arrays import score_arrays, score_facts
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.rendering.video import film_rate
+from attention_agents.recording.step import Step
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _numbers(step: Step, header: Header, plan: Plan) -> dict[str, Any]:
         "attended": step.attended,
         "present": step.present,
         "boxes": step.boxes.astype(np.float32),
-        "ids": np.full(step.count, -1) if step.places is None else step.places.ids,
+        "ids": np.full(step.num_tokens, -1) if step.places is None else step.places.ids,
     }
     for number, part in enumerate(plan.parts):
         if part.group.words:

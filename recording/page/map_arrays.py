@@ -13,12 +13,13 @@ from typing import Any, Literal
 import numpy as np
 
 from attention_agents.recording.chunk import read_arrays
-from attention_agents.recording.format import Header, MapSpec, Step
-from attention_agents.recording.map_spec import ROLLOUT, mean_over_queries
+from attention_agents.recording.header import Header
+from attention_agents.recording.map_spec import ROLLOUT, MapSpec, mean_over_queries
 from attention_agents.recording.map_view import View
-from attention_agents.recording.quantization import packed_rows
+from attention_agents.recording.quantization import pack_rows
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.rollout import chain_of
+from attention_agents.recording.step import Step
 
 Reduction = Literal["none", "queries", "heads"]
 """Nothing is left out; queries are averaged; heads are averaged as well."""
@@ -36,7 +37,7 @@ def rows_size(header: Header, steps: int) -> int:
     """Return how many bytes the maps of some steps take, as recorded."""
     sizes = {"uint8": 1, "float32": 4}
     one = sum(
-        int(np.prod(header.shape(spec))) * sizes[header.stored_as(spec)] * (1 + spec.soft)
+        int(np.prod(header.map_shape(spec))) * sizes[header.storage_dtype(spec)] * (1 + spec.soft)
         for spec in header.maps
     )
     return steps * one
@@ -61,11 +62,11 @@ def row_arrays(episode: Episode, reduction: Reduction) -> dict[str, np.ndarray]:
     for i in less:
         spec = header.maps[i]
         rows = [_reduced(step, spec, reduction) for step in episode]
-        arrays |= packed_rows(f"map_{i}", rows, header.stored_as(spec))
+        arrays |= pack_rows(f"map_{i}", rows, header.storage_dtype(spec))
         if spec.soft:
             softly = (replace(step, maps=step.soft) for step in episode)
             rows = [_reduced(step, spec, reduction) for step in softly]
-            arrays |= packed_rows(f"soft_{i}", rows, header.stored_as(spec))
+            arrays |= pack_rows(f"soft_{i}", rows, header.storage_dtype(spec))
     return arrays
 
 
@@ -74,9 +75,9 @@ def map_facts(header: Header, reduction: Reduction) -> list[dict[str, Any]]:
     facts = []
     for spec in header.maps:
         view = View(spec, None)
-        H, Q, K = header.shape(spec)
+        H, Q, K = header.map_shape(spec)
         lost = _shrinks(header, spec, reduction) and Q > 1
-        sums = "keys" if lost and spec.normalised_over == "queries" else spec.normalised_over
+        sums = "keys" if lost and spec.normalized_over == "queries" else spec.normalized_over
         facts.append(
             {
                 **asdict(spec),
@@ -86,7 +87,7 @@ def map_facts(header: Header, reduction: Reduction) -> list[dict[str, Any]]:
                 "K": K,
                 "reduced": lost,
                 "drawable": view.drawable,
-                "who": view.asker,
+                "who": view.query_source,
                 "asks": view.lines[1],
             }
         )
@@ -118,7 +119,7 @@ def rollout_facts(header: Header, reduction: Reduction) -> dict[str, dict[str, A
 
 def _shrinks(header: Header, spec: MapSpec, reduction: Reduction) -> bool:
     """Say whether a reduction leaves something of a map out."""
-    H, Q, _ = header.shape(spec)
+    H, Q, _ = header.map_shape(spec)
     return reduction != "none" and (Q > 1 or (reduction == "heads" and H > 1))
 
 
@@ -127,7 +128,7 @@ def _reduced(step: Step, spec: MapSpec, reduction: Reduction) -> np.ndarray:
     heads = [None] if reduction == "heads" else list(range(spec.heads))
     if spec.keys != "tokens":
         weights = np.abs(step.maps[spec.name])
-        rows = mean_over_queries(weights, spec.asking(step.present, weights.shape[1]))
+        rows = mean_over_queries(weights, spec.query_mask(step.present, weights.shape[1]))
         return rows.mean(0, keepdims=True) if reduction == "heads" else rows
     rows = [_row(View(spec, head), step) for head in heads]
     return np.stack(rows)[:, None].astype(np.float32)

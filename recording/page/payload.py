@@ -158,7 +158,7 @@ def _fitting(
     for reduction in REDUCTIONS:
         if reduction == "none" and _recorded_size(sources) > SHRINKS * most:
             continue
-        rows = [[_packed_rows(e, reduction) for e in source.episodes] for source in sources]
+        rows = [[_pack_rows(e, reduction) for e in source.episodes] for source in sources]
         if reduction == REDUCTIONS[-1] or size_of(rows) <= most:
             encoded = pool.fitting(shown, room - size_of(rows))
             if encoded is not None:
@@ -170,7 +170,7 @@ def _fitting(
     )
 
 
-def _packed_rows(episode: Episode, reduction: Reduction) -> dict[str, Any]:
+def _pack_rows(episode: Episode, reduction: Reduction) -> dict[str, Any]:
     return {name: packed(array) for name, array in row_arrays(episode, reduction).items()}
 
 

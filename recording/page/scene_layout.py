@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from attention_agents.recording.format import Header, Step
+from attention_agents.recording.header import Header
 from attention_agents.recording.map_view import choose_view
 from attention_agents.recording.observation_images import Part, parts_of
 from attention_agents.recording.rendering.attended_frame import Stage
 from attention_agents.recording.rendering.past_steps import past_frames
 from attention_agents.recording.rendering.past_table import past_entities
+from attention_agents.recording.step import Step
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Plan:
 def plan_of(header: Header, first: Step) -> Plan:
     """Choose from a step of an episode, as a video of it does."""
     parts = parts_of(header.layout)
-    stage = Stage.plan(parts, first, choose_view(header.maps).asker)
+    stage = Stage.plan(parts, first, choose_view(header.maps).query_source)
     observed = stage.parts[0] if stage is not None and first.frame is None else None
     picture = first.frame if observed is None else observed.observed(first)
     size = None if stage is None or picture is None else (picture.shape[0], picture.shape[1])

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attention_agents.recording.format import Step
 from attention_agents.recording.observation_images import Part, parts_of
 from attention_agents.recording.reader import Episode
+from attention_agents.recording.step import Step
 
 ABSENT = -1
 """The id of a token that is no object."""

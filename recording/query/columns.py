@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from attention_agents.recording.format import Header, Step
+from attention_agents.recording.header import Header
 from attention_agents.recording.map_view import View, entropy
 from attention_agents.recording.query.attention_shift import attention_shift
 from attention_agents.recording.query.vocabulary import Contents
@@ -17,6 +17,7 @@ from attention_agents.recording.rendering.side_panel import (
     action_text,
     chosen_choices,
 )
+from attention_agents.recording.step import Step
 
 
 class Columns:

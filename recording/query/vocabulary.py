@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, strip_age
-from attention_agents.recording.format import Step
 from attention_agents.recording.observation_images import Part, frame_of, parts_of, stem_of
+from attention_agents.recording.step import Step
 
 DATED = re.compile(r"(.+?)\s*,\s*(now|-?\d+ steps?)")
 """A word, and which step of a history it is asked for."""

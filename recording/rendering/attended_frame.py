@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from attention_agents.recording.format import Step
 from attention_agents.recording.map_view import EGO
 from attention_agents.recording.observation_images import Part, enlarge
 from attention_agents.recording.rendering import colors
 from attention_agents.recording.rendering.colors import Pen
 from attention_agents.recording.rendering.entities import draw_entities
 from attention_agents.recording.rendering.heat import Heat, draw_heat, even_weight, heat_of
+from attention_agents.recording.step import Step
 
 LINE = 20
 """Height of a line of the legend under the picture, in pixels."""
@@ -35,11 +35,11 @@ class Stage:
         parts: list[Part],
         size: tuple[int, int],
         observed: Part | None,
-        asker: str,
+        query_source: str,
         factor: float,
     ):
         self.parts, self._size, self._observed = parts, size, observed
-        self.asker = asker
+        self.query_source = query_source
         self.factor = factor
         self.height, self.width = round(size[0] * factor), round(size[1] * factor)
         self._narrow = self.width < 440
@@ -47,7 +47,7 @@ class Stage:
         """Height of the legend, in pixels."""
 
     @classmethod
-    def plan(cls, parts: list[Part], first: Step, asker: str) -> Stage | None:
+    def plan(cls, parts: list[Part], first: Step, query_source: str) -> Stage | None:
         """Choose what the stage shows; None where there is neither a frame nor a picture.
 
         Tokens of past frames do not stand on the present one.
@@ -57,12 +57,12 @@ class Stage:
             boxes = None if first.places is None else first.places.boxes
             placed = [p for p in now if boxes is not None and np.isfinite(boxes[p.where]).any()]
             size = first.frame.shape[:2]
-            return cls(placed, size, None, asker, _factor(*size))
+            return cls(placed, size, None, query_source, _factor(*size))
         for part in now:
             picture = part.observed(first)
             if picture is not None:
                 size = picture.shape[:2]
-                return cls([part], size, part, asker, _factor(*size))
+                return cls([part], size, part, query_source, _factor(*size))
         return None
 
     @property
@@ -73,7 +73,7 @@ class Stage:
     def within(self, width: int, height: int) -> Stage:
         """Return the same stage as large as fits into so many pixels."""
         factor = min(width / self._size[1], height / self._size[0])
-        return Stage(self.parts, self._size, self._observed, self.asker, factor)
+        return Stage(self.parts, self._size, self._observed, self.query_source, factor)
 
     def picture(self, step: Step, weights: np.ndarray) -> Image.Image:
         """Draw the picture with its attention, without a legend."""
@@ -93,7 +93,7 @@ class Stage:
             pen.text(x + self.width, y, share, 12, colors.DIM, anchor="rm")
         if heat is None:
             top = float(weights.max(initial=0.0))
-            words = f"{self.asker} asks, boldest: weight {top:.2f}"
+            words = f"{self.query_source} asks, boldest: weight {top:.2f}"
             pen.text(x, y, words, 12, colors.DIM, width=self.width - (0 if self._narrow else 260))
             return
         pen.text(x, y, "0", 12, colors.DIM)
@@ -140,7 +140,7 @@ class Stage:
         self, image: Image.Image, part: Part, step: Step, weights: np.ndarray, boxes: np.ndarray
     ) -> Image.Image:
         names = list(part.names_at(step))
-        asks = part.group.ego if self.asker == EGO else None
+        asks = part.group.ego if self.query_source == EGO else None
         return draw_entities(image, weights[part.where], boxes[part.where], names, asks)
 
 

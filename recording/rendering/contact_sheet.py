@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 
 from attention_agents.recording.files import atomic_write
-from attention_agents.recording.format import Step
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.rendering import colors
 from attention_agents.recording.rendering.attended_frame import Stage
@@ -16,6 +15,7 @@ from attention_agents.recording.rendering.colors import Pen, number
 from attention_agents.recording.rendering.heat import LOWEST_TOP
 from attention_agents.recording.rendering.overlay import Scene
 from attention_agents.recording.rendering.side_panel import action_text
+from attention_agents.recording.step import Step
 
 MOMENTS = 12
 COLUMNS, WIDE_COLUMNS = 4, 2

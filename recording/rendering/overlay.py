@@ -20,7 +20,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from attention_agents.recording.format import Header, Step
+from attention_agents.recording.header import Header
 from attention_agents.recording.map_view import choose_view
 from attention_agents.recording.observation_images import Part, parts_of
 from attention_agents.recording.rendering import colors
@@ -30,6 +30,7 @@ from attention_agents.recording.rendering.past_steps import past_frames
 from attention_agents.recording.rendering.past_table import PastTable, past_entities
 from attention_agents.recording.rendering.side_panel import ActionBars, AttentionWords, Numbers
 from attention_agents.recording.rendering.unplaced_tokens import TimeStrip, TokenBars, TokenGrid
+from attention_agents.recording.step import Step
 
 MARGIN, GAP, SPACE, TITLE = 22, 24, 14, 56
 """Pixels round the picture, between columns, between the parts of a column, and for the title."""
@@ -56,7 +57,7 @@ class Scene:
     ):
         self.header, self.view = header, choose_view(header.maps, layer, head)
         parts = parts_of(header.layout)
-        self.stage = Stage.plan(parts, first, self.view.asker)
+        self.stage = Stage.plan(parts, first, self.view.query_source)
         """The picture with its attention alone; None where there is no picture."""
         self._beside: list[TokenBars | TokenGrid | PastTable] = []
         self._strip: TimeStrip | None = None

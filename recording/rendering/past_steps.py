@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from attention_agents.recording.format import Step
 from attention_agents.recording.observation_images import Part, enlarge
 from attention_agents.recording.rendering import colors
 from attention_agents.recording.rendering.colors import HEADING, Pen, heading
 from attention_agents.recording.rendering.heat import Heat, draw_heat, even_weight, heat_of
+from attention_agents.recording.step import Step
 
 GAP, FOOT = 6, 22
 """Pixels between frames, and under them for their labels."""
@@ -65,7 +65,7 @@ class PastFrames:
         """Return the frames on one picture, and the heat on it."""
         size = (self.slot * len(self.shown) - GAP, self.thumb[0])
         strip = Image.new("RGB", size, colors.BACKGROUND)
-        boxes = np.full((step.count, 4), np.nan, np.float32)
+        boxes = np.full((step.num_tokens, 4), np.nan, np.float32)
         for place, part in enumerate(self.shown):
             left, own = place * self.slot, part.own_boxes(step)[part.where]
             boxes[part.where] = own * np.float32(self.factor) + np.array((left, 0, left, 0))

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attention_agents.recording.format import Step
 from attention_agents.recording.observation_images import Part, called, stem_of
 from attention_agents.recording.rendering import colors
 from attention_agents.recording.rendering.colors import HEADING, Pen, font, heading
 from attention_agents.recording.rendering.unplaced_tokens import MOST_ROWS, TokenBars, others
+from attention_agents.recording.step import Step
 
 LEAST_CELL = 6
 """Pixels of a step's bar, its gap included; a longer past is shown by its newest steps."""

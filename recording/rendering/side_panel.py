@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from attention_agents.recording.format import Header, Step
+from attention_agents.recording.header import Header
 from attention_agents.recording.map_view import View
 from attention_agents.recording.rendering import colors
 from attention_agents.recording.rendering.colors import HEADING, Pen, font, heading, number, plain
+from attention_agents.recording.step import Step
 
 MOST_ROWS = 24
 """More choices than this are cut to the likeliest ones."""

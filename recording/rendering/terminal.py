@@ -14,7 +14,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from attention_agents.recording.format import Step
 from attention_agents.recording.observation_images import parts_of
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.rendering import colors
@@ -27,6 +26,7 @@ from attention_agents.recording.rendering.side_panel import (
     chosen_choices,
 )
 from attention_agents.recording.rendering.video import film_rate
+from attention_agents.recording.step import Step
 
 MOST_ATTENDED = 5
 """Tokens that are named."""

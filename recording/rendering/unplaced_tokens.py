@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from attention_agents.recording.format import Step
 from attention_agents.recording.observation_images import Part, enlarge
 from attention_agents.recording.rendering import colors
 from attention_agents.recording.rendering.colors import HEADING, Pen, heading, number
 from attention_agents.recording.rendering.heat import draw_heat, even_weight, heat_of
+from attention_agents.recording.step import Step
 
 MOST_ROWS = 24
 """More bars than this are cut to the largest ones."""

@@ -348,9 +348,9 @@ def test_another_programs_folder_is_refused(tmp_path):
         load_checkpoint(tmp_path / "none")
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(
-        ValueError, match=r"manifest\.json is not of an attention-agents checkpoint"
+        ValueError, match=r"manifest\.json is not in the format 'attention-agents checkpoint'"
     ):
         load_checkpoint(tmp_path)
     (tmp_path / "manifest.json").write_text("nonsense")
-    with pytest.raises(ValueError, match=r"manifest\.json cannot be read"):
+    with pytest.raises(ValueError, match=r"manifest\.json is damaged"):
         load_checkpoint(tmp_path)

@@ -227,7 +227,7 @@ def test_a_folder_that_is_no_run_is_refused(run: Path, called, tmp_path: Path) -
     (tmp_path / "config.json").write_text('{"format": "something else"}')
     for folder, text in (
         (tmp_path / "none", "there is no run folder"),
-        (tmp_path, "is not of an attention-agents run"),
+        (tmp_path, "is not in the format 'attention-agents run'"),
         (run.parent, "config.json is missing"),
     ):
         code, out, err = called(folder)

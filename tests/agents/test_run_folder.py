@@ -56,9 +56,9 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     ("content", "text"),
     [
         (None, "config.json is missing: this is no folder of an attention-agents run"),
-        ("{", "config.json cannot be read"),
-        ("[]", "config.json is not of an attention-agents run"),
-        ('{"format": "other"}', "config.json is not of an attention-agents run"),
+        ("{", "config.json is damaged: "),
+        ("[]", "config.json is not in the format 'attention-agents run'"),
+        ('{"format": "other"}', "config.json is not in the format 'attention-agents run'"),
         ('{"format": "attention-agents run", "schema": 99}', "has schema 99, this program reads 1"),
         ('{"format": "attention-agents run", "schema": 1}', "config.json has no config"),
     ],

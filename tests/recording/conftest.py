@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
-from attention_agents.recording.format import Header, MapSpec, Step
+from attention_agents.recording.header import Header
+from attention_agents.recording.map_spec import MapSpec
+from attention_agents.recording.step import Step
 
 H, N, A = 3, 8, 4
 FRAME = (20, 30)
@@ -27,7 +29,7 @@ def header() -> Header:
         layout=layout,
         maps=(
             MapSpec("actor/0", "actor", 0, H, "tokens", derived="mean over queries"),
-            MapSpec("actor/1", "actor", 1, H, "readout", asker="ego"),
+            MapSpec("actor/1", "actor", 1, H, "readout", query_source="ego"),
         ),
         observation_keys=("cars", "dash"),
         action_kind="discrete",

@@ -10,9 +10,11 @@ import numpy as np
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
 from attention_agents.envs.tokens.specs import History
-from attention_agents.recording.format import Header, MapSpec, Step
+from attention_agents.recording.header import Header
+from attention_agents.recording.map_spec import MapSpec
 from attention_agents.recording.reader import Recording, open_recording
 from attention_agents.recording.scores import Scores, write_scores, write_summary
+from attention_agents.recording.step import Step
 from attention_agents.recording.writer import RecordingWriter
 
 H, A, CELLS, CARS = 3, 5, 6, 3
@@ -23,7 +25,7 @@ SQUARES = (
     MapSpec("actor/1", "actor", 1, H, "tokens", mechanism="top-k 4", soft=True),
 )
 READOUT = MapSpec(
-    "actor/2", "actor", 2, H, "readout", asker="ego", extra_keys=("CLS",), head_weights=True
+    "actor/2", "actor", 2, H, "readout", query_source="ego", extra_keys=("CLS",), head_weights=True
 )
 ODD = (
     MapSpec("actor/3/slots", "actor", 3, H, "slots", "queries", query_count=2, part="slots"),
@@ -73,16 +75,16 @@ def scene_step(header: Header, t: int, **changes: Any) -> Step:
     ids[CELLS : CELLS + CARS] = (0, 11 + t % 2, 12 - t % 2)  # the two cars change places
     maps, soft, heads = {}, {}, {}
     for spec in header.maps:
-        shape = header.shape(spec)
+        shape = header.map_shape(spec)
         rows = rng.dirichlet(np.full(shape[-1], 0.4), shape[:2]).astype(np.float32)
         if spec.keys == "tokens":
             rows[..., :N] *= present
         if spec.soft:
             soft[spec.name] = rows
             rows = np.where(rows >= np.sort(rows, -1)[..., [-4]], rows, np.float32(0))
-        if spec.normalised_over == "queries":
+        if spec.normalized_over == "queries":
             rows = rows / np.maximum(rows.sum(1, keepdims=True), 1e-9)
-        elif spec.normalised_over == "none":
+        elif spec.normalized_over == "none":
             rows = 3 * rows - 0.1 * (rows > 0)
         else:
             rows = rows / np.maximum(rows.sum(-1, keepdims=True), 1e-9)
@@ -147,7 +149,10 @@ def hostile_header(text: str) -> Header:
     header = scene_header()
     groups = [replace(g, names=(f"{text} 1", *g.names[1:])) for g in header.layout.groups]
     word = "".join(c for c in text if c.isprintable())[:40] or "x"
-    maps = (*header.maps[:2], replace(READOUT, asker=word, extra_keys=(word,), mechanism=word))
+    maps = (
+        *header.maps[:2],
+        replace(READOUT, query_source=word, extra_keys=(word,), mechanism=word),
+    )
     return replace(
         header,
         env_id=text,
@@ -216,7 +221,7 @@ def record_memory(folder: Path, steps: int) -> Path:
     header = Header(
         env_id="Memory-v0",
         layout=TokenLayout(History(LAGS, 1).groups("")),
-        maps=(MapSpec("online/0", "online", 0, H, "readout", asker="learned query"),),
+        maps=(MapSpec("online/0", "online", 0, H, "readout", query_source="learned query"),),
         observation_keys=("",),
         action_kind="discrete",
         action_sizes=(A,),

@@ -10,8 +10,10 @@ import numpy as np
 
 from attention_agents.envs.tokens.layout import TokenLayout, TokenPlaces
 from attention_agents.envs.tokens.specs import Entities, Frames
-from attention_agents.recording.format import Header, MapSpec, Step
+from attention_agents.recording.header import Header
+from attention_agents.recording.map_spec import MapSpec
 from attention_agents.recording.observation_images import Part, parts_of
+from attention_agents.recording.step import Step
 from attention_agents.recording.writer import RecordingWriter
 
 T, CARS = 3, 4
@@ -52,7 +54,7 @@ class Road:
         return Header(
             env_id="Road-v0",
             layout=TokenLayout(groups),
-            maps=(MapSpec("actor/0", "actor", 0, 1, "readout", asker="ego"),),
+            maps=(MapSpec("actor/0", "actor", 0, 1, "readout", query_source="ego"),),
             observation_keys=("cars", "goal") if self.goal else ("cars",),
             action_kind="discrete",
             action_sizes=(2,),

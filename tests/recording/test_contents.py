@@ -7,9 +7,9 @@ import pytest
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
 from attention_agents.envs.tokens.specs import Cells, Frames
-from attention_agents.recording.format import Step
 from attention_agents.recording.observation_images import parts_of, stem_of
 from attention_agents.recording.query.vocabulary import Contents
+from attention_agents.recording.step import Step
 from tests.recording.past_scene import past_header, past_step
 
 LAYOUT = TokenLayout(

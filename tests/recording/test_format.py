@@ -15,12 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attention_agents.recording.format import Header, MapSpec, Step
-from attention_agents.recording.quantization import dequantise, quantise
+from attention_agents.recording.header import Header
+from attention_agents.recording.map_spec import MapSpec
+from attention_agents.recording.quantization import dequantize, quantize
 from attention_agents.recording.reader import open_recording
+from attention_agents.recording.step import Step
 from attention_agents.recording.writer import RecordingWriter
 
 ROOT = Path(__file__).parents[2]
+MAP = {"name": "a", "role": "actor", "layer": 0, "heads": 1, "queries": "readout"}
 STEPS = 131  # two chunks of 64 and one of 3
 
 
@@ -105,7 +108,7 @@ def hard(header):
         MapSpec("actor/0", "actor", 0, 3, "tokens", soft=True, head_weights=True),
         MapSpec("actor/1/in", "actor", 1, 1, "pooled tokens", "none", keys="channels",
                 key_count=7, query_count=1, part="in"),
-        MapSpec("actor/2", "actor", 2, 2, "readout", asker="CLS", extra_keys=("CLS",),
+        MapSpec("actor/2", "actor", 2, 2, "readout", query_source="CLS", extra_keys=("CLS",),
                 mechanism="additive, top-k 4"),
     )  # fmt: skip
     return replace(header, maps=maps)
@@ -141,7 +144,7 @@ def test_soft_weights_heads_and_maps_of_other_keys_come_out(tmp_path, hard, hard
     np.testing.assert_array_equal(read.maps["actor/0"] > 0, chosen)
     np.testing.assert_array_equal(read.heads["actor/0"], hard_step.heads["actor/0"])
     assert read.heads["actor/1/in"] is None and without.heads["actor/0"] is None
-    assert read.count == 8
+    assert read.num_tokens == 8
 
 
 def test_a_step_says_which_share_was_read(tmp_path, hard, hard_step):
@@ -177,7 +180,7 @@ def test_a_map_that_does_not_fit_its_description_is_refused(tmp_path, hard, hard
         (dict(extra_keys=("CLS",), key_count=8), "1 extra keys, so key_count must be 9, got 8"),
         (dict(keys="channels"), "reads channels: say how many with key_count"),
         (dict(queries="slots", derived=""), "say how many slots ask with query_count"),
-        (dict(normalised_over="heads"), "not an attention map"),
+        (dict(normalized_over="heads"), "not an attention map"),
         (dict(queries="a" * 41), "not an attention map"),
         (dict(keys="tok\nens"), "not an attention map"),
         (dict(heads=0), "not an attention map"),
@@ -211,16 +214,16 @@ def test_equal_steps_give_equal_files(tmp_path, header, make_step):
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-6, 0.0])
-def test_quantised_weights_are_off_by_at_most_half_a_step(scale):
+def test_quantized_weights_are_off_by_at_most_half_a_step(scale):
     weights = (np.random.default_rng(1).random((5, 3, 7)) * scale).astype("f")
-    error = np.abs(dequantise(quantise(weights)) - weights)
+    error = np.abs(dequantize(quantize(weights)) - weights)
     assert (error <= weights.max(-1, keepdims=True) * (0.5001 / 254)).all()
 
 
 def test_what_was_read_stays_apart_from_what_was_not():
     """A weight of 1e-30 beside one of 1 is read back as above 0, and 0 as 0."""
     weights = np.array([[1.0, 1e-30, 0.0, 0.001, 0.5], [1e-44, 0, 1e-45, 0, 0], [0] * 5], "f")
-    read = dequantise(quantise(weights))
+    read = dequantize(quantize(weights))
     np.testing.assert_array_equal(read > 0, weights > 0)
     assert (np.abs(read - weights) <= weights.max(-1, keepdims=True) / 255).all()
 
@@ -229,7 +232,7 @@ def test_faint_weights_keep_their_sum():
     """Each of 999 tokens weighs far less than a step of the scale."""
     weights = np.full(1000, 1e-4, "f")
     weights[7] = 1 - 999e-4
-    read = dequantise(quantise(weights))
+    read = dequantize(quantize(weights))
     assert read.sum() == pytest.approx(1, abs=1e-4)
     np.testing.assert_allclose(read, weights, rtol=1e-5)
 
@@ -237,7 +240,7 @@ def test_faint_weights_keep_their_sum():
 def test_weights_that_a_byte_cannot_hold_are_refused():
     for bad in (-0.1, np.nan, np.inf):
         with pytest.raises(ValueError, match="finite and >= 0"):
-            quantise(np.array([0.5, bad], "f"))
+            quantize(np.array([0.5, bad], "f"))
 
 
 def test_a_torn_episode_is_read_as_far_as_it_goes(folder):
@@ -270,7 +273,9 @@ WRITE_FOREVER = """
 import sys
 import numpy as np
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
-from attention_agents.recording.format import Header, MapSpec, Step
+from attention_agents.recording.header import Header
+from attention_agents.recording.map_spec import MapSpec
+from attention_agents.recording.step import Step
 from attention_agents.recording.writer import RecordingWriter
 
 layout = TokenLayout((TokenGroup("features", ("a", "b")),))
@@ -351,8 +356,8 @@ def test_a_pickle_in_a_chunk_is_not_loaded(folder):
     [
         ("", "is damaged"),
         ("{", "is damaged"),
-        ("[]", "not the header of a recording"),
-        ('{"format": "something else"}', "not the header of a recording"),
+        ("[]", "is not in the format 'attention recording'"),
+        ('{"format": "something else"}', "is not in the format 'attention recording'"),
         ("[" * 100_000, "is damaged"),
         ('{"format": NaN}', "is damaged"),
     ],
@@ -366,29 +371,29 @@ def test_a_foreign_header_is_refused(folder, text, message):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("schema", 3, "it has schema 3, this version reads 1 to 2"),
+        ("schema", 4, "has schema 4, this program reads 1 to 3"),
         ("action_kind", "telepathic", "action_kind must be one of"),
-        ("action_sizes", ["4"], "action_sizes is"),
+        ("action_sizes", ["4"], "action_sizes must be a whole number, got '4'"),
         ("action_names", ["left"], "must name each of the 4 actions, got 1"),
         ("maps", [], "at least one attention map"),
-        ("maps", [{"name": "x"}], "incomplete or damaged"),
-        ("layout", 3, "not a token layout"),
-        ("layout", [{"kind": "features", "names": [1], "key": "cars"}], "layout does not fit"),
+        ("maps", [{"name": "x"}], "lacks heads, layer, queries, role"),
+        ("layout", 3, "layout must be a list, got 3"),
+        ("layout", [{"kind": "features", "names": [1], "key": "cars"}], "names must be a string"),
         ("observation_keys", ["cars"], "layout does not fit"),
         ("layout", [{"kind": "entities", "names": ["a"], "key": "cars", "ego": 1}], "ego must be"),
         ("layout", [{"kind": "spirits", "names": ["a"]}], "kind must be one of"),
-        ("fps", "fast", "fps is 'fast'"),
+        ("fps", "fast", "fps must be a finite number, got 'fast'"),
         ("fps", 0, r"fps must be in \(0, 1000\]"),
-        ("unheard", "of", "incomplete or damaged"),
-        ("maps", [{"name": "a", "soft": 1}], "soft is '1'"),
-        ("maps", [{"name": "a", "extra_keys": [1]}], r"extra_keys is '\(1,\)'"),
-        ("env_id", 5, "env_id is '5'"),
+        ("unheard", "of", r"has the unknown \['unheard'\]"),
+        ("maps", [MAP | {"soft": 1}], "soft must be true or false, got 1"),
+        ("maps", [MAP | {"extra_keys": [1]}], "extra_keys must be a string, got 1"),
+        ("env_id", 5, "env_id must be a string, got 5"),
     ],
 )
 def test_a_header_that_breaks_a_rule_is_refused(folder, key, value, message):
     header = json.loads((folder / "recording.json").read_text())
     (folder / "recording.json").write_text(json.dumps(header | {key: value}))
-    with pytest.raises(ValueError, match=rf"recording\.json cannot be read: .*{message}"):
+    with pytest.raises(ValueError, match=rf"recording\.json .*{message}"):
         open_recording(folder)
 
 
@@ -441,7 +446,9 @@ def test_memory_stays_flat(tmp_path, header, make_step):
     code = """
 import resource, sys, numpy as np
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
-from attention_agents.recording.format import Header, MapSpec, Step
+from attention_agents.recording.header import Header
+from attention_agents.recording.map_spec import MapSpec
+from attention_agents.recording.step import Step
 from attention_agents.recording.writer import RecordingWriter
 layout = TokenLayout((TokenGroup("features", ("a", "b")),))
 header = Header("X-v0", layout, (MapSpec("a", "actor", 0, 1, "readout"),), ("",), "discrete", (2,),
@@ -506,9 +513,11 @@ def test_a_recording_of_schema_1_is_read(tmp_path, header, make_step):
         writer.begin_episode(3)
         for step in steps:
             writer.add(step)
-    written = ("heads", "layer", "name", "role", "queries", "normalised_over", "derived")
+    written = ("heads", "layer", "name", "role", "queries", "derived")
     old = json.loads((folder / "recording.json").read_text()) | {"schema": 1, "seed": None}
-    old["maps"] = [{key: spec[key] for key in written} for spec in old["maps"]]
+    old["maps"] = [
+        {**{key: spec[key] for key in written}, "normalised_over": "keys"} for spec in old["maps"]
+    ]
     del old["value_unit"]
     for group in old["layout"]:
         del group["ego"], group["frame"]
@@ -527,12 +536,12 @@ def test_a_recording_of_schema_1_is_read(tmp_path, header, make_step):
     (folder / "episode_0000" / "episode.json").unlink()
 
     recording = open_recording(folder)
-    assert [spec.asker for spec in recording.header.maps] == ["", "", ""]
+    assert [spec.query_source for spec in recording.header.maps] == ["", "", ""]
     assert [group.ego for group in recording.header.layout.groups] == [None, None]
-    assert [recording.header.shape(spec) for spec in recording.header.maps] == [
+    assert [recording.header.map_shape(spec) for spec in recording.header.maps] == [
         (3, 1, 8), (3, 1, 8), (3, 8, 8)
     ]  # fmt: skip
-    assert {(spec.keys, spec.normalised_over) for spec in recording.header.maps} == {
+    assert {(spec.keys, spec.normalized_over) for spec in recording.header.maps} == {
         ("tokens", "keys")
     }
     for t, (read, step) in enumerate(zip(recording.episodes[0], steps, strict=True)):

@@ -137,7 +137,7 @@ def same_rollout(header, step, spec, heard):
                 below[k] += passed * mean[k]
         reached = below
     expected = np.concatenate([reached, extras])
-    bytes_ = header.stored_as(spec) == "uint8"
+    bytes_ = header.storage_dtype(spec) == "uint8"
     bound = expected.max() / 255 + 1e-6 if bytes_ else 1e-5
     np.testing.assert_allclose(step.maps[spec.name][0, 0], expected, rtol=0, atol=bound)
     assert not step.maps[spec.name][0, 0, :N][~present].any()
@@ -146,8 +146,8 @@ def same_rollout(header, step, spec, heard):
 def same_map(header, step, spec, one):
     """Check one map of a step against the live one."""
     assert (spec.queries, spec.keys, spec.extra_keys) == (one.queries, one.keys, one.extra_keys)
-    assert (spec.normalised_over, spec.part) == (one.normalised_over, one.part)
-    assert (spec.asker, spec.mechanism) == (one.asker, one.mechanism)
+    assert (spec.normalized_over, spec.part) == (one.normalised_over, one.part)
+    assert (spec.query_source, spec.mechanism) == (one.asker, one.mechanism)
     for stored, weights in ((step.maps, one.weights), (step.soft, one.soft)):
         if weights is None:
             assert spec.name not in stored and not spec.soft
@@ -156,8 +156,8 @@ def same_map(header, step, spec, one):
         if spec.derived:
             own = mean_of_queries(own, step.mask)
         read = stored[spec.name]
-        assert read.shape == own.shape == header.shape(spec)
-        bytes_ = header.stored_as(spec) == "uint8"
+        assert read.shape == own.shape == header.map_shape(spec)
+        bytes_ = header.storage_dtype(spec) == "uint8"
         bound = np.abs(own).max(-1, keepdims=True) / 255 + 1e-7 if bytes_ else 1e-5
         assert (np.abs(read - own) <= bound).all()
         np.testing.assert_array_equal(read != 0, own != 0)

@@ -17,7 +17,7 @@ from attention_agents.envs.tokens.layout import (
 )
 from attention_agents.envs.tokens.spaces import build_layout, default_stem
 from attention_agents.envs.tokens.specs import Cells, Features, Frames, History, Patches
-from attention_agents.recording.format import MapSpec, Step
+from attention_agents.recording.map_spec import MapSpec
 from attention_agents.recording.map_view import choose_view, entropy, mean_over_queries
 from attention_agents.recording.observation_images import (
     Part,
@@ -39,6 +39,7 @@ from attention_agents.recording.rendering.heat import LOWEST_TOP, draw_heat, eve
 from attention_agents.recording.rendering.overlay import MARGIN, TITLE, Scene, compose
 from attention_agents.recording.rendering.past_steps import GAP, PastFrames, past_frames
 from attention_agents.recording.rendering.unplaced_tokens import TimeStrip, TokenBars, TokenGrid
+from attention_agents.recording.step import Step
 
 GREY = 90
 
@@ -161,9 +162,9 @@ def road(header, make_step):
     maps = dict.fromkeys(("actor/0", "actor/1"), weights)
     step = make_step(0, frame=frame, places=places, maps=maps)
 
-    def draw(asker: str, layer: int = 1) -> np.ndarray:
+    def draw(query_source: str, layer: int = 1) -> np.ndarray:
         first, readout = header.maps
-        asked = replace(header, maps=(first, replace(readout, asker=asker)))
+        asked = replace(header, maps=(first, replace(readout, query_source=query_source)))
         return np.asarray(Scene(asked, step, layer).stage.picture(step, weights[0, 0]))
 
     return draw
@@ -179,9 +180,9 @@ def test_lines_go_from_the_ego_entity_to_those_that_are_there(road):
     assert not mark[40:80, 40:80].any(), "an absent entity is drawn"
 
 
-@pytest.mark.parametrize(("asker", "layer"), [("learned query", 1), ("", 1), ("ego", 0)])
-def test_there_are_no_lines_when_it_is_not_the_ego_that_asks(road, asker, layer):
-    mark = (road(asker, layer) != GREY).any(-1)
+@pytest.mark.parametrize(("query_source", "layer"), [("learned query", 1), ("", 1), ("ego", 0)])
+def test_there_are_no_lines_when_it_is_not_the_ego_that_asks(road, query_source, layer):
+    mark = (road(query_source, layer) != GREY).any(-1)
     assert not mark[185, 285] and not mark[310, 280]
     assert mark[60, 497], "the box of car 7 is missing"
 
@@ -192,8 +193,8 @@ def test_a_picture_says_who_asks(header):
 
     first, readout = header.maps
     assert said(readout) == "the agent's own token asks"
-    assert said(replace(readout, asker="learned query")) == "a learned query asks"
-    assert said(replace(readout, asker="")) == "the readout asks"
+    assert said(replace(readout, query_source="learned query")) == "a learned query asks"
+    assert said(replace(readout, query_source="")) == "the readout asks"
     assert said(first) == "mean over tokens (derived)"
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from attention_agents.envs.tokens.layout import TokenLayout
 from attention_agents.recording.chunk import decode_frame
-from attention_agents.recording.format import MapSpec
+from attention_agents.recording.map_spec import MapSpec
 from attention_agents.recording.map_view import View
 from attention_agents.recording.page.map_arrays import REDUCTIONS, WORDS, Reduction, rollout_facts
 from attention_agents.recording.page.packed_arrays import packed
@@ -34,7 +34,7 @@ from attention_agents.recording.page.page import (
 from attention_agents.recording.page.pictures import ENCODINGS, Pictures
 from attention_agents.recording.page.score_arrays import LEFT_OUT
 from attention_agents.recording.page.verdict import worth_facts
-from attention_agents.recording.quantization import QuantisedRows, dequantise
+from attention_agents.recording.quantization import QuantizedRows, dequantize
 from attention_agents.recording.reader import open_recording
 from attention_agents.recording.rendering.overlay import Scene
 from attention_agents.recording.scores import SCORES_FILE, write_scores
@@ -113,7 +113,7 @@ def weights_on(arrays: dict[str, Any], name: str) -> np.ndarray:
     if codes.dtype == np.float32:
         return codes
     scale, faint = (unpacked(arrays[f"{name}_{end}"]) for end in ("scale", "faint"))
-    return dequantise(QuantisedRows(codes, scale, faint))
+    return dequantize(QuantizedRows(codes, scale, faint))
 
 
 def test_weights_are_those_of_the_recording(page, folder):
@@ -122,7 +122,7 @@ def test_weights_are_those_of_the_recording(page, folder):
         arrays = page.data["recordings"][0]["episodes"][number]["arrays"]
         for index, spec in enumerate(header.maps):
             on_page = weights_on(arrays, f"map_{index}")
-            assert on_page.shape == (len(episode), *header.shape(spec))
+            assert on_page.shape == (len(episode), *header.map_shape(spec))
             for t, step in enumerate(episode):
                 np.testing.assert_array_equal(on_page[t], step.maps[spec.name])
                 live = scene_step(header, t + 100 * number).maps[spec.name]
@@ -534,7 +534,7 @@ def test_a_recorded_rollout_is_found_and_no_layer_of_the_next():
         ((replace(SQUARES[0], derived="mean over queries"), READOUT), "were not recorded"),
         ((*SQUARES, READOUT, ODD[0]), "not every layer goes from tokens to tokens"),
         ((*SQUARES, ODD[1]), "not every layer goes from tokens to tokens"),
-        ((replace(SQUARES[0], normalised_over="none"), READOUT), "weights that sum to 1"),
+        ((replace(SQUARES[0], normalized_over="none"), READOUT), "weights that sum to 1"),
         ((*SQUARES, replace(SQUARES[0], name="b", part="time")), "not every layer"),
     ],
 )

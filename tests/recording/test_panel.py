@@ -27,10 +27,12 @@ def test_words_are_broken_between_them():
 
 
 @pytest.mark.parametrize(
-    "asker", ["ego", "learned query", "query learned for each part of the road"]
+    "query_source", ["ego", "learned query", "query learned for each part of the road"]
 )
-def test_a_rollout_is_told_in_full(header, make_step, monkeypatch, asker):
-    spec = replace(header.maps[1], name="actor/rollout", heads=1, derived="rollout", asker=asker)
+def test_a_rollout_is_told_in_full(header, make_step, monkeypatch, query_source):
+    spec = replace(
+        header.maps[1], name="actor/rollout", heads=1, derived="rollout", query_source=query_source
+    )
     view = View(spec, None)
     written: list[str] = []
     write = Pen.text
@@ -50,9 +52,12 @@ def test_a_rollout_is_told_in_full(header, make_step, monkeypatch, asker):
 
 
 def test_a_longer_caption_makes_a_taller_picture(header, make_step):
-    def height(asker: str) -> int:
-        maps = (header.maps[0], replace(header.maps[1], asker=asker, queries="readout"))
-        spec = replace(maps[1], name="actor/2", layer=2, query_count=1, normalised_over="none")
+    def height(query_source: str) -> int:
+        maps = (
+            header.maps[0],
+            replace(header.maps[1], query_source=query_source, queries="readout"),
+        )
+        spec = replace(maps[1], name="actor/2", layer=2, query_count=1, normalized_over="none")
         weights = {**make_step(0).maps, spec.name: make_step(0).maps["actor/1"]}
         step = make_step(0, frame=None, places=None, maps=weights)
         return Scene(replace(header, maps=(*maps, spec)), step).size[1]

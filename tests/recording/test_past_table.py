@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,6 @@ import pytest
 from PIL import Image
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, add_age, strip_age
-from attention_agents.recording.format import Step
 from attention_agents.recording.observation_images import Part, parts_of
 from attention_agents.recording.query.attention_shift import Spot, attention_shift, shares_of
 from attention_agents.recording.reader import open_recording
@@ -26,6 +26,7 @@ from attention_agents.recording.rendering.past_table import (
     objects_of,
     past_entities,
 )
+from attention_agents.recording.step import Step
 from tests.recording.past_scene import (
     PARTS,
     ROAD,
@@ -97,11 +98,11 @@ def test_names_say_who_and_when():
 
 
 def test_names_of_older_recordings_are_read_as_those_of_today():
-    written = older(past_header()).layout.to_json()
+    written = json.loads(json.dumps(older(past_header()).layout.to_json()))
     assert written[1]["names"][1] == "car 1, -1 steps"
     assert TokenLayout.from_json(written) == past_header().layout
     steps = TokenGroup("history", ("-2 steps", "-1 steps", "present"), offsets=(-2, -1, 0))
-    (read,) = TokenLayout.from_json(TokenLayout((steps,)).to_json()).groups
+    (read,) = TokenLayout.from_json(json.loads(json.dumps(TokenLayout((steps,)).to_json()))).groups
     assert read.names == ("-2 steps", "-1 step", "present")
 
 

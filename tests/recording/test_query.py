@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
-from attention_agents.recording.format import Header, MapSpec, Step
+from attention_agents.recording.header import Header
+from attention_agents.recording.map_spec import MapSpec
 from attention_agents.recording.map_view import choose_view
 from attention_agents.recording.query.columns import Columns
 from attention_agents.recording.query.expression import LONGEST, check, explain, matching_steps
 from attention_agents.recording.query.vocabulary import Contents
 from attention_agents.recording.reader import open_recording
+from attention_agents.recording.step import Step
 from attention_agents.recording.writer import RecordingWriter
 
 WORDS = (("empty", "wall", "key", "door"), ("red", "yellow"))

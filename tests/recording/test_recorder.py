@@ -314,9 +314,9 @@ def test_a_header_says_what_was_recorded(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("readout", "asker"), [("ego", "ego"), ("query", "learned query"), ("mean", "")]
+    ("readout", "query_source"), [("ego", "ego"), ("query", "learned query"), ("mean", "")]
 )
-def test_a_header_says_who_asks_and_in_what_unit_the_critic_counts(tmp_path, readout, asker):
+def test_a_header_says_who_asks_and_in_what_unit_the_critic_counts(tmp_path, readout, query_source):
     space = TokenBox(-1, 1, (5, 3), tokens=Entities(5, ("presence", "x", "y"), presence=0, ego=2))
     env = make_env("CartPole-v1")
     env = gym.wrappers.TransformObservation(env, lambda _: np.ones((5, 3), np.float32), space)
@@ -327,7 +327,7 @@ def test_a_header_says_who_asks_and_in_what_unit_the_critic_counts(tmp_path, rea
     model = PPO("MlpPolicy", env, policy_kwargs=kwargs, device="cpu")
     RecordAttention(env, model, tmp_path / "seen", value_unit="normalised").close()
     header = open_recording(tmp_path / "seen").header
-    assert [spec.asker for spec in header.maps] == ["", asker, asker]
+    assert [spec.query_source for spec in header.maps] == ["", query_source, query_source]
     assert header.layout.groups[0].ego == 2
     assert header.value_unit == "normalised"
 

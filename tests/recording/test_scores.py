@@ -160,11 +160,11 @@ def test_a_summary_goes_in_and_comes_out(folder):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"format": "something"}, "does not hold the scores of a recording"),
-        ({"schema": 9}, "has schema 9, this version reads 1"),
-        ({"verdict": None}, "is damaged: verdict is 'None'"),
-        ({"maps": "all"}, "is damaged: maps is 'all'"),
-        ({"unit": float("nan")}, "is damaged .NaN is not allowed"),
+        ({"format": "something"}, "is not in the format 'attention scores'"),
+        ({"schema": 9}, "has schema 9, this program reads 1"),
+        ({"verdict": None}, "is damaged: verdict must be a string, got None"),
+        ({"maps": "all"}, "is damaged: maps must be a list, got 'all'"),
+        ({"unit": float("nan")}, "is damaged: NaN is not allowed"),
     ],
 )
 def test_a_foreign_summary_is_refused(folder, change, text):

@@ -80,7 +80,9 @@ def test_a_screen_fits(episode, width, height):
 def rolled(tmp_path, header, make_step):
     """An episode with a rollout, whose asker has a long name."""
     long = "query learned for each part of the road"
-    spec = replace(header.maps[1], name="actor/rollout", heads=1, derived="rollout", asker=long)
+    spec = replace(
+        header.maps[1], name="actor/rollout", heads=1, derived="rollout", query_source=long
+    )
     weights = np.random.default_rng(0).dirichlet(np.ones(N_TOKENS), (1, 1)).astype("f")
     step = make_step(0)
     with RecordingWriter(tmp_path / "rolled", replace(header, maps=(*header.maps, spec))) as writer:

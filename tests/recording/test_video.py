@@ -11,7 +11,7 @@ from PIL import Image
 
 from attention_agents.envs.tokens.layout import TokenLayout
 from attention_agents.envs.tokens.specs import History
-from attention_agents.recording.format import MapSpec
+from attention_agents.recording.map_spec import MapSpec
 from attention_agents.recording.reader import open_recording
 from attention_agents.recording.rendering.contact_sheet import contact_sheet, moments
 from attention_agents.recording.rendering.overlay import Scene

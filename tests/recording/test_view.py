@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attention_agents.recording.format import MapSpec
-from attention_agents.recording.map_spec import mean_over_queries, share_read, stored_rows
+from attention_agents.recording.map_spec import MapSpec, mean_over_queries, share_read, stored_rows
 from attention_agents.recording.map_view import View, choose_view
 from attention_agents.recording.rendering.colors import Pen
 from attention_agents.recording.rendering.contact_sheet import _best_tokens
@@ -61,7 +60,7 @@ def test_without_a_map_over_tokens_nothing_is_drawn(header, make_step):
 
 
 def test_what_is_drawn_and_what_is_not_sum_to_1(make_step):
-    spec = replace(TOKENS, queries="readout", asker="CLS", heads=2, extra_keys=("CLS",))
+    spec = replace(TOKENS, queries="readout", query_source="CLS", heads=2, extra_keys=("CLS",))
     weights = np.random.default_rng(0).dirichlet(np.ones(N + 1), (2, 1))
     step, view = seen(make_step, spec, weights)
     drawn, extras = view.weights(step), view.extras(step)
@@ -109,7 +108,7 @@ def test_hard_attention_says_how_many_tokens_were_read(make_step):
 
 
 def test_gates_are_called_unnormalised(make_step):
-    spec = replace(TOKENS, queries="readout", normalised_over="none")
+    spec = replace(TOKENS, queries="readout", normalized_over="none")
     weights = np.zeros((1, 1, N))
     weights[..., :2] = 0.7, 0.7
     step, view = seen(make_step, spec, weights)
@@ -122,7 +121,7 @@ def test_gates_are_called_unnormalised(make_step):
 
 def test_weights_below_0_are_shown_by_their_size(make_step):
     """Heads that talk may weigh a token by -1 and 1: that is not the same as not at all."""
-    spec = replace(TOKENS, queries="readout", heads=2, normalised_over="none")
+    spec = replace(TOKENS, queries="readout", heads=2, normalized_over="none")
     weights = np.zeros((2, 1, N))
     weights[:, 0, 3] = -1, 1
     step, view = seen(make_step, spec, weights)
@@ -131,7 +130,7 @@ def test_weights_below_0_are_shown_by_their_size(make_step):
 
 def test_slots_that_tokens_choose_among_are_made_comparable(make_step):
     """Over slots a token's weights sum to 1, so that their plain mean would be even."""
-    spec = replace(TOKENS, queries="slots", normalised_over="queries", query_count=2)
+    spec = replace(TOKENS, queries="slots", normalized_over="queries", query_count=2)
     weights = np.zeros((1, 2, N))
     weights[0, 0, :4], weights[0, 1, :4] = (0.9, 0.1, 0.5, 0.5), (0.1, 0.9, 0.5, 0.5)
     step, view = seen(make_step, spec, weights)
@@ -143,12 +142,12 @@ def test_slots_that_tokens_choose_among_are_made_comparable(make_step):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (dict(queries="readout", asker="recurrent state"), "the recurrent state asks"),
-        (dict(queries="readout", asker="learned queries", query_count=4),
+        (dict(queries="readout", query_source="recurrent state"), "the recurrent state asks"),
+        (dict(queries="readout", query_source="learned queries", query_count=4),
          "mean over 4 queries (derived)"),
-        (dict(queries="asking tokens", asker="goal", query_count=2),
+        (dict(queries="asking tokens", query_source="goal", query_count=2),
          "mean over asking tokens of goal (derived)"),
-        (dict(queries="slots", asker="slots", query_count=2), "mean over slots (derived)"),
+        (dict(queries="slots", query_source="slots", query_count=2), "mean over slots (derived)"),
         (dict(queries="tokens"), "mean over tokens (derived)"),
     ],
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attention_agents.agents.replay.diff import comparable_views
-from attention_agents.recording.format import MapSpec
+from attention_agents.recording.map_spec import MapSpec
 
 SQUARE = MapSpec("actor/0", "actor", 0, 3, "tokens", derived="mean over queries")
 READOUT = MapSpec("actor/1", "actor", 1, 3, "readout")

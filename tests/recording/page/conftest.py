@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from attention_agents.recording.format import Header
+from attention_agents.recording.header import Header
 from attention_agents.recording.page.page import write_page
 from attention_agents.recording.reader import Episode, open_recording
 from tests.recording.browser import Shown, playwright

@@ -67,6 +67,6 @@ def test_weights_before_a_hard_choice(show, road, seen):
     page = show(road, "t=5&layer=1")
     page.choose("Weights", "before the choice")
     spec = seen.header.maps[1]
-    asking = spec.asking(seen[5].present, N)
+    asking = spec.query_mask(seen[5].present, N)
     expected = mean_over_queries(seen[5].soft[spec.name], asking).mean(0)[0]
     np.testing.assert_allclose(page.read("weights"), expected, rtol=1e-6)
