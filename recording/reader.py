@@ -18,7 +18,14 @@ import numpy as np
 from attention_agents.envs.tokens.json_reader import Count, error_context, read_value
 from attention_agents.recording.chunk import Chunk, decode_frame, read_arrays
 from attention_agents.recording.files import file_sha256
-from attention_agents.recording.format import EARLY_STEPS, EPISODE_FILE, FINAL_FILE, FORMAT, HEADER_FILE, READABLE_SCHEMAS
+from attention_agents.recording.format import (
+    EARLY_STEPS,
+    EPISODE_FILE,
+    FINAL_FILE,
+    FORMAT,
+    HEADER_FILE,
+    READABLE_SCHEMAS,
+)
 from attention_agents.recording.header import Header
 from attention_agents.recording.json_files import read_document, read_json
 from attention_agents.recording.scores import SCORES_FILE, Scores, read_scores, read_summary

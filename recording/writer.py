@@ -16,7 +16,13 @@ import numpy as np
 
 from attention_agents.recording.chunk import encode_frame, pack, write_arrays
 from attention_agents.recording.files import atomic_write, file_sha256
-from attention_agents.recording.format import CHUNK_STEPS, EARLY_STEPS, EPISODE_FILE, FINAL_FILE, HEADER_FILE
+from attention_agents.recording.format import (
+    CHUNK_STEPS,
+    EARLY_STEPS,
+    EPISODE_FILE,
+    FINAL_FILE,
+    HEADER_FILE,
+)
 from attention_agents.recording.header import Header
 from attention_agents.recording.json_files import write_json
 from attention_agents.recording.step import Step
