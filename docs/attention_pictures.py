@@ -28,7 +28,8 @@ from pictures.models import EachAnswers, Fit, Model, Points, Reads, fit
 from pictures.scene import Scene
 from pictures.tasks import TASKS
 from PIL import Image
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import track
 
 from attention_agents.policies.attention import Mechanism
 
@@ -138,7 +139,7 @@ def main(only: str | None, steps: int, samples: int, folder: Path) -> None:
     names = [only] if only else list(PICTURES)
     folder.mkdir(parents=True, exist_ok=True)
     table = []
-    for name in tqdm(names, unit="picture"):
+    for name in track(names, "pictures", console=Console(stderr=True)):
         fits = PICTURES[name].fits(steps * (1 + (name in SLOWER)), samples)
         PICTURES[name].drawn(name, fits).save(folder / f"{name}.png", optimize=True)
         table.append((name, fits))

@@ -79,7 +79,7 @@ ROOMS = {
     "recording.live": Room(
         (*READING, "policies", "envs"), ("numpy", "torch", "jaxtyping", "gymnasium")
     ),
-    "agents": Room((), ("tqdm",)),
+    "agents": Room((), ("rich",)),
     "agents.cli": Room(
         (
             *("agents.config", "agents.replay", "agents.rollouts.seeds", "recording.query"),
@@ -105,8 +105,8 @@ ROOMS = {
     "agents.training": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "matplotlib", "rich")),
     "agents.training.callbacks": Room(DOING, ("numpy", "gymnasium", "PIL", *TORCH, *SB3)),
     "agents.evaluation": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "rich")),
-    "agents.faithfulness": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "rich", "tqdm")),
-    "agents.replay": Room(DOING, ("numpy", "torch", "PIL", "rich", "tqdm", "tyro")),
+    "agents.faithfulness": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "rich")),
+    "agents.replay": Room(DOING, ("numpy", "torch", "PIL", "rich", "tyro")),
     "scripts": Room(("agents.cli",)),
 }
 
@@ -227,7 +227,7 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
 
 SILENT_IMPORT = """
 import importlib, os, random, sys, warnings
-import gymnasium, numpy, torch, stable_baselines3, PIL.Image, rich, tqdm, tyro, yaml
+import gymnasium, numpy, torch, stable_baselines3, PIL.Image, rich, tyro, yaml
 import attention_agents, matplotlib.pyplot, torch.utils.tensorboard
 
 def state():

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,10 +12,10 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from attention_agents.agents.evaluation.statistics import RESAMPLES, Summary, summary
+from attention_agents.agents.progress_bar import progress_bars
 from attention_agents.agents.rollouts.episodes import (
     Actor,
     Episode,
@@ -151,9 +150,10 @@ def evaluate(
         envs = [opened.make_eval_env() for _ in range(min(n_envs, episodes))]
 
         def play_timed(title: str, actor: Actor) -> Scores:
-            with bar(title, episodes, progress) as on_end:
+            with progress_bars(progress, {title: episodes}) as advance:
                 start = time.perf_counter()
-                played = play(envs, actor, seeds, opened.success_rule, on_end)
+                rule = opened.success_rule
+                played = play(envs, actor, seeds, rule, lambda episode: advance(title))
                 return Scores(played, time.perf_counter() - start)
 
         agent = play_timed("agent", opened.actor(stochastic))
@@ -248,19 +248,6 @@ ROWS: dict[str, Callable[[Scores], str]] = {
     "steps/s": lambda scores: f"{scores.steps_per_second:,.0f}",
 }
 """The rows of the table, and how each is read from the scores of a policy."""
-
-
-@contextmanager
-def bar(title: str, total: int, wanted: bool) -> Iterator[Callable[[Episode], None]]:
-    """Show how many episodes have ended, on stderr, when wanted and when that is a terminal."""
-    console = Console(stderr=True)
-    if not (wanted and console.is_terminal):
-        yield lambda episode: None
-        return
-    columns = (TextColumn("{task.description:>6}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as shown:
-        task = shown.add_task(title, total=total)
-        yield lambda episode: shown.advance(task)
 
 
 def show(report: Report) -> None:

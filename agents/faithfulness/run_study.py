@@ -6,13 +6,11 @@ Everything is kept beside the recording, where the replay pages find it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from attention_agents.agents.algorithms.device import check_device
 from attention_agents.agents.evaluation.evaluate import checkpoint_folder, choose_checkpoint
@@ -20,8 +18,8 @@ from attention_agents.agents.faithfulness.policy_reader import RecurrentReader, 
 from attention_agents.agents.faithfulness.recorded_policy import Subject, check_layout
 from attention_agents.agents.faithfulness.replay_world import NotTheSame, remade, true_tokens
 from attention_agents.agents.faithfulness.report import FaithfulnessReport, findings_of
-from attention_agents.agents.faithfulness.scoring import SCORE_STEPS, Tick, score
-from attention_agents.agents.progress_bar import bar
+from attention_agents.agents.faithfulness.scoring import SCORE_STEPS, score
+from attention_agents.agents.progress_bar import progress_bars
 from attention_agents.agents.rollouts.eval_env import check_env_trusted
 from attention_agents.agents.rollouts.seeds import SEED
 from attention_agents.agents.runs.checkpoint import LoadedPolicy, load_checkpoint
@@ -128,7 +126,7 @@ def report_on(
 
     with ExitStack() as stack:
         stack.enter_context(torch_settings(loaded.config.threads))
-        tick = stack.enter_context(_bars(progress))
+        tick = stack.enter_context(progress_bars(progress))
         true, truth = _true(recording, loaded)
         tally = score(recording, subject_of, remembers, true, score_steps, tick)
     config, view = loaded.config, choose_view(recording.header.maps)
@@ -188,20 +186,3 @@ def _true(recording: Recording, loaded: LoadedPolicy) -> tuple[list[np.ndarray |
     if all(each is None for each in known):
         return nothing, "the environment does not say which tokens matter"
     return known, ""
-
-
-@contextmanager
-def _bars(wanted: bool) -> Iterator[Tick]:
-    """Show how far each part of the work is, on stderr, when wanted and when that is a terminal."""
-    bars: dict[str, tqdm] = {}
-
-    def tick(what: str, steps: int) -> None:
-        if what not in bars:
-            bars[what] = bar(what, None, wanted)
-        bars[what].update(steps)
-
-    try:
-        yield tick
-    finally:
-        for shown in bars.values():
-            shown.close()

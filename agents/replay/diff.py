@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from attention_agents.agents.progress_bar import bar
+from attention_agents.agents.progress_bar import progress_bars
 from attention_agents.agents.replay.options import DiffOptions, TextOutput
 from attention_agents.agents.replay.render_recording import PAGE
 from attention_agents.agents.replay.source import nonempty_episodes, open_or_record
-from attention_agents.agents.runs.record_run import Ticking
+from attention_agents.agents.runs.record_run import CountingActor
 from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.recording.map_spec import ROLLOUT, MapSpec
 from attention_agents.recording.map_view import View, choose_view
@@ -137,10 +137,10 @@ def record_in_same_states(
 
     env = RecordedWorld(episodes, run.model.observation_space, run.model.action_space)
     with (
-        bar("looking", None, progress) as steps,
+        progress_bars(progress) as advance,
         closing(run.recorder(env, folder, episodes[0].header)) as recorder,
     ):
-        actor = Ticking(run.actor(), steps.update)
+        actor = CountingActor(run.actor(), lambda: advance("steps replayed"))
         play([recorder], actor, distinct_seeds(episodes), lambda info, score: None)
 
 

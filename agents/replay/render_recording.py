@@ -5,15 +5,15 @@ Needs neither torch nor the run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
-from tqdm import tqdm
 
 from attention_agents.agents.config.validation import check_choice
-from attention_agents.agents.progress_bar import bar
+from attention_agents.agents.progress_bar import progress_bars
 from attention_agents.agents.replay.options import OUTPUT_KINDS, PictureOptions
 from attention_agents.agents.replay.source import check_fps, make_dir, nonempty_episodes
 from attention_agents.recording.export import export_npz
@@ -150,18 +150,21 @@ def _draw_episode(
     """Write the pictures of one episode, and yield their files."""
     name, rate = episode.folder.name, options.fps or film_rate(episode)
     for suffix in _film_suffixes(options.make):
-        with bar(f"drawing {name}", len(episode), progress) as steps:
+        title = f"drawing {name}"
+        with progress_bars(progress, {title: len(episode)}) as advance:
             frames = film(episode, options.layer, options.head, round(HOLD * rate))
-            yield write_video(folder / f"{name}{suffix}", _count(frames, steps), rate)
+            yield write_video(
+                folder / f"{name}{suffix}", _count(frames, partial(advance, title)), rate
+            )
     if "sheet" in options.make:
         yield contact_sheet(folder / f"{name}.png", episode, options.layer, options.head)
     if "gallery" in options.make:
         yield gallery(folder / f"{name}_gallery.png", episode, options.layer, options.head)
 
 
-def _count(frames: Iterator[Image.Image], steps: tqdm) -> Iterator[Image.Image]:
+def _count(frames: Iterator[Image.Image], advance: Callable[[], None]) -> Iterator[Image.Image]:
     for frame in frames:
-        steps.update()
+        advance()
         yield frame
 
 

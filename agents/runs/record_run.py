@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attention_agents.agents.progress_bar import bar
+from attention_agents.agents.progress_bar import progress_bars
 from attention_agents.agents.rollouts.seeds import SEED, episode_seeds
 from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.recording.map_spec import MapSpec
@@ -88,13 +88,14 @@ def record_episodes(
     target = run.folder.make_recording_folder() if out is None else Path(out)
     with (
         closing(run.recorder(env, target)) as recorder,
-        bar("recording", None, progress) as steps,
+        progress_bars(progress) as advance,
     ):
-        play([recorder], Ticking(run.actor(stochastic), steps.update), seeds, run.success_rule)
+        actor = CountingActor(run.actor(stochastic), lambda: advance("steps recorded"))
+        play([recorder], actor, seeds, run.success_rule)
     return target
 
 
-class Ticking:
+class CountingActor:
     """An actor that counts its calls aloud."""
 
     def __init__(self, actor: Actor, tick: Callable[[], Any]):

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import ExitStack
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from stable_baselines3.common.callbacks import BaseCallback
 
-LINE_EVERY = 10.0
-"""Seconds between lines where there is no terminal."""
-BAR_EVERY = 0.2
-"""Seconds between two updates of the bar."""
+from attention_agents.agents.progress_bar import progress_bars
+
+SECONDS_PER_LINE = 10.0
+"""Between lines where there is no terminal."""
+SECONDS_PER_UPDATE = 0.2
+"""Between two updates of the bar."""
 
 
 class ProgressCallback(BaseCallback):
-    """Show steps, steps per second, time left and the mean score of the latest episodes.
+    """Show steps, steps per second, time left and the mean return of the latest episodes.
 
     Args:
         title: what is being trained.
@@ -26,58 +28,51 @@ class ProgressCallback(BaseCallback):
     def __init__(self, title: str):
         super().__init__()
         self.title = title
-        self.console = Console(stderr=True)
-        self.bar: Progress | None = None
+        self.on_terminal = Console(stderr=True).is_terminal
+        self._bars = ExitStack()
 
     def _on_training_start(self) -> None:
-        self.start = self.shown = time.monotonic()
-        self.first = self.num_timesteps
+        self.start_time = self.shown_time = time.monotonic()
+        self.start_step = self.shown_step = self.num_timesteps
         self.total = self.model._total_timesteps
-        if self.console.is_terminal:
-            self.bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=None),
-                TextColumn("{task.fields[words]}"),
-                console=self.console,
-                auto_refresh=False,
-            )
-            self.task = self.bar.add_task(self.title, total=self.total, words="")
-            self.bar.start()
+        totals = {self.title: self.total - self.num_timesteps}
+        self._advance = self._bars.enter_context(progress_bars(self.on_terminal, totals))
 
     def _on_step(self) -> bool:
-        if time.monotonic() - self.shown >= (LINE_EVERY if self.bar is None else BAR_EVERY):
+        interval = SECONDS_PER_UPDATE if self.on_terminal else SECONDS_PER_LINE
+        if time.monotonic() - self.shown_time >= interval:
             self._show()
         return True
 
     def _on_training_end(self) -> None:
         self._show()
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
+        self._bars.close()
 
     def _show(self) -> None:
-        self.shown = time.monotonic()
-        if self.bar is None:
-            print(f"{self.title}: {self.words()}", file=sys.stderr, flush=True)
-        else:
+        self.shown_time = time.monotonic()
+        if self.on_terminal:
             done = min(self.num_timesteps, self.total)
-            self.bar.update(self.task, completed=done, words=self.words(), refresh=True)
+            self._advance(self.title, done - self.shown_step, self.describe_speed())
+            self.shown_step = done
+        else:
+            counts = f"{self.num_timesteps:,}/{self.total:,} steps"
+            print(f"{self.title}: {counts}  {self.describe_speed()}", file=sys.stderr, flush=True)
 
-    def words(self) -> str:
-        """Return the numbers as one line."""
-        rate = (self.num_timesteps - self.first) / max(time.monotonic() - self.start, 1e-9)
+    def describe_speed(self) -> str:
+        """Return steps per second, time left and the mean return of the latest episodes."""
+        elapsed = max(time.monotonic() - self.start_time, 1e-9)
+        rate = (self.num_timesteps - self.start_step) / elapsed
         left = max(self.total - self.num_timesteps, 0) / rate if rate else float("inf")
-        words = f"{self.num_timesteps:,}/{self.total:,} steps  {rate:,.0f}/s  {clock(left)} left"
-        episodes = self.model.ep_info_buffer
-        if episodes:
+        words = f"{rate:,.0f}/s  {format_duration(left)} left"
+        if episodes := self.model.ep_info_buffer:
             words += f"  reward {np.mean([episode['r'] for episode in episodes]):.2f}"
         return words
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a time as people read it.
 
-    >>> clock(3725), clock(65), clock(float("inf"))
+    >>> format_duration(3725), format_duration(65), format_duration(float("inf"))
     ('1:02:05', '1:05', '?')
     """
     if seconds == float("inf"):
