@@ -1,4 +1,4 @@
-"""Which actions an environment says are valid: its `action_masks()`, read, checked and drawn from.
+"""Valid actions: an environment's `action_masks()`, checked, and sampling among them.
 
 One row of booleans, True where valid, one per choice: n of a Discrete, the choices of all parts of
 a MultiDiscrete in turn, off and on of every bit of a MultiBinary.
@@ -23,42 +23,42 @@ MASKABLE = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
 def find_mask_method(env: gym.Env) -> Callable[[], Any] | None:
-    """Return the environment's own method, or None where it has none."""
+    """Return the environment's `action_masks`, or None where it has none."""
     try:
-        found = env.get_wrapper_attr(MASK_METHOD)
+        method = env.get_wrapper_attr(MASK_METHOD)
     except AttributeError:
         return None
-    return found if callable(found) else None
+    return method if callable(method) else None
 
 
 def valid_actions(env: gym.Env) -> Bool[np.ndarray, "choices"] | None:
-    """Return which actions are valid at present; None where the environment does not say.
+    """Return which actions are valid at present; None where the environment has no masks.
 
     Raises:
         ValueError: its `action_masks()` does not fit its actions, or no action is valid.
     """
-    ask = find_mask_method(env)
-    if ask is None or not isinstance(env.action_space, MASKABLE):
+    action_masks = find_mask_method(env)
+    if action_masks is None or not isinstance(env.action_space, MASKABLE):
         return None
-    parts = choices(env.action_space)
-    valid = np.asarray(ask(), dtype=bool)
+    parts = choice_counts(env.action_space)
+    valid = np.asarray(action_masks(), dtype=bool)
     if valid.size != sum(parts):
         raise ValueError(
             f"{MASK_METHOD}() must give {sum(parts)} booleans, one per choice of "
             f"{env.action_space}, got {valid.size}"
         )
     valid = valid.reshape(-1).copy()
-    if not all(part.any() for part in _split(valid, parts)):
+    if not all(part.any() for part in _split_choices(valid, parts)):
         raise ValueError(f"{MASK_METHOD}() must leave a valid action, got {valid.tolist()}")
     return valid
 
 
-def choices(space: gym.Space) -> tuple[int, ...]:
+def choice_counts(space: gym.Space) -> tuple[int, ...]:
     """Return the number of choices of each part of an action.
 
-    >>> choices(spaces.Discrete(5)), choices(spaces.MultiDiscrete([3, 2]))
+    >>> choice_counts(spaces.Discrete(5)), choice_counts(spaces.MultiDiscrete([3, 2]))
     ((5,), (3, 2))
-    >>> choices(spaces.MultiBinary(3))
+    >>> choice_counts(spaces.MultiBinary(3))
     (2, 2, 2)
     """
     if isinstance(space, spaces.Discrete):
@@ -69,8 +69,8 @@ def choices(space: gym.Space) -> tuple[int, ...]:
 
 
 def sample_valid_action(space: gym.Space, valid: Bool[np.ndarray, "choices"]) -> Any:
-    """Draw evenly among the valid actions, from the space's own random stream."""
-    parts = _split(valid, choices(space))
+    """Sample uniformly among the valid actions, from the space's own random stream."""
+    parts = _split_choices(valid, choice_counts(space))
     if isinstance(space, spaces.Discrete):
         return space.sample(mask=parts[0].astype(np.int8))
     if isinstance(space, spaces.MultiDiscrete):
@@ -80,7 +80,7 @@ def sample_valid_action(space: gym.Space, valid: Bool[np.ndarray, "choices"]) ->
     return space.sample(mask=either.reshape(space.shape))
 
 
-def _split(
+def _split_choices(
     valid: Bool[np.ndarray, "choices"], parts: tuple[int, ...]
 ) -> list[Bool[np.ndarray, "part"]]:
     return np.split(valid, np.cumsum(parts)[:-1])

@@ -1,7 +1,7 @@
 """What each token is: its kind, its name and its place. Static, and free of torch.
 
-The token layout is the one word that the acting and the watching journey share: tokenizers in
-`policies/` build tokens in this order, and `recording/` draws them from it.
+Tokenizers in `policies/` build tokens in the order of the token layout, and `recording/` draws them
+from it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 
 from attention_agents.envs.tokens.json_reader import Count, Index, read_value
 
-Kind = Literal["patches", "cells", "entities", "features", "history"]
-Box = tuple[float, float, float, float]  # x0, y0, x1, y1; x to the right, y down
+TokenKind = Literal["patches", "cells", "entities", "features", "history"]
+PixelBox = tuple[float, float, float, float]  # x0, y0, x1, y1; x to the right, y down
 
 
 class Conv(NamedTuple):
@@ -30,14 +30,14 @@ class Conv(NamedTuple):
 class TokenGroup:
     """The N tokens that one part of the observation gives."""
 
-    kind: Kind
+    kind: TokenKind
     names: tuple[str, ...]
     """One name per token, length N."""
     key: str = ""
     """Key of the part in a Dict observation; empty when the observation is one array."""
     grid: tuple[int, int] | None = None
     """(rows, cols) when the tokens form a grid, in row-major order."""
-    boxes: tuple[Box, ...] | None = None
+    boxes: tuple[PixelBox, ...] | None = None
     """Where each token reads, in observation pixels or cells; None off a picture."""
     picture: tuple[int, int] | None = None
     """(height, width) of the picture that `boxes` are measured in."""
@@ -50,11 +50,11 @@ class TokenGroup:
     as rows of (presence, its numbers); None elsewhere."""
     words: tuple[tuple[str, ...], ...] | None = None
     """What each category of each channel of a token is called; the first channel says what is
-    there. None where nobody said, or where tokens are no categories."""
+    there. None where it is unknown, or where tokens are no categories."""
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise ValueError(f"kind must be one of {get_args(Kind)}, got {self.kind!r}")
+        if self.kind not in get_args(TokenKind):
+            raise ValueError(f"kind must be one of {get_args(TokenKind)}, got {self.kind!r}")
         if not self.names:
             raise ValueError(f"a token group needs at least one token, got none for {self.key!r}")
         for field in ("boxes", "offsets"):
@@ -110,7 +110,7 @@ class TokenLayout:
         """
 
         read = read_value(groups, tuple[TokenGroup, ...], "layout")
-        return cls(tuple(map(_reworded, read)))
+        return cls(tuple(map(_update_names, read)))
 
 
 def format_age(t: int) -> str:
@@ -119,20 +119,20 @@ def format_age(t: int) -> str:
 
 
 def add_age(name: str, t: int) -> str:
-    """Return what a token of t <= 0 steps from the present is called, by its name at present."""
+    """Return the name of a token of t <= 0 steps from the present, from its name at present."""
     return name if t == 0 else f"{name}, {format_age(t)}"
 
 
 def strip_age(name: str, t: int) -> str:
-    """Return what `add_age` was given."""
+    """Return the name at present, from the one that `add_age` returned."""
     return name if t == 0 else name.removesuffix(f", {format_age(t)}")
 
 
-def _reworded(group: TokenGroup) -> TokenGroup:
-    """Return a group with names as they are given today: older files say "-1 steps"."""
-    offsets, old = group.offsets or (0,) * len(group), f"{format_age(-1)}s"
+def _update_names(group: TokenGroup) -> TokenGroup:
+    """Return a group with names as they are now: older files say "-1 steps"."""
+    offsets, old_age = group.offsets or (0,) * len(group), f"{format_age(-1)}s"
     pairs = zip(group.names, offsets, strict=True)
-    names = (name[:-1] if t == -1 and name.endswith(old) else name for name, t in pairs)
+    names = (name[:-1] if t == -1 and name.endswith(old_age) else name for name, t in pairs)
     return replace(group, names=tuple(names))
 
 
@@ -152,7 +152,7 @@ class TokenPlaces(NamedTuple):
 
 def receptive_boxes(
     height: int, width: int, convs: tuple[Conv, ...]
-) -> tuple[tuple[int, int], tuple[Box, ...]]:
+) -> tuple[tuple[int, int], tuple[PixelBox, ...]]:
     """Return the output grid of a stack of convolutions and the input box that each output sees.
 
     Going up the stack, with jump j (input pixels between neighbours) and field r:
@@ -181,14 +181,11 @@ def receptive_boxes(
     if rows < 1 or cols < 1:
         raise ValueError(f"a picture of {height}x{width} pixels is too small for the stem {convs}")
 
-    def span(index: int, size: int) -> tuple[float, float]:
-        low = start + index * jump
-        return float(max(low, 0)), float(min(low + field, size))
+    def intervals(count: int, size: int) -> list[tuple[float, float]]:
+        lows = [start + i * jump for i in range(count)]
+        return [(float(max(low, 0)), float(min(low + field, size))) for low in lows]
 
-    boxes = []
-    for row in range(rows):
-        y0, y1 = span(row, height)
-        for col in range(cols):
-            x0, x1 = span(col, width)
-            boxes.append((x0, y0, x1, y1))
+    boxes = (
+        (x0, y0, x1, y1) for y0, y1 in intervals(rows, height) for x0, x1 in intervals(cols, width)
+    )
     return (rows, cols), tuple(boxes)

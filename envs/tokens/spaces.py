@@ -1,7 +1,7 @@
-"""How an observation space is cut into tokens: chosen from the space, or said by it.
+"""How an observation space is cut into tokens: chosen from the space, or given by it.
 
 A `TokenBox` is a Gymnasium Box that carries its own meaning, so that an environment (or a wrapper)
-can say "these are five vehicles" once and every script and policy knows. Stock Stable-Baselines3
+can say "these are five vehicles" once, for every script and policy. Stock Stable-Baselines3
 passes it on, with one exception: it replaces the space of a channels-last picture (3 axes, uint8
 from 0 to 255, the last axis the smallest) by a plain Box with the channels first. `make_env` puts
 them first itself; in a script of your own, give such a picture its channels first.
@@ -61,7 +61,7 @@ class TokenBox(spaces.Box):
         tokens: TokenSpec,
     ):
         super().__init__(low, high, shape, dtype)
-        if not tokens.fits(self.shape):
+        if not tokens.fits_shape(self.shape):
             raise ValueError(f"tokens must fit the shape, got {tokens} and {self.shape}")
         self.tokens = tokens
 
@@ -83,7 +83,7 @@ def choose_spec(space: spaces.Space, choice: TokenChoice = "auto") -> TokenSpec:
     kinds = get_args(TokenChoice)
     if choice not in kinds:
         raise ValueError(f"tokens must be one of {', '.join(kinds)}, got {choice!r}")
-    spec = _spec_of(space, choice)
+    spec = _choose_spec(space, choice)
     flat = isinstance(spec, Patches) and space.shape is not None and len(space.shape) == 2
     if flat and is_bytes(space):
         raise ValueError(
@@ -94,22 +94,22 @@ def choose_spec(space: spaces.Space, choice: TokenChoice = "auto") -> TokenSpec:
     return spec
 
 
-def _spec_of(space: spaces.Space, choice: TokenChoice) -> TokenSpec:
+def _choose_spec(space: spaces.Space, choice: TokenChoice) -> TokenSpec:
     if isinstance(space, TokenBox):
-        own = space.tokens
-        if choice in ("auto", own.groups("")[0].kind):
-            return own
-        if isinstance(own, Frames):
-            return replace(own, part=_recut(own.part, choice))
+        spec = space.tokens
+        if choice in ("auto", spec.token_groups("")[0].kind):
+            return spec
+        if isinstance(spec, Frames):
+            return replace(spec, part=_recut_part(spec.part, choice))
     if isinstance(space, spaces.Discrete) and choice in ("auto", "features"):
         return Categories((int(space.n),), ("choice",))
     if isinstance(space, spaces.MultiDiscrete) and choice in ("auto", "features"):
         sizes = tuple(int(n) for n in space.nvec.reshape(-1))
         return Categories(sizes, tuple(f"choice {i}" for i in range(len(sizes))))
     if isinstance(space, spaces.MultiBinary) and choice in ("auto", "features"):
-        return _features(int(np.prod(space.shape)), "bit")
+        return _number_features(int(np.prod(space.shape)), "bit")
     if isinstance(space, spaces.Box):
-        return _spec_of_box(space, choice)
+        return _choose_box_spec(space, choice)
     raise ValueError(
         f"no {choice} tokens can be made from {space}; supported are Box, Discrete, MultiDiscrete, "
         "MultiBinary, and Dict of these"
@@ -149,9 +149,9 @@ def build_layout(specs: Mapping[str, TokenSpec]) -> TokenLayout:
     Raises:
         ValueError: there would be more than `MAX_TOKENS` tokens.
     """
-    layout = TokenLayout(tuple(group for key, spec in specs.items() for group in spec.groups(key)))
+    layout = TokenLayout(tuple(group for key, spec in specs.items() for group in spec.token_groups(key)))
     if len(layout) > MAX_TOKENS:
-        parts = ", ".join(_counted(spec) for spec in specs.values())
+        parts = ", ".join(_describe_spec(spec) for spec in specs.values())
         kinds = {type(spec) for spec in specs.values()}
         advice = "Choose tokens='patches' for a picture, or reduce the observation in a wrapper"
         if Entities in kinds:
@@ -168,20 +168,20 @@ def build_layout(specs: Mapping[str, TokenSpec]) -> TokenLayout:
     return layout
 
 
-def _counted(spec: TokenSpec) -> str:
-    groups = spec.groups("")
+def _describe_spec(spec: TokenSpec) -> str:
+    groups = spec.token_groups("")
     times = f"{len(groups)} frames of " if isinstance(spec, Frames) else ""
     return f"{times}{len(groups[0])} {groups[0].kind}"
 
 
-def _spec_of_box(space: spaces.Box, choice: TokenChoice) -> TokenSpec:
+def _choose_box_spec(space: spaces.Box, choice: TokenChoice) -> TokenSpec:
     shape, size = space.shape, int(np.prod(space.shape))
     by_axes: dict[int, TokenChoice] = {2: "entities", 3: "patches"}
     if is_flat_picture(space):
         by_axes[2] = "patches"
     kind = by_axes.get(len(shape), "features") if choice == "auto" else choice
     if kind == "features":
-        return _features(size, "x")
+        return _number_features(size, "x")
     if kind == "entities" and len(shape) == 2:
         return Entities(shape[0], tuple(f"x{i}" for i in range(shape[1])))
     if kind == "cells" and len(shape) == 3:
@@ -194,9 +194,9 @@ def _spec_of_box(space: spaces.Box, choice: TokenChoice) -> TokenSpec:
     raise ValueError(f"{kind} tokens do not fit an observation of shape {shape}")
 
 
-def _recut(part: FramePart, choice: TokenChoice) -> FramePart:
+def _recut_part(part: FramePart, choice: TokenChoice) -> FramePart:
     """Cut the frames of a history in another way."""
-    spec = _spec_of(TokenBox(-np.inf, np.inf, part.shape, tokens=part), choice)
+    spec = _choose_spec(TokenBox(-np.inf, np.inf, part.shape, tokens=part), choice)
     if not isinstance(spec, FramePart):
         raise ValueError(
             "the frames of a history are cut into patches, linear-patches, cells or entities, "
@@ -223,11 +223,11 @@ def is_flat_picture(space: spaces.Box) -> bool:
 
 def _picture_axes(space: spaces.Box) -> tuple[int, int, int, bool]:
     """Return (channels, height, width, whether the channels come first)."""
-    own = space.tokens if isinstance(space, TokenBox) else None
-    if isinstance(own, Patches):
-        return own.channels, own.height, own.width, own.channels_first
-    if isinstance(own, Cells) and not own.categories:
-        return own.channels, own.rows, own.cols, own.channels_first
+    spec = space.tokens if isinstance(space, TokenBox) else None
+    if isinstance(spec, Patches):
+        return spec.channels, spec.height, spec.width, spec.channels_first
+    if isinstance(spec, Cells) and not spec.categories:
+        return spec.channels, spec.rows, spec.cols, spec.channels_first
     a, b, c = space.shape if len(space.shape) == 3 else (1, *space.shape)
     if a == min(a, b, c):  # as SB3 tells channels-first pictures
         return a, b, c, True
@@ -242,10 +242,8 @@ def default_stem(height: int, width: int) -> tuple[Conv, ...]:
     small = min(height, width)
     if small >= 64:
         stem = (Conv(32, 8, 4), Conv(64, 4, 2), Conv(64, 3, 1))
-        extra = max(
-            0, int(np.log2((height * width) ** 0.5 / 84))
-        )  # halve until about 9 x 9 are left
-        return (*(Conv(16, 4, 2, 1) for _ in range(extra)), *stem)
+        halvings = max(0, int(np.log2((height * width) ** 0.5 / 84)))  # until about 9 x 9 are left
+        return (*(Conv(16, 4, 2, 1),) * halvings, *stem)
     if small >= 16:
         return (Conv(16, 4, 2, 1), Conv(32, 4, 2, 1))
     if small >= 6:
@@ -268,5 +266,5 @@ def linear_stem(height: int, width: int) -> tuple[Conv, ...]:
     )
 
 
-def _features(count: int, stem: str) -> Features:
+def _number_features(count: int, stem: str) -> Features:
     return Features(tuple(f"{stem}{i}" for i in range(count)))

@@ -1,7 +1,8 @@
-"""What one part of an observation is made of: a spec for each kind of token.
+"""Token specs: how one part of an observation is cut into tokens, one for each kind.
 
 A spec says which shapes it fits and which groups of tokens it gives. `envs.tokens.spaces` chooses
-one from a space, `policies.tokenizers` has a tokenizer for each.
+one from a space, `policies.tokenizers` has a tokenizer for each. Their annotations are also what
+`spec_from_json` accepts.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ class Features:
 
     names: tuple[str, ...]
 
-    def fits(self, shape: tuple[int, ...]) -> bool:
+    def fits_shape(self, shape: tuple[int, ...]) -> bool:
         return len(self.names) == math.prod(shape)
 
-    def groups(self, key: str) -> tuple[TokenGroup, ...]:
-        return (TokenGroup("features", _within(key, self.names), key),)
+    def token_groups(self, key: str) -> tuple[TokenGroup, ...]:
+        return (TokenGroup("features", _prefix_names(key, self.names), key),)
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,11 @@ class Categories:
     sizes: tuple[Count, ...]
     names: tuple[str, ...]
 
-    def fits(self, shape: tuple[int, ...]) -> bool:
+    def fits_shape(self, shape: tuple[int, ...]) -> bool:
         return len(self.names) == len(self.sizes) == math.prod(shape)
 
-    def groups(self, key: str) -> tuple[TokenGroup, ...]:
-        return (TokenGroup("features", _within(key, self.names), key),)
+    def token_groups(self, key: str) -> tuple[TokenGroup, ...]:
+        return (TokenGroup("features", _prefix_names(key, self.names), key),)
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,12 @@ class Entities:
         """Of the observation."""
         return self.count, len(self.features)
 
-    def fits(self, shape: tuple[int, ...]) -> bool:
+    def fits_shape(self, shape: tuple[int, ...]) -> bool:
         rows, columns = self.shape
-        known = all(0 <= c < columns for c in (self.presence or 0, *(self.position or ())))
-        return known and 0 <= (self.ego or 0) < rows and shape == self.shape
+        valid = all(0 <= c < columns for c in (self.presence or 0, *(self.position or ())))
+        return valid and 0 <= (self.ego or 0) < rows and shape == self.shape
 
-    def groups(self, key: str) -> tuple[TokenGroup, ...]:
+    def token_groups(self, key: str) -> tuple[TokenGroup, ...]:
         names = (
             f"ego {self.label}" if i == self.ego else f"{self.label} {i}" for i in range(self.count)
         )
@@ -94,7 +95,7 @@ class Cells:
     """Planes are (C, rows, cols), not (rows, cols, C)."""
     words: tuple[tuple[str, ...], ...] = ()
     """What each category of each channel is called; the first channel says what is there, such as
-    "key", the others how it is, such as "yellow". Empty where nobody said."""
+    "key", the others how it is, such as "yellow". Empty where it is unknown."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -103,10 +104,10 @@ class Cells:
             return (self.rows * self.cols, len(self.categories))
         return _picture_shape(self.rows, self.cols, self.channels, self.channels_first)
 
-    def fits(self, shape: tuple[int, ...]) -> bool:
+    def fits_shape(self, shape: tuple[int, ...]) -> bool:
         return shape == self.shape
 
-    def groups(self, key: str) -> tuple[TokenGroup, ...]:
+    def token_groups(self, key: str) -> tuple[TokenGroup, ...]:
         cells = [(row, col) for row in range(self.rows) for col in range(self.cols)]
         group = TokenGroup(
             "cells",
@@ -139,11 +140,11 @@ class Patches:
         """Of the observation; a grey picture may lack the axis of its channel."""
         return _picture_shape(self.height, self.width, self.channels, self.channels_first)
 
-    def fits(self, shape: tuple[int, ...]) -> bool:
+    def fits_shape(self, shape: tuple[int, ...]) -> bool:
         grey = self.channels == 1 and shape == (self.height, self.width)
         return shape == self.shape or grey
 
-    def groups(self, key: str) -> tuple[TokenGroup, ...]:
+    def token_groups(self, key: str) -> tuple[TokenGroup, ...]:
         grid, boxes = receptive_boxes(self.height, self.width, self.convs)
         names = tuple(f"patch {row},{col}" for row in range(grid[0]) for col in range(grid[1]))
         return (TokenGroup("patches", names, key, grid, boxes, (self.height, self.width)),)
@@ -161,10 +162,10 @@ class History:
     features: Count
     """F, without the presence column, which is column 0."""
 
-    def fits(self, shape: tuple[int, ...]) -> bool:
+    def fits_shape(self, shape: tuple[int, ...]) -> bool:
         return shape == (self.steps, 1 + self.features)
 
-    def groups(self, key: str) -> tuple[TokenGroup, ...]:
+    def token_groups(self, key: str) -> tuple[TokenGroup, ...]:
         offsets = tuple(range(1 - self.steps, 1))
         names = tuple("present" if t == 0 else format_age(t) for t in offsets)
         return (TokenGroup("history", names, key, offsets=offsets),)
@@ -185,15 +186,15 @@ class Frames:
     of_bytes: bool = False
     """Pictures of 0 to 255, which Stable-Baselines3 would scale to 0 to 1 were they not rows."""
 
-    def fits(self, shape: tuple[int, ...]) -> bool:
+    def fits_shape(self, shape: tuple[int, ...]) -> bool:
         row = 1 + math.prod(self.part.shape)
         scales = not (self.of_bytes and isinstance(self.part, Entities))
-        return shape == (self.steps, row) and scales and self.part.fits(self.part.shape)
+        return shape == (self.steps, row) and scales and self.part.fits_shape(self.part.shape)
 
-    def groups(self, key: str) -> tuple[TokenGroup, ...]:
-        (frame,) = self.part.groups(key)
+    def token_groups(self, key: str) -> tuple[TokenGroup, ...]:
+        (frame,) = self.part.token_groups(key)
         frame = replace(frame, frame=self.part.shape)
-        return tuple(_aged(frame, t) for t in range(1 - self.steps, 1))
+        return tuple(_add_group_age(frame, t) for t in range(1 - self.steps, 1))
 
 
 TokenSpec = Features | Categories | Entities | Cells | Patches | History | Frames
@@ -244,7 +245,7 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _aged(frame: TokenGroup, t: int) -> TokenGroup:
+def _add_group_age(frame: TokenGroup, t: int) -> TokenGroup:
     """Return the tokens of a frame as those of t <= 0 steps from the present.
 
     The agent itself is one of the present frame.
@@ -258,7 +259,7 @@ def _picture_shape(height: int, width: int, channels: int, first: bool) -> tuple
     return (channels, height, width) if first else (height, width, channels)
 
 
-def _within(key: str, names: tuple[str, ...]) -> tuple[str, ...]:
+def _prefix_names(key: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """Tell apart the numbers of several parts of a Dict: "speed", or "arm x0", "arm x1"."""
     if not key:
         return names

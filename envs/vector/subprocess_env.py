@@ -1,4 +1,4 @@
-"""Environments in processes of their own, whose end is the main process's business alone."""
+"""Environments in worker processes that only the main process ends."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from stable_baselines3.common.vec_env import SubprocVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
 from attention_agents.envs.vector.worker_errors import (
-    Telling,
-    Unmade,
-    UnmadeError,
-    loads,
-    raise_first,
+    EnvCreationError,
+    ErrorForwardingEnv,
+    FailedEnv,
+    load_pickled,
+    raise_first_error,
 )
 
-PATIENCE = 5.0
-"""Seconds that a worker gets to close its environment."""
+CLOSE_TIMEOUT = 5.0
+"""Seconds that a worker has to close its environment."""
 
 
 class SafeSubprocVecEnv(SubprocVecEnv):
     """SB3's worker processes, safe to interrupt and to close, whose errors are raised here.
 
-    Ctrl-C reaches every process of a terminal: workers pass over it, so that the main process can
-    end its step and save. Closing asks nothing of a worker that is busy or gone. What an
+    Ctrl-C reaches every process of a terminal: workers ignore it, so that the main process can
+    end its step and save. Closing needs no answer of a worker that is busy or gone. What an
     environment raises there is raised here, as it would be by one of this process: when it is made,
     by a step, a reset, `env_method` and `get_attr`. What cannot be sent as it is, or would end this
     process too (`sys.exit`), is a RuntimeError that names it.
@@ -40,42 +40,42 @@ class SafeSubprocVecEnv(SubprocVecEnv):
         WorkerGoneError: a process ended; from every method but `close`.
     """
 
-    def __init__(self, makes: Sequence[Callable[[], gym.Env]]):
+    def __init__(self, env_fns: Sequence[Callable[[], gym.Env]]):
         multiprocessing.set_forkserver_preload([__name__])  # torch is loaded once, not per worker
         self.remotes, self.processes = (), []
         try:
-            super().__init__([partial(_undisturbed, make) for make in makes])
-            self.get_attr("render_mode")  # all are up: from here on Ctrl-C passes them over
+            super().__init__([partial(_make_worker_env, env_fn) for env_fn in env_fns])
+            self.get_attr("render_mode")  # all have started: from here on they ignore Ctrl-C
         except Exception as error:
             self.close()
-            if isinstance(error, UnmadeError):
-                error.throw()
+            if isinstance(error, EnvCreationError):
+                error.raise_original()
             if isinstance(error, (EOFError, ConnectionError)):
                 raise WorkerGoneError from error
             raise
-        self.remotes = tuple(Pipe(remote) for remote in self.remotes)
+        self.remotes = tuple(WorkerPipe(remote) for remote in self.remotes)
 
     def step_wait(self):
-        stepped = super().step_wait()
-        raise_first((*stepped[3], *self.reset_infos))
-        return stepped
+        obs, rewards, dones, infos = super().step_wait()
+        raise_first_error((*infos, *self.reset_infos))
+        return obs, rewards, dones, infos
 
     def reset(self):
         obs = super().reset()
-        raise_first(self.reset_infos)
+        raise_first_error(self.reset_infos)
         return obs
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        answers = super().env_method("told_attr", attr_name, indices=indices)
-        raise_first(answers)
-        return answers
+        return self._forward_attr(indices, attr_name, None)
 
     def env_method(
         self, method_name: str, *method_args, indices: VecEnvIndices = None, **method_kwargs
     ) -> list[Any]:
-        call = method_name, method_args, method_kwargs
-        answers = super().env_method("told_call", *call, indices=indices)
-        raise_first(answers)
+        return self._forward_attr(indices, method_name, (method_args, method_kwargs))
+
+    def _forward_attr(self, indices: VecEnvIndices, name: str, call: Any) -> list[Any]:
+        answers = super().env_method("forward_attr", name, call, indices=indices)
+        raise_first_error(answers)
         return answers
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class SafeSubprocVecEnv(SubprocVecEnv):
             with suppress(OSError, WorkerGoneError):
                 remote.send(("close", None))
         for process in self.processes:
-            process.join(PATIENCE)
+            process.join(CLOSE_TIMEOUT)
             process.terminate()
         for remote in self.remotes:
             remote.close()
@@ -96,36 +96,36 @@ class WorkerGoneError(RuntimeError):
     """The process of an environment ended, and its pipe broke."""
 
     def __init__(self):
-        super().__init__("the process of an environment ended; what it said of that stands above")
+        super().__init__("the process of an environment ended; its last message stands above")
 
 
-class Pipe:
-    """A pipe to a worker: that it broke is a `WorkerGoneError`, unlike what environments raise."""
+class WorkerPipe:
+    """A pipe to a worker that raises `WorkerGoneError` when broken, unlike an environment."""
 
     def __init__(self, connection: Connection):
         self.connection = connection
 
-    def send(self, asked: Any) -> None:
-        sent = ForkingPickler.dumps(asked)
+    def send(self, message: Any) -> None:
+        pickled = ForkingPickler.dumps(message)
         try:
-            self.connection.send_bytes(sent)
+            self.connection.send_bytes(pickled)
         except OSError as error:
             raise WorkerGoneError from error
 
     def recv(self) -> Any:
         try:
-            sent = self.connection.recv_bytes()
+            pickled = self.connection.recv_bytes()
         except (EOFError, OSError) as error:
             raise WorkerGoneError from error
-        return loads(sent)
+        return load_pickled(pickled)
 
     def close(self) -> None:
         self.connection.close()
 
 
-def _undisturbed(make: Callable[[], gym.Env]) -> gym.Env:
+def _make_worker_env(env_fn: Callable[[], gym.Env]) -> gym.Env:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        return Telling(make())
+        return ErrorForwardingEnv(env_fn())
     except BaseException as error:
-        return Unmade(UnmadeError.of(error))
+        return FailedEnv(EnvCreationError.from_exception(error))

@@ -1,4 +1,4 @@
-"""What goes wrong in the process of an environment, on its way to the main process."""
+"""Errors in the process of an environment, and their way to the main process."""
 
 from __future__ import annotations
 
@@ -10,106 +10,104 @@ from typing import Any, NoReturn
 
 import gymnasium as gym
 
-FAULT = "worker_fault"
+ERROR_KEY = "worker_error"
 """Where the info of a step or reset holds what went wrong in it."""
 
 
 class WorkerError(Exception):
     """What went wrong in a worker: sent in place of an answer, and the cause of what is raised."""
 
-    def __init__(self, lines: str, words: str, error: bytes | None):
-        super().__init__(lines, words, error)
-        self.lines, self.words, self.error = lines, words, error
+    def __init__(self, traceback_text: str, summary: str, pickled: bytes | None):
+        super().__init__(traceback_text, summary, pickled)
+        self.traceback_text, self.summary, self.pickled = traceback_text, summary, pickled
 
     @classmethod
-    def of(cls, error: BaseException) -> WorkerError:
-        """Take what Python prints of an error, it in words, and itself where that can be sent."""
-        lines = "".join(traceback.format_exception(error))
-        sent = _sendable(error) if isinstance(error, Exception) else None
-        return cls(lines, f"{type(error).__name__}: {error}", sent)
+    def from_exception(cls, error: BaseException) -> WorkerError:
+        """Keep the traceback's text, a summary, and the error itself where it can be sent."""
+        text = "".join(traceback.format_exception(error))
+        pickled = _pickle_error(error) if isinstance(error, Exception) else None
+        return cls(text, f"{type(error).__name__}: {error}", pickled)
 
-    def throw(self) -> NoReturn:
+    def raise_original(self) -> NoReturn:
         """Raise what the environment raised."""
-        error = RuntimeError(self.words)
-        if self.error is not None:
+        error = RuntimeError(self.summary)
+        if self.pickled is not None:
             with suppress(Exception):  # its module may be out of reach in this process
-                error = loads(self.error)
+                error = load_pickled(self.pickled)
         raise error from self
 
     def __str__(self) -> str:
-        return f"in the process of an environment:\n\n{self.lines}"
+        return f"in the process of an environment:\n\n{self.traceback_text}"
 
 
-class UnmadeError(WorkerError):
+class EnvCreationError(WorkerError):
     """What went wrong while an environment was made."""
 
 
-class Telling(gym.Wrapper):
-    """Return errors in place of answers, since a worker that raises one is gone without a word.
+class ErrorForwardingEnv(gym.Wrapper):
+    """Return errors in place of answers: a worker that raises one ends without a message.
 
-    The observation of a step or reset with a fault in its info is any; nobody may use it.
+    The observation of a step or reset whose info holds an error is arbitrary.
     """
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         try:
             return self.env.reset(seed=seed, options=options)
         except BaseException as error:  # of sys.exit too
-            return self.observation_space.sample(), {FAULT: WorkerError.of(error)}
+            return self.observation_space.sample(), {ERROR_KEY: WorkerError.from_exception(error)}
 
     def step(self, action: Any):
         try:
             return self.env.step(action)
         except BaseException as error:
-            fault = {FAULT: WorkerError.of(error)}
-            return self.observation_space.sample(), 0.0, False, False, fault
+            info = {ERROR_KEY: WorkerError.from_exception(error)}
+            return self.observation_space.sample(), 0.0, False, False, info
 
-    def told_attr(self, name: str) -> Any:
+    def forward_attr(self, name: str, call: tuple[Sequence[Any], dict[str, Any]] | None) -> Any:
+        """Return an attribute, or the result of a method that is called with (args, kwargs)."""
         try:
-            return self.get_wrapper_attr(name)
+            if call is None:
+                return self.get_wrapper_attr(name)
+            args, kwargs = call
+            return self.env.get_wrapper_attr(name)(*args, **kwargs)
         except BaseException as error:
-            return WorkerError.of(error)
-
-    def told_call(self, name: str, arguments: Sequence[Any], more: dict[str, Any]) -> Any:
-        try:
-            return self.env.get_wrapper_attr(name)(*arguments, **more)
-        except BaseException as error:
-            return WorkerError.of(error)
+            return WorkerError.from_exception(error)
 
 
-class Unmade(gym.Env):
-    """Stand where no environment could be made, until its fault is asked for."""
+class FailedEnv(gym.Env):
+    """Stand in for an environment that could not be made, and answer with the error."""
 
     observation_space = action_space = gym.spaces.Discrete(1)
 
-    def __init__(self, fault: WorkerError):
-        self.fault = fault
+    def __init__(self, error: WorkerError):
+        self.error = error
 
-    def told_attr(self, _name: str) -> WorkerError:
-        return self.fault
+    def forward_attr(self, *_: Any) -> WorkerError:
+        return self.error
 
 
-def raise_first(answers: Iterable[Any]) -> None:
+def raise_first_error(answers: Iterable[Any]) -> None:
     """Raise the first error among the answers, or infos, of workers, if there is one."""
     for answer in answers:
-        fault = answer.get(FAULT) if isinstance(answer, dict) else answer
-        if isinstance(fault, UnmadeError):
-            raise fault  # as it is: SB3 makes little of an AttributeError of `render_mode`
-        if isinstance(fault, WorkerError):
-            fault.throw()
+        error = answer.get(ERROR_KEY) if isinstance(answer, dict) else answer
+        if isinstance(error, EnvCreationError):
+            raise error  # as it is: SB3 would take an AttributeError for a missing `render_mode`
+        if isinstance(error, WorkerError):
+            error.raise_original()
 
 
-def _sendable(error: Exception) -> bytes | None:
-    """Return what a pipe takes of an error; None where a copy, or a copy of that, differs."""
+def _pickle_error(error: Exception) -> bytes | None:
+    """Return an error as a pipe sends it; None where a copy, or a copy of that, differs."""
     try:
-        sent = bytes(ForkingPickler.dumps(error))
-        once = loads(sent)
-        twice = loads(bytes(ForkingPickler.dumps(once)))
-        same = all((type(e), str(e)) == (type(error), str(error)) for e in (once, twice))
+        pickled = bytes(ForkingPickler.dumps(error))
+        copy = load_pickled(pickled)
+        second_copy = load_pickled(bytes(ForkingPickler.dumps(copy)))
+        same = all((type(e), str(e)) == (type(error), str(error)) for e in (copy, second_copy))
     except Exception:  # whatever its class makes of being copied
         return None
-    return sent if same else None
+    return pickled if same else None
 
 
-def loads(sent: bytes) -> Any:
+def load_pickled(pickled: bytes) -> Any:
     """Read what another process sent through a pipe."""
-    return ForkingPickler.loads(sent)  # pyright: ignore[reportAttributeAccessIssue]
+    return ForkingPickler.loads(pickled)  # pyright: ignore[reportAttributeAccessIssue]

@@ -36,7 +36,7 @@ class PatchTokenizer(nn.Module):
             channels = conv.channels
         self.stem = nn.Sequential(*layers)
         self.project = Projection(channels, width)
-        self.place = nn.Parameter(torch.randn(len(spec.groups("")[0]), width))
+        self.place = nn.Parameter(torch.randn(len(spec.token_groups("")[0]), width))
 
     def forward(self, obs: Float[Tensor, "B ..."]) -> Tokens:
         if obs.dim() == 3:

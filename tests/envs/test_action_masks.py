@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from attention_agents.agents.rollouts.episodes import RandomActor, play
 from attention_agents.envs.action_masks import (
-    choices,
+    choice_counts,
     find_mask_method,
     sample_valid_action,
     valid_actions,
@@ -84,7 +84,7 @@ def test_a_part_without_a_valid_choice_is_refused():
 )
 def test_all_valid_actions_are_drawn_and_no_other(space, valid, drawn):
     space.seed(3)
-    assert sum(choices(space)) == len(valid)
+    assert sum(choice_counts(space)) == len(valid)
     found = [sample_valid_action(space, np.array(valid, bool)) for _ in range(60)]
     assert all(space.contains(action) for action in found)
     assert {tuple(a.tolist()) if isinstance(a, np.ndarray) else int(a) for a in found} == drawn

@@ -11,7 +11,7 @@ NAN = float("nan")
 
 
 def test_cells_of_past_frames_share_grid_and_spot():
-    here = Geometry.of(TokenLayout(Frames(2, Cells(1, 3, (5,))).groups("image")))
+    here = Geometry.of(TokenLayout(Frames(2, Cells(1, 3, (5,))).token_groups("image")))
     expected = [[0, 0, -1], [0, 1, -1], [0, 2, -1], [0, 0, 0], [0, 1, 0], [0, 2, 0]]
     np.testing.assert_array_equal(here.coordinates, expected)
     assert here.group.tolist() == [0, 0, 0, 1, 1, 1]
@@ -21,7 +21,7 @@ def test_cells_of_past_frames_share_grid_and_spot():
 
 
 def test_steps_of_a_history_stand_on_no_grid():
-    here = Geometry.of(TokenLayout(History(3, 7).groups("")))
+    here = Geometry.of(TokenLayout(History(3, 7).token_groups("")))
     np.testing.assert_array_equal(here.coordinates, [[NAN, NAN, -2], [NAN, NAN, -1], [NAN, NAN, 0]])
     assert here.grid.tolist() == [-1] * 3 and here.spot.tolist() == [0] * 3
     assert not here.same_grid.any()

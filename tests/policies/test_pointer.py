@@ -272,7 +272,7 @@ def test_nobody_points_at_the_agent_itself():
 
 def test_nobody_points_at_the_past():
     tokens = Scene.observation_space.tokens
-    layout = TokenLayout(Frames(3, tokens).groups(""))
+    layout = TokenLayout(Frames(3, tokens).token_groups(""))
     assert pointer_targets(layout, 4) == (11, 12, 13, 14)
     with pytest.raises(ValueError, match="got 12 actions for 4 entities"):
         pointer_targets(layout, 12)

@@ -182,7 +182,7 @@ def test_removing_before_looking_is_refused():
 
 
 def test_how_tokens_are_removed_is_said():
-    (group,) = ENTITIES.tokens.groups("herd")
+    (group,) = ENTITIES.tokens.token_groups("herd")
     assert describe_removal(group, True) == "herd: masked"
-    (group,) = FEATURES.tokens.groups("")
+    (group,) = FEATURES.tokens.token_groups("")
     assert describe_removal(group, False) == "features: replaced by their mean over the episode"

@@ -77,7 +77,7 @@ def test_linear_patches_are_squares_times_one_matrix():
     side, height, width = 3, 12, 15
     spec = choose_spec(spaces.Box(0, 1, (2, height, width)), "linear-patches")
     assert spec == Patches(height, width, 2, (Conv(64, side, side),))
-    assert spec.groups("")[0].boxes == tuple(
+    assert spec.token_groups("")[0].boxes == tuple(
         (x, y, x + side, y + side) for y in range(0, height, side) for x in range(0, width, side)
     )
     module = tokenizer(TokenBox(0, 1, (2, height, width), tokens=spec)).parts[0]
@@ -125,7 +125,7 @@ def test_a_pixel_changes_exactly_the_patches_whose_box_holds_it(convs, channels_
     for layer in module.parts[0].stem:
         if hasattr(layer, "weight"):
             torch.nn.init.uniform_(layer.weight, 0.5, 1.0)  # no sum may cancel, no ReLU may close
-    boxes = spec.groups("")[0].boxes
+    boxes = spec.token_groups("")[0].boxes
     obs = torch.rand(1, *shape)
     for y, x in np.ndindex(height, width):
         other = obs.clone()
@@ -230,7 +230,7 @@ def test_frames_share_their_content_and_differ_by_age(name):
     space, obs = framed(spec)
     module = tokenizer(space)
     tokens = module(obs)
-    part, N = module.parts[0], len(spec.part.groups("")[0])
+    part, N = module.parts[0], len(spec.part.token_groups("")[0])
     assert tokens.values.shape == (B, T * N, D)
     scale = 255 if spec.of_bytes else 1
     for t in range(T):
@@ -245,7 +245,7 @@ def test_frames_share_their_content_and_differ_by_age(name):
 @pytest.mark.parametrize("name", ["categories", "patches", "entities"])
 def test_a_frame_changes_its_own_tokens_alone(name):
     space, obs = framed(FRAMES[name])
-    module, N = tokenizer(space), len(FRAMES[name].part.groups("")[0])
+    module, N = tokenizer(space), len(FRAMES[name].part.token_groups("")[0])
     for t in range(T):
         other = obs.clone()
         other[0, t, 1:] = (other[0, t, 1:] + 1) % 6
@@ -254,8 +254,8 @@ def test_a_frame_changes_its_own_tokens_alone(name):
 
 def test_frames_give_a_group_each_oldest_first():
     spec = FRAMES["categories"]
-    groups = spec.groups("view")
-    (part,) = spec.part.groups("view")
+    groups = spec.token_groups("view")
+    (part,) = spec.part.token_groups("view")
     assert [group.offsets for group in groups] == [(-2,) * 10, (-1,) * 10, (0,) * 10]
     assert [group.past for group in groups] == [True, True, False]
     for group in groups:
@@ -279,7 +279,7 @@ def test_entities_of_a_frame_are_there_where_both_say_so():
 
 
 def test_the_agent_is_one_of_the_present_frame():
-    groups = Frames(T, Entities(3, tuple("xy"), ego=1, label="car")).groups("")
+    groups = Frames(T, Entities(3, tuple("xy"), ego=1, label="car")).token_groups("")
     assert [group.ego for group in groups] == [None, None, 1]
     assert groups[0].names == ("car 0, -2 steps", "ego car, -2 steps", "car 2, -2 steps")
     assert groups[-1].names == ("car 0", "ego car", "car 2")

@@ -220,7 +220,7 @@ def record_memory(folder: Path, steps: int) -> Path:
     """An agent that remembers its last steps and judges its actions by Q values."""
     header = Header(
         env_id="Memory-v0",
-        layout=TokenLayout(History(LAGS, 1).groups("")),
+        layout=TokenLayout(History(LAGS, 1).token_groups("")),
         maps=(MapSpec("online/0", "online", 0, H, "readout", query_source="learned query"),),
         observation_keys=("",),
         action_kind="discrete",

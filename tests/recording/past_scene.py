@@ -49,8 +49,8 @@ class Road:
 
     @property
     def header(self) -> Header:
-        groups = replace(SPEC, steps=self.steps).groups("cars")
-        groups += Frames(self.steps, GOAL).groups("goal") if self.goal else ()
+        groups = replace(SPEC, steps=self.steps).token_groups("cars")
+        groups += Frames(self.steps, GOAL).token_groups("goal") if self.goal else ()
         return Header(
             env_id="Road-v0",
             layout=TokenLayout(groups),

@@ -79,7 +79,7 @@ def test_a_word_of_a_history(word, tokens):
 
 def test_what_a_cell_held_then_is_asked_for_by_its_step():
     view = Cells(1, 3, (2,), words=(("empty", "key"),))
-    layout = TokenLayout(Frames(2, view).groups("view"))
+    layout = TokenLayout(Frames(2, view).token_groups("view"))
     frames = np.array([[1, 0, 1, 0], [1, 0, 0, 1]])  # presence, then three cells
     maps = {"actor/0": np.full((1, 1, 6), 1 / 6, np.float32)}
     seen = Step({"view": frames}, np.array(0), maps, mask=np.ones(6, bool))

@@ -71,7 +71,7 @@ def changed(header, step: Step) -> np.ndarray:
 
 @pytest.mark.parametrize("token", [0, 7, 24])
 def test_a_lit_patch_changes_exactly_its_receptive_field(header, token):
-    group = Patches(20, 30, 3, (Conv(8, 5, 3), Conv(8, 2, 1))).groups("")[0]
+    group = Patches(20, 30, 3, (Conv(8, 5, 3), Conv(8, 2, 1))).token_groups("")[0]
     _, fields = receptive_boxes(20, 30, (Conv(8, 5, 3), Conv(8, 2, 1)))
     boxes = np.array(fields) * 2.0  # the observation is the frame at half size
     mask = changed(*lit(header, TokenLayout((group,)), token, boxes))
@@ -122,7 +122,7 @@ SPECS = {
 @pytest.mark.parametrize("name", SPECS)
 def test_even_attention_is_flat(header, name):
     """Receptive fields overlap in the middle of a picture, and attention has no part in that."""
-    group = SPECS[name].groups("")[0]
+    group = SPECS[name].token_groups("")[0]
     layout = TokenLayout((group, TokenGroup("features", ("speed", "fuel"))))
     boxes = np.array([*group.boxes, *[(np.nan,) * 4] * 2]) * 5
     shape = tuple(5 * side for side in group.picture)
@@ -211,7 +211,7 @@ def side(header, group, draw, token, **changes):
 
 
 def test_lighting_a_bar_fills_its_row_alone(header):
-    group = Features(("a", "b", "c", "d", "e")).groups("")[0]
+    group = Features(("a", "b", "c", "d", "e")).token_groups("")[0]
     bars = TokenBars(Part(group, slice(0, 5)))
     mark = side(
         header,
@@ -228,7 +228,7 @@ def test_lighting_a_bar_fills_its_row_alone(header):
 
 
 def test_lighting_a_cell_heats_its_square_alone(header):
-    group = Cells(2, 3, categories=(5,)).groups("")[0]
+    group = Cells(2, 3, categories=(5,)).token_groups("")[0]
     grid = TokenGrid(Part(group, slice(0, 6)), (2, 3), 300)
     mark = side(
         header,
@@ -247,7 +247,7 @@ def test_a_past_frame_stands_over_its_own_bar(header):
     """Four steps of one colour each: the third has the weight, the fourth is the present."""
     colours = [(200, 0, 0), (0, 200, 0), (0, 0, 200), (200, 200, 0)]
     frames = [np.full((30, 40, 3), colour, np.uint8) for colour in colours]
-    group = History(4, 2).groups("")[0]
+    group = History(4, 2).token_groups("")[0]
     strip = TimeStrip(Part(group, slice(0, 4)), (30, 40), 400)
     assert strip.reach == 3
     image = Image.new("RGB", (400, 600))
@@ -272,7 +272,7 @@ def test_a_past_frame_stands_over_its_own_bar(header):
 
 
 def test_a_young_episode_leaves_the_past_empty(header):
-    group = History(4, 2).groups("")[0]
+    group = History(4, 2).token_groups("")[0]
     strip = TimeStrip(Part(group, slice(0, 4)), (30, 40), 400)
     header, step = lit(header, TokenLayout((group,)), 3, np.full((4, 4), np.nan))
     frame = np.full((30, 40, 3), 200, np.uint8)
@@ -285,7 +285,7 @@ def test_a_young_episode_leaves_the_past_empty(header):
 
 @pytest.mark.parametrize("steps", [17, 80, 200])
 def test_a_long_history_is_bars_the_newest_that_have_room(header, steps):
-    group = History(steps, 2).groups("")[0]
+    group = History(steps, 2).token_groups("")[0]
     strip = TimeStrip(Part(group, slice(0, steps)), (30, 40), 400)
     assert strip.thumb >= 4 and strip.reach == 0
     assert strip.offsets == list(range(1 - min(steps, 80), 1))
@@ -375,7 +375,7 @@ def test_a_past_from_before_the_episode_stays_empty(framed):
 
 
 def test_the_newest_past_frames_have_room(header):
-    groups = Frames(9, Cells(2, 3, (5,))).groups("view")
+    groups = Frames(9, Cells(2, 3, (5,))).token_groups("view")
     parts = parts_of(TokenLayout(groups))[:-1]
     frames = PastFrames(parts, (2, 3), 5 * (58 + GAP) - GAP)
     assert [part.offset for part in frames.shown] == [-5, -4, -3, -2, -1]
@@ -472,9 +472,9 @@ def test_observations_as_pictures():
     for grey in (shades, shades[None], np.stack([1 - shades] * 3 + [shades])):
         picture = observation_picture(patches, grey)
         np.testing.assert_array_equal(picture[..., 0], np.rint(255 * shades))
-    cells = Cells(2, 3, categories=(11, 6)).groups("")[0]
+    cells = Cells(2, 3, categories=(11, 6)).token_groups("")[0]
     assert observation_picture(cells, np.zeros((6, 2))).shape == (2, 3, 3)
-    assert observation_picture(Features(("a",)).groups("")[0], np.zeros(1)) is None
+    assert observation_picture(Features(("a",)).token_groups("")[0], np.zeros(1)) is None
 
 
 def test_enlarging_keeps_pixels_sharp():

@@ -233,7 +233,7 @@ def test_the_present_is_on_the_picture_and_the_past_beside_it():
 
 def test_the_newest_steps_have_room():
     long = replace(SPEC, steps=41)
-    layout = replace(past_header().layout, groups=long.groups("cars"))
+    layout = replace(past_header().layout, groups=long.token_groups("cars"))
     (past,) = past_entities(parts_of(layout))
     table = PastTable(past, WIDTH)
     room = int(WIDTH * 0.46 / LEAST_CELL)

@@ -37,7 +37,7 @@ def test_a_film_shows_every_step_and_what_the_last_led_to(episode):
 
 
 def test_a_film_shows_the_past_of_each_step(tmp_path, header, make_step):
-    group = History(4, 2).groups("")[0]
+    group = History(4, 2).token_groups("")[0]
     maps = (MapSpec("actor/0", "actor", 0, 1, "readout"),)
     header = replace(header, layout=TokenLayout((group,)), maps=maps, observation_keys=("",))
     rows = {"observation": {"": np.zeros((4, 3))}, "maps": {"actor/0": np.full((1, 1, 4), 0.25)}}

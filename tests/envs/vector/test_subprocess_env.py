@@ -15,7 +15,11 @@ import numpy as np
 import pytest
 from stable_baselines3.common.monitor import Monitor
 
-from attention_agents.envs.vector.subprocess_env import Pipe, SafeSubprocVecEnv, WorkerGoneError
+from attention_agents.envs.vector.subprocess_env import (
+    SafeSubprocVecEnv,
+    WorkerGoneError,
+    WorkerPipe,
+)
 from attention_agents.envs.vector.worker_errors import WorkerError
 from attention_agents.envs.wrappers.padding import PadSequences, TooManyEntitiesError
 
@@ -177,7 +181,7 @@ def test_a_reset_raises_by_itself():
 )
 def test_an_error_that_would_change_or_end_this_process_is_told_in_words(error, words):
     with pytest.raises(RuntimeError) as raised:
-        WorkerError.of(error).throw()
+        WorkerError.from_exception(error).raise_original()
     assert (type(raised.value), str(raised.value)) == (RuntimeError, words)
 
 
@@ -297,7 +301,7 @@ def test_a_process_that_ends_while_it_waits_or_answers_is_gone():
         os.write(there.fileno(), said)
         there.close()
         with pytest.raises(WorkerGoneError):
-            Pipe(here).recv()
+            WorkerPipe(here).recv()
         here.close()
 
 
@@ -314,6 +318,6 @@ def test_what_was_sent_may_be_at_fault_and_not_the_pipe():
     here, there = multiprocessing.Pipe()
     there.send(Unloadable())
     with pytest.raises(ConnectionRefusedError, match="no simulator listens"):
-        Pipe(here).recv()
+        WorkerPipe(here).recv()
     here.close()
     there.close()
