@@ -149,7 +149,9 @@ def build_layout(specs: Mapping[str, TokenSpec]) -> TokenLayout:
     Raises:
         ValueError: there would be more than `MAX_TOKENS` tokens.
     """
-    layout = TokenLayout(tuple(group for key, spec in specs.items() for group in spec.token_groups(key)))
+    layout = TokenLayout(
+        tuple(group for key, spec in specs.items() for group in spec.token_groups(key))
+    )
     if len(layout) > MAX_TOKENS:
         parts = ", ".join(_describe_spec(spec) for spec in specs.values())
         kinds = {type(spec) for spec in specs.values()}
