@@ -1,6 +1,6 @@
 """What attention maps of trained agents are worth, as Markdown, from the scores beside recordings.
 
-    python evaluate.py RUN --faithfulness
+    python evaluate.py faithfulness RUN
     python benchmarks/faithfulness.py RUN ... > benchmarks/faithfulness.md
 
 Of a run the latest scored recording counts. Nothing is computed here but the layout.
@@ -29,7 +29,7 @@ class FaithfulnessTableConfig:
     """Print the table of several scored runs or recordings."""
 
     paths: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN|RECORDING")]
-    """Run folders, or recordings that evaluate.py --faithfulness has scored."""
+    """Run folders, or recordings that `evaluate.py faithfulness` has scored."""
 
 
 def main(config: FaithfulnessTableConfig) -> None:
@@ -48,7 +48,7 @@ def scored(path: Path) -> Summary:
     places = [path, *path.glob("recordings/*")]
     found = [place for place in places if (place / SUMMARY_FILE).is_file()]
     if not found:
-        raise ValueError(f"{path} has no scores; run evaluate.py {path} --faithfulness first")
+        raise ValueError(f"{path} has no scores; run evaluate.py faithfulness {path} first")
     latest = max(found, key=lambda place: (place / SUMMARY_FILE).stat().st_mtime)
     summary = read_summary(latest)
     assert summary is not None, "it was there just now"

@@ -93,11 +93,11 @@ class Command:
         """
         default = next(iter(self.verbs))
         first = words[0] if words else ""
-        if first in self.verbs and first:
+        if first and first in self.verbs:
             words = words[1:]
             if first != default:
                 return first, words, {}
-        elif first and not first.startswith("-") and not Path(first).exists():
+        elif first.isalpha() and not Path(first).exists():
             near = difflib.get_close_matches(first, list(self.verbs), n=1)
             if near:
                 raise ValueError(f"unknown verb {first!r}; did you mean {near[0]!r}?")
