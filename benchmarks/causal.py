@@ -22,8 +22,7 @@ import numpy as np
 from stable_baselines3 import PPO
 
 from attention_agents.agents.cli.command import run_script
-from attention_agents.agents.faithfulness.leave_one_out import leave_one_out
-from attention_agents.agents.faithfulness.recorded_policy import Subject
+from attention_agents.agents.faithfulness.recorded_policy import RecordedPolicy, leave_one_out
 from attention_agents.agents.training.train import torch_settings
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Cells
@@ -85,8 +84,8 @@ def main(config: CausalConfig) -> None:
         env.close()
         (episode,) = open_recording(Path(folder) / "seen").episodes
         start = time.perf_counter()
-        subject = Subject.of(model.policy, lambda observation: observation, episode)
-        scores = leave_one_out(subject, np.arange(len(episode)))
+        recorded = RecordedPolicy.from_episode(model.policy, lambda obs: obs, episode)
+        scores = leave_one_out(recorded, np.arange(len(episode)))
         seconds = time.perf_counter() - start
     S, N = scores.causal.shape
     print(

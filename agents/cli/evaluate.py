@@ -109,12 +109,12 @@ def run_score(config: ScoreConfig) -> None:
 def run_faithfulness(config: FaithfulnessConfig) -> None:
     """Score the maps, and print the report."""
     from attention_agents.agents.config.plugins import import_plugins
-    from attention_agents.agents.faithfulness.report import show
-    from attention_agents.agents.faithfulness.run_study import faithfulness
+    from attention_agents.agents.faithfulness.report import print_report
+    from attention_agents.agents.faithfulness.run_study import study_faithfulness
     from attention_agents.agents.faithfulness.scoring import SCORE_STEPS
 
     import_plugins(config.plugins)
-    report = faithfulness(
+    report = study_faithfulness(
         config.path,
         env=config.env,
         checkpoint=config.checkpoint,
@@ -128,7 +128,7 @@ def run_faithfulness(config: FaithfulnessConfig) -> None:
     if config.json:
         print(json.dumps(report.to_json(), indent=1), flush=True)
     else:
-        show(report)
+        print_report(report)
         print(report.path)
 
 

@@ -1,5 +1,5 @@
-"""Whether a map can be believed: what removing tokens does to the policy.
+"""Whether a map explains a policy: what removing tokens does to the policy.
 
-`study.faithfulness` scores a run; `hiding.hidden` asks about one step; `remaking` makes a recorded
-episode's world again.
+`run_study.study_faithfulness` rates a run's maps; `recorded_policy.hide_tokens` removes tokens in
+one step; `rebuilt_env` replays a recorded episode.
 """

@@ -1,24 +1,27 @@
-"""Deletion and insertion curves: how soon a policy changes when tokens go in some order.
-
-numpy alone; who asks the policy is `agents.faithfulness.deletion`.
-"""
+"""Deletion and insertion curves: how soon a policy changes when tokens go in some order."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+
+from attention_agents.agents.faithfulness.recorded_policy import RecordedPolicy
 
 POINTS = 16
 """A curve over more tokens than this is taken at about so many counts."""
 TOP = 3
 """The most attended tokens that are removed to see whether the action changes."""
 GRID = np.linspace(0, 1, 11)
-"""Shares of the tokens at which mean curves are told."""
+"""Shares of the tokens at which mean curves are given."""
+RANDOM = "random"
+RANDOM_ORDERS = 5
+"""Random orders at each step."""
 
 
-class Order(NamedTuple):
+class RemovalOrder(NamedTuple):
     """The n present tokens in an order, and what is removed along it at P counts."""
 
     counts: Int[np.ndarray, "P"]
@@ -29,22 +32,22 @@ class Order(NamedTuple):
     """Removed when all but the first `counts` tokens are gone."""
 
     @classmethod
-    def of(cls, tokens: Int[np.ndarray, "n"], N: int) -> Order:
+    def from_tokens(cls, tokens: Int[np.ndarray, "n"], N: int) -> RemovalOrder:
         """Lay out an order.
 
         Args:
             tokens: present ones, first to go first.
             N: tokens in all.
         """
-        counts = counts_of(len(tokens))
-        place = np.full(N, len(tokens))  # absent ones never go
-        place[tokens] = np.arange(len(tokens))
-        gone = place[None] < counts[:, None]
-        return cls(counts, gone, (place < len(tokens)) & ~gone)
+        counts = curve_counts(len(tokens))
+        rank = np.full(N, len(tokens))  # absent ones never go
+        rank[tokens] = np.arange(len(tokens))
+        gone = rank[None] < counts[:, None]  # (P, N)
+        return cls(counts, gone, (rank < len(tokens)) & ~gone)
 
 
-class Areas(NamedTuple):
-    """What an order comes to at S steps; all shares are from 0 to 1."""
+class CurveAreas(NamedTuple):
+    """The areas under the curves of an order at S steps; all shares are from 0 to 1."""
 
     deletion: Float[np.ndarray, "S"]
     """Mean change while tokens go: high when those that matter go first."""
@@ -64,17 +67,62 @@ class Areas(NamedTuple):
         return (self.deletion + self.insertion) / 2
 
     @classmethod
-    def mean(cls, several: list[Areas]) -> Areas:
+    def mean(cls, areas: list[CurveAreas]) -> CurveAreas:
         """Average the areas of several orders, step by step."""
-        return cls(*(np.mean(parts, 0) for parts in zip(*several, strict=True)))
+        return cls(*(np.mean(parts, 0) for parts in zip(*areas, strict=True)))
 
 
-def counts_of(n: int) -> Int[np.ndarray, "P"]:
+def deletion_areas(
+    recorded: RecordedPolicy,
+    step: int,
+    maps: Mapping[str, Float[np.ndarray, "N"]],
+    rng: np.random.Generator,
+) -> dict[str, CurveAreas]:
+    """Return the areas of each map's order at a step, and of random orders on average.
+
+    Args:
+        step: of the episode.
+        maps: weights by name; the heaviest token goes first.
+        rng: for the random orders, and the order of equal weights.
+    """
+    present = recorded.present[step]
+    N = len(present)
+    rows = [*maps.values(), *[np.zeros(N)] * RANDOM_ORDERS]
+    orders = [RemovalOrder.from_tokens(tokens_by_weight(row, present, rng), N) for row in rows]
+    areas = _areas_of_orders(recorded, step, orders)
+    by_name = dict(zip(maps, areas, strict=False))
+    return by_name | {RANDOM: CurveAreas.mean(areas[len(maps) :])}
+
+
+def _areas_of_orders(
+    recorded: RecordedPolicy, step: int, orders: list[RemovalOrder]
+) -> list[CurveAreas]:
+    """Return the areas of each order at a step; all orders pass through the policy together."""
+    removed = np.concatenate([part for order in orders for part in order[1:]])
+    variants, back = np.unique(removed, axis=0, return_inverse=True)  # (V, N)
+    back, rows, kind = back.ravel(), np.full(len(variants), step), recorded.kind
+    outputs = recorded.outputs_without(rows, variants)
+    changes = change_share(recorded.distances(rows, outputs), recorded.distance_scale)[back]
+    before = kind.likeliest_actions(recorded.outputs.select_states(slice(step, step + 1)))
+    actions = kind.likeliest_actions(outputs)
+    flipped = kind.actions_changed(np.repeat(before, len(variants), 0), actions)[back]
+    areas, start = [], 0
+    for order in orders:
+        P = len(order.counts)
+        deleted, inserted = slice(start, start + P), slice(start + P, start + 2 * P)
+        areas.append(
+            areas_of_order(order.counts, changes[deleted], changes[inserted], flipped[deleted])
+        )
+        start += 2 * P
+    return areas
+
+
+def curve_counts(n: int) -> Int[np.ndarray, "P"]:
     """Return at how many removed tokens a curve over n is taken: all counts, or about `POINTS`.
 
-    >>> counts_of(5).tolist()
+    >>> curve_counts(5).tolist()
     [0, 1, 2, 3, 4, 5]
-    >>> counts_of(60).tolist()
+    >>> curve_counts(60).tolist()
     [0, 1, 2, 3, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60]
     """
     if n < POINTS:
@@ -83,7 +131,7 @@ def counts_of(n: int) -> Int[np.ndarray, "P"]:
     return np.unique(np.concatenate([np.arange(TOP + 1), spread]))
 
 
-def ranked(
+def tokens_by_weight(
     weights: Float[np.ndarray, "N"], present: Bool[np.ndarray, "N"], rng: np.random.Generator
 ) -> Int[np.ndarray, "n"]:
     """Return the present tokens, heaviest first; equal ones in random order."""
@@ -91,7 +139,7 @@ def ranked(
     return tokens[np.argsort(-weights[tokens], kind="stable")]
 
 
-def share(change: Float[np.ndarray, "*shape"], scale: float) -> Float[np.ndarray, "*shape"]:
+def change_share(change: Float[np.ndarray, "*shape"], scale: float) -> Float[np.ndarray, "*shape"]:
     """Turn a change >= 0 into a share from 0 to 1: `1 - exp(-change / scale)`.
 
     With changes in nats and a scale of 1 nat, it bounds the square of how much probability can have
@@ -103,10 +151,10 @@ def share(change: Float[np.ndarray, "*shape"], scale: float) -> Float[np.ndarray
     return 1 - np.exp(-change / scale)
 
 
-def area(values: Float[np.ndarray, "P"], counts: Int[np.ndarray, "P"]) -> float:
+def area_under(values: Float[np.ndarray, "P"], counts: Int[np.ndarray, "P"]) -> float:
     """Return the area under a curve whose axis runs from 0 to 1, by the trapezoidal rule.
 
-    >>> area(np.array([0.0, 1.0, 1.0]), np.array([0, 1, 2]))
+    >>> area_under(np.array([0.0, 1.0, 1.0]), np.array([0, 1, 2]))
     0.75
     """
     if counts[-1] == 0:
@@ -114,13 +162,13 @@ def area(values: Float[np.ndarray, "P"], counts: Int[np.ndarray, "P"]) -> float:
     return float(((values[1:] + values[:-1]) / 2 * np.diff(counts)).sum() / counts[-1])
 
 
-def areas_of(
+def areas_of_order(
     counts: Int[np.ndarray, "P"],
     deleted: Float[np.ndarray, "P"],
     inserted: Float[np.ndarray, "P"],
     flipped: Bool[np.ndarray, "P"],
-) -> Areas:
-    """Return what one order comes to at one step, S = 1.
+) -> CurveAreas:
+    """Return the areas of one order at one step, S = 1.
 
     Args:
         deleted: share of change after each count of tokens has gone.
@@ -133,12 +181,12 @@ def areas_of(
     """
     n = int(counts[-1])
     flips = float(flipped[counts == TOP][0]) if n > TOP else np.nan
-    at = counts / max(n, 1)
+    shares = counts / max(n, 1)
     agreed = 1 - inserted
-    return Areas(
-        np.array([area(deleted, counts)]),
-        np.array([area(agreed, counts)]),
-        np.interp(GRID, at, deleted)[None],
-        np.interp(GRID, at, agreed)[None],
+    return CurveAreas(
+        np.array([area_under(deleted, counts)]),
+        np.array([area_under(agreed, counts)]),
+        np.interp(GRID, shares, deleted)[None],
+        np.interp(GRID, shares, agreed)[None],
         np.array([flips]),
     )

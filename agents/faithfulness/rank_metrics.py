@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 
-class Pointing(NamedTuple):
+class PointingResult(NamedTuple):
     """How a map fares where it is known which tokens matter, at one step; from 0 to 1."""
 
     hit: float
@@ -19,10 +19,10 @@ class Pointing(NamedTuple):
     """What both would be for even weights: the share of present tokens that matter."""
 
 
-def ranks(values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+def compute_ranks(values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
     """Return the rank of each value from 0; equal values share the mean of their ranks.
 
-    >>> ranks(np.array([0.2, 0.1, 0.2, 0.9])).tolist()
+    >>> compute_ranks(np.array([0.2, 0.1, 0.2, 0.9])).tolist()
     [1.5, 0.0, 1.5, 3.0]
     """
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
@@ -41,7 +41,7 @@ def rank_correlation(
     Source: Spearman 1904, The proof and measurement of association between two things,
         https://doi.org/10.2307/1412159.
     """
-    a, b = ranks(map_[present]), ranks(causal[present])
+    a, b = compute_ranks(map_[present]), compute_ranks(causal[present])
     if len(a) < 2 or np.ptp(b) == 0:
         return np.nan
     if np.ptp(a) == 0:
@@ -50,20 +50,24 @@ def rank_correlation(
     return float((a @ b) / np.sqrt((a @ a) * (b @ b)))
 
 
-def pointing(
-    map_: Float[np.ndarray, "N"], true: Bool[np.ndarray, "N"], present: Bool[np.ndarray, "N"]
-) -> Pointing | None:
+def pointing_game(
+    map_: Float[np.ndarray, "N"],
+    ground_truth: Bool[np.ndarray, "N"],
+    present: Bool[np.ndarray, "N"],
+) -> PointingResult | None:
     """Play the pointing game with a map; None where no present token is known to matter.
 
     Source: Zhang et al. 2018, Top-down neural attention by excitation backprop, section 4.2,
         https://doi.org/10.1007/s11263-017-1059-x.
     """
-    weights, matters = np.abs(map_[present]), true[present]
+    weights, matters = np.abs(map_[present]), ground_truth[present]
     if not matters.any():
         return None
     chance = float(matters.mean())
     total = weights.sum()
     if total == 0:
-        return Pointing(chance, chance, chance)
+        return PointingResult(chance, chance, chance)
     heaviest = weights == weights.max()
-    return Pointing(float(matters[heaviest].mean()), float(weights[matters].sum() / total), chance)
+    return PointingResult(
+        float(matters[heaviest].mean()), float(weights[matters].sum() / total), chance
+    )

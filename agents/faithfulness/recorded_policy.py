@@ -1,101 +1,226 @@
-"""A policy in one recorded episode, ready to be asked with tokens removed."""
+"""A policy in one recorded episode: its outputs with all tokens, and without some."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
 
-from attention_agents.agents.faithfulness.output_distance import Said
-from attention_agents.agents.faithfulness.policy_reader import Reader, reader_of
-from attention_agents.agents.faithfulness.recorded_states import Recorded, States
-from attention_agents.policies.inspect.attention_modules import attention_extractors
-from attention_agents.policies.inspect.token_removal import RemovalVariants, TokenRemoval
+from attention_agents.agents.faithfulness.recorded_episode import RecordedEpisode
+from attention_agents.policies.inspect.action_distribution import (
+    ActionDistributionKind,
+    PolicyOutputs,
+)
+from attention_agents.policies.inspect.attention_modules import acting_role, attention_extractors
+from attention_agents.policies.inspect.policy_adapter import PolicyAdapter, StateBatch, adapter_of
+from attention_agents.policies.inspect.token_removal import (
+    RemovalVariants,
+    TokenRemoval,
+    describe_removal,
+)
 from attention_agents.recording.reader import Episode
+from attention_agents.recording.scores import Scores
 
 FLOATS_AT_ONCE = 2_000_000
 """Numbers of the largest tensor of a pass: more do not make it faster, and take memory."""
-OFF = 2e-3
+STEPS_AT_ONCE = 16
+"""Steps whose causal maps are computed together."""
+TOLERANCE = 2e-3
 """Probabilities, and others in units of their range, may differ so much from the recorded ones."""
 
 
 @dataclass(frozen=True)
-class Subject:
+class RecordedPolicy:
     """A policy, and the T states of an episode that it was recorded in."""
 
     policy: Any
-    reader: Reader
+    adapter: PolicyAdapter
     removal: TokenRemoval
-    states: States
-    said: Said
-    """What it says with all tokens there."""
+    states: StateBatch
+    outputs: PolicyOutputs
+    """With all tokens there."""
     present: Bool[np.ndarray, "T N"]
     """True where a token is present."""
     role: str
     """Of the extractor that acts."""
 
     @classmethod
-    def of(cls, policy: Any, normalise: Callable[[Any], Any], episode: Episode) -> Subject:
-        """Ask a policy for what it said in an episode.
+    def from_episode(
+        cls, policy: Any, normalize: Callable[[Any], Any], episode: Episode
+    ) -> RecordedPolicy:
+        """Compute the outputs of a policy in an episode.
 
         Args:
             policy: of SB3, in evaluation mode.
-            normalise: what is done to observations before the policy sees them.
+            normalize: what is done to observations before the policy gets them.
             episode: a recorded one.
 
         Raises:
             ValueError: the policy has no attention, or is another than the recorded one.
         """
         check_layout(policy, episode)
-        reader, removal = reader_of(policy), TokenRemoval(policy)
-        recorded = Recorded.read(episode)
-        states = reader.remembering(recorded.states(policy, normalise, reader.masked))
-        role = next(role for role in removal.extractors if role != "critic")
-        said, present = [], []
+        adapter, removal = adapter_of(policy), TokenRemoval(policy)
+        recorded = RecordedEpisode.read(episode)
+        states = recorded.states(adapter, normalize)
+        role = acting_role(removal.extractors)
+        outputs, present = [], []
         with torch.no_grad(), removal.measure_means(), removal.capture_tokens() as tokens:
-            for part in _parts(len(states), states_at_once(removal, role)):
-                some = states[part]
-                said.append(reader.ask(some, torch.arange(len(some), device=policy.device)))
+            for part in _split_range(len(states), states_at_once(removal, role)):
+                batch = states[part]
+                rows = torch.arange(len(batch), device=policy.device)
+                outputs.append(adapter.evaluate(batch, rows))
                 values, mask, _ = tokens[role]
-                there = values.new_ones(values.shape[:2]).bool() if mask is None else mask
-                present.append(there.cpu().numpy())
-        whole = _joined(said)
-        check_said(reader.kind.distribution(whole), recorded, episode)
-        return cls(policy, reader, removal, states, whole, np.concatenate(present), role)
+                mask = values.new_ones(values.shape[:2]).bool() if mask is None else mask
+                present.append(mask.cpu().numpy())
+        joined = PolicyOutputs.concatenate(outputs)
+        check_outputs(adapter.kind.distribution(joined), recorded, episode)
+        return cls(policy, adapter, removal, states, joined, np.concatenate(present), role)
 
     @property
-    def scale(self) -> float:
-        """The change of the policy that counts as large."""
-        return self.reader.kind.scale(self.said)
+    def kind(self) -> ActionDistributionKind:
+        return self.adapter.kind
 
-    def without(self, rows: Int[np.ndarray, "V"], removed: Bool[np.ndarray, "V N"]) -> Said:
-        """Return what the policy says without some tokens.
+    @property
+    def distance_scale(self) -> float:
+        """The distance between outputs that counts as large."""
+        return self.kind.distance_scale(self.outputs)
+
+    @property
+    def removal_texts(self) -> tuple[str, ...]:
+        """How tokens are removed, for each part of the observation."""
+        layout, maskable = self.removal.extractors[self.role].layout, self.removal.maskable
+        parts = zip(layout.slices, layout.groups, strict=True)
+        texts = (describe_removal(group, bool(maskable[part.start])) for part, group in parts)
+        return tuple(dict.fromkeys(texts))
+
+    def outputs_without(
+        self, rows: Int[np.ndarray, "V"], removed: Bool[np.ndarray, "V N"]
+    ) -> PolicyOutputs:
+        """Return the policy's outputs without some tokens.
 
         Args:
-            rows: which state each of V questions is about; neighbours should be about the same one.
+            rows: the state of each of V outputs; neighbours should be of the same state.
             removed: True where a token is removed.
         """
         device = self.policy.device
-        said = []
+        outputs = []
         with torch.no_grad():
-            for part in _parts(len(rows), states_at_once(self.removal, self.role)):
+            for part in _split_range(len(rows), states_at_once(self.removal, self.role)):
                 low, high = int(rows[part].min()), int(rows[part].max()) + 1
-                own = torch.as_tensor(rows[part] - low, device=device)
-                variants = RemovalVariants(own, torch.as_tensor(removed[part], device=device))
-                with self.removal.remove_tokens(variants):
-                    said.append(self.reader.ask(self.states[low:high], own))
-        return _joined(said)
+                of_part = torch.as_tensor(rows[part] - low, device=device)
+                mask = torch.as_tensor(removed[part], device=device)
+                with self.removal.remove_tokens(RemovalVariants(of_part, mask)):
+                    outputs.append(self.adapter.evaluate(self.states[low:high], of_part))
+        return PolicyOutputs.concatenate(outputs)
 
-    def changes(self, rows: Int[np.ndarray, "V"], after: Said) -> Float[np.ndarray, "V"]:
-        """Return how far answers lie from what is said with all tokens there, in `kind.unit`."""
+    def distances(
+        self, rows: Int[np.ndarray, "V"], outputs: PolicyOutputs
+    ) -> Float[np.ndarray, "V"]:
+        """Return how far outputs lie from those with all tokens there, in `kind.unit`."""
         index = torch.as_tensor(rows, device=self.policy.device)
-        before, chosen = self.said.rows(index), self.states.chosen[index]
-        return self.reader.kind.change(before, after, chosen).cpu().numpy()
+        before, actions = self.outputs.select_states(index), self.states.actions[index]
+        return self.kind.distance(before, outputs, actions).cpu().numpy()
+
+    def outputs_as_stored(self, outputs: PolicyOutputs) -> dict[str, Float[np.ndarray, "V ..."]]:
+        """Return outputs by the names of `Scores`."""
+        stored = {
+            "distribution": self.kind.compact_distribution(outputs),
+            "action": self.kind.likeliest_actions(outputs),
+        }
+        if outputs.value is not None:
+            stored["value"] = outputs.value.cpu().numpy().astype(np.float32)
+        return stored
+
+
+def leave_one_out(
+    recorded: RecordedPolicy,
+    steps: Int[np.ndarray, "S"],
+    ground_truth: Bool[np.ndarray, "S N"] | None = None,
+    on_progress: Callable[[int], Any] = lambda steps: None,
+) -> Scores:
+    """Compute causal maps: the policy's outputs without each present token in turn.
+
+    `causal[s, n] = distance(policy(tokens), policy(tokens without n))`
+
+    Args:
+        steps: of the episode, in their order.
+        ground_truth: tokens that matter by the environment, see `Scores.true`.
+        on_progress: called now and then with how many steps are done.
+    """
+    S, N = len(steps), recorded.present.shape[1]
+    before = recorded.outputs_as_stored(recorded.outputs)
+    stored = {name: np.repeat(rows[steps, None], N, 1) for name, rows in before.items()}
+    causal = np.zeros((S, N), np.float32)  # and `stored` (S, N, ...)
+    for start in range(0, S, STEPS_AT_ONCE):
+        step, token = np.nonzero(recorded.present[steps[start : start + STEPS_AT_ONCE]])
+        if not len(token):
+            continue
+        rows = steps[start + step]
+        outputs = recorded.outputs_without(rows, np.eye(N, dtype=bool)[token])
+        causal[start + step, token] = recorded.distances(rows, outputs)
+        for name, values in recorded.outputs_as_stored(outputs).items():
+            stored[name][start + step, token] = values
+        on_progress(min(STEPS_AT_ONCE, S - start))
+    return Scores(
+        steps=steps.astype(np.int64),
+        causal=causal,
+        distribution=stored["distribution"],
+        action=stored["action"],
+        value=stored.get("value"),
+        unit=recorded.kind.unit,
+        true=ground_truth,
+    )
+
+
+class HiddenTokenOutputs(NamedTuple):
+    """The outputs of a policy in a recorded step when some tokens are hidden."""
+
+    distribution: np.ndarray
+    """(A,) or (3, A), see `Header.distribution`."""
+    before: np.ndarray
+    """The same with all tokens there."""
+    action: np.ndarray
+    """The likeliest action, as the environment takes it."""
+    value: float | None
+    """Of the critic; None where it is not known."""
+    distance: float
+    """From the outputs with all tokens there, in `unit`."""
+    unit: str
+
+
+def hide_tokens(recorded: RecordedPolicy, step: int, tokens: Sequence[int]) -> HiddenTokenOutputs:
+    """Return a policy's outputs in a recorded step as if some tokens were not there.
+
+    Its recurrent state before the step is what it was with all tokens there.
+
+    Args:
+        step: of the episode.
+        tokens: which are hidden; absent ones make no difference.
+
+    Raises:
+        ValueError: there is no such step or token, or no token is named.
+    """
+    T, N = recorded.present.shape
+    if not 0 <= step < T:
+        raise ValueError(f"step must be 0 to {T - 1} in this episode, got {step}")
+    if not len(tokens) or not all(0 <= token < N for token in tokens):
+        raise ValueError(f"tokens must be some of 0 to {N - 1}, got {list(tokens)}")
+    removed, rows = np.zeros((1, N), bool), np.array([step])
+    removed[0, list(tokens)] = True
+    outputs = recorded.outputs_without(rows, removed)
+    before = recorded.outputs.select_states(slice(step, step + 1))
+    return HiddenTokenOutputs(
+        distribution=recorded.kind.compact_distribution(outputs)[0],
+        before=recorded.kind.compact_distribution(before)[0],
+        action=recorded.kind.likeliest_actions(outputs)[0],
+        value=None if outputs.value is None else float(outputs.value),
+        distance=float(recorded.distances(rows, outputs)[0]),
+        unit=recorded.kind.unit,
+    )
 
 
 def check_layout(policy: Any, episode: Episode) -> None:
@@ -104,51 +229,48 @@ def check_layout(policy: Any, episode: Episode) -> None:
     Raises:
         ValueError: they are others, or the policy has no attention.
     """
-    role, extractor = next(e for e in attention_extractors(policy).items() if e[0] != "critic")
-    own, recorded = extractor.layout, episode.header.layout
-    if own != recorded:
+    extractors = attention_extractors(policy)
+    role = acting_role(extractors)
+    layout, recorded = extractors[role].layout, episode.header.layout
+    if layout != recorded:
         raise ValueError(
             f"the recording {episode.folder.parent} is of another run: it has {len(recorded)} "
-            f"tokens ({_groups(recorded)}), the {role} of this policy {len(own)} ({_groups(own)})"
+            f"tokens ({_describe_groups(recorded)}), the {role} of this policy {len(layout)} "
+            f"({_describe_groups(layout)})"
         )
 
 
-def check_said(said: np.ndarray, recorded: Recorded, episode: Episode) -> None:
-    """Refuse a policy that does not say what was recorded.
+def check_outputs(distribution: np.ndarray, recorded: RecordedEpisode, episode: Episode) -> None:
+    """Refuse a policy whose outputs are not the recorded ones.
 
     Raises:
-        ValueError: it says something else.
+        ValueError: they differ by more than `TOLERANCE`.
     """
     before = recorded.distribution
-    after = said.reshape(before.shape).astype(np.float64)
-    known = ~np.isnan(before).any((1, 2)) & recorded.attended
-    if not known.any():
+    after = distribution.reshape(before.shape).astype(np.float64)
+    comparable = ~np.isnan(before).any((1, 2)) & recorded.attended
+    if not comparable.any():
         return
     spread = 1.0
     if episode.header.distribution != "probabilities":
-        spread = max(float(np.ptp(before[known])), 1e-3)
-    off = float(np.abs(after - before)[known].max()) / spread
-    if not off <= OFF:
+        spread = max(float(np.ptp(before[comparable])), 1e-3)
+    error = float(np.abs(after - before)[comparable].max()) / spread
+    if not error <= TOLERANCE:
         raise ValueError(
-            f"the policy does not say what was recorded in {episode.folder} (off by {off:.2g}): "
-            "the recording is of another run or checkpoint; name the right one with --checkpoint"
+            f"the policy's outputs are not those recorded in {episode.folder} (off by {error:.2g})"
+            ": the recording is of another run or checkpoint; name the right one with --checkpoint"
         )
 
 
 def states_at_once(removal: TokenRemoval, role: str) -> int:
-    """Return how many variants are worth to be computed at a time."""
+    """Return how many variants are worth computing at a time."""
     site = removal.extractors[role].site
     return max(8, FLOATS_AT_ONCE // (site.keys * max(4 * site.width, site.heads * site.keys)))
 
 
-def _parts(count: int, size: int) -> Iterator[slice]:
+def _split_range(count: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def _joined(said: list[Said]) -> Said:
-    parts: list[tuple[Tensor | None, ...]] = list(zip(*said, strict=True))
-    return Said(*(None if p[0] is None else torch.cat(p) for p in parts))  # type: ignore[arg-type]
-
-
-def _groups(layout: Any) -> str:
+def _describe_groups(layout: Any) -> str:
     return ", ".join(f"{len(group)} {group.key or group.kind}" for group in layout.groups)

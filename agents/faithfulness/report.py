@@ -1,4 +1,4 @@
-"""What the scores of a recording come to: as JSON, and as a table for people."""
+"""The ratings of a recording's maps: as JSON, and as a table for people."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from attention_agents.agents.faithfulness.deletion import RANDOM, RANDOM_ORDERS
-from attention_agents.agents.faithfulness.deletion_curves import GRID, TOP
-from attention_agents.agents.faithfulness.map_results import Estimate
+from attention_agents.agents.faithfulness.deletion_curves import GRID, RANDOM, RANDOM_ORDERS, TOP
 from attention_agents.agents.faithfulness.saliency_maps import CAUSAL
-from attention_agents.agents.faithfulness.scoring import SHUFFLES, Tally
-from attention_agents.agents.faithfulness.verdict import LEAST, RULE, Finding, finding, sentence
+from attention_agents.agents.faithfulness.scoring import SHUFFLES, ScoringTotals
+from attention_agents.agents.faithfulness.verdict import (
+    LEAST_CHANGE,
+    RULE,
+    Estimate,
+    MapRating,
+    rate_map,
+    verdict_sentence,
+)
 from attention_agents.agents.runs.run_folder import versions
 from attention_agents.recording.scores import SUMMARY_FILE
 
@@ -29,68 +33,63 @@ WIDTH = 106
 
 @dataclass(frozen=True)
 class FaithfulnessReport:
-    """What a recording says of the maps of its policy."""
+    """How well the maps of a recorded policy explain it."""
 
     recording: str
     facts: dict[str, Any]
     """What was recorded: env, algo, run, checkpoint, episodes, ..."""
-    unit: str
-    removal: tuple[str, ...]
-    """How tokens are removed, a line for each part of the observation."""
+    totals: ScoringTotals
     drawn: str
-    """Name of the map that is drawn where nobody chooses; empty where no map reads tokens."""
-    findings: tuple[Finding, ...]
+    """Name of the map that is drawn by default; empty where no map reads tokens."""
+    ratings: tuple[MapRating, ...]
     """Attention, best first; then the others; random order last."""
-    steps: int
-    """Steps with a causal map."""
     truth: str
-    """Why it is not known what matters; empty where it is known."""
-    remembers: bool = False
-    """Whether the policy has a memory, from which nothing is removed."""
+    """Why it is not known which tokens matter; empty where it is known."""
+    is_recurrent: bool = False
+    """Whether the policy has a recurrent state, from which nothing is removed."""
 
     @property
     def path(self) -> Path:
-        """Where all numbers lie."""
+        """The file that holds all numbers."""
         return Path(self.recording) / SUMMARY_FILE
 
     @property
-    def best(self) -> Finding | None:
-        """The reading of attention that scores best; None where no map reads tokens."""
-        first = self.findings[0]
-        return first if first.evidence.family == "attention" else None
+    def best(self) -> MapRating | None:
+        """The reading of attention with the largest areas; None where no map reads tokens."""
+        first = self.ratings[0]
+        return first if first.results.family == "attention" else None
 
     @property
-    def chance(self) -> Finding:
-        return self.findings[-1]
+    def chance(self) -> MapRating:
+        return self.ratings[-1]
 
     @property
     def verdict(self) -> str:
-        """What the drawn map is worth, in a sentence."""
-        if self._drawn is None:
+        """Whether the drawn map explains the policy, in a sentence."""
+        if self._drawn_rating is None:
             return "There is no map to believe: the policy's attention does not read tokens."
-        return sentence(self._drawn, self.chance)
+        return verdict_sentence(self._drawn_rating, self.chance)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What else a reader should know."""
-        notes = []
-        best = self.best
-        if best is not None and best.name != self.drawn and best.word != "nothing to explain":
-            notes.append(sentence(best, self.chance, opening="Best: the map"))
-        curves = self.chance.both
+        notes, best, curves = [], self.best, self.chance.both
+        if best is not None and best.name != self.drawn and best.verdict != "nothing to explain":
+            notes.append(verdict_sentence(best, self.chance, opening="Best: the map"))
         notes.append(
-            f"{self.steps} causal maps; areas over {0 if curves is None else curves.steps} "
-            f"different states; changes are {self.unit}"
+            f"{self.totals.causal_steps} causal maps; areas over "
+            f"{0 if curves is None else curves.steps} different states; changes are "
+            f"{self.totals.unit}"
         )
-        sanity = None if self._drawn is None else self._drawn.sanity
+        sanity = None if self._drawn_rating is None else self._drawn_rating.sanity
         if sanity is not None:
             notes.append(
                 f"sanity: with shuffled weights, {self.drawn} gains {sanity.mean:+.2f} over random "
                 f"order ({sanity.low:+.2f} to {sanity.high:+.2f}); "
                 + ("it should not" if sanity.low > 0 else "nothing, as it should be")
             )
-        notes += [f"removed {words}" for words in self.removal]
-        if self.remembers:
+        notes += [f"removed {text}" for text in self.totals.removal]
+        if self.is_recurrent:
             notes.append("what the policy remembers of earlier steps is not removed")
         return (*notes, *([self.truth] if self.truth else []))
 
@@ -101,92 +100,92 @@ class FaithfulnessReport:
             "verdict": self.verdict,
             "drawn": self.drawn,
             "best": None if self.best is None else self.best.name,
-            "unit": self.unit,
-            "removal": list(self.removal),
-            "causal_steps": self.steps,
+            "unit": self.totals.unit,
+            "removal": list(self.totals.removal),
+            "causal_steps": self.totals.causal_steps,
             "truth": self.truth,
-            "remembers": self.remembers,
+            "remembers": self.is_recurrent,
             "rule": RULE,
             "grid": [round(float(x), 2) for x in GRID],
             "interval": "95%, percentile bootstrap over steps, taken as independent",
             "random_orders": RANDOM_ORDERS,
             "shuffled_networks": SHUFFLES,
             "top": TOP,
-            "maps": [each.to_json() for each in self.findings],
+            "maps": [rating.to_json() for rating in self.ratings],
             "versions": versions(),
         }
 
-    def table(self) -> Table:
+    def to_table(self) -> Table:
         """Lay it out for people."""
         facts = self.facts
         title = f"{facts['env']}: {facts['algo']} ({facts['checkpoint']}), what its maps are worth"
-        shown = Table(title=title, caption="* the map that is drawn", box=SIMPLE_HEAD)
-        shown.add_column("order of", no_wrap=True)
-        columns = [name for name, cell in CELLS.items() if any(map(cell, self.findings))]
+        table = Table(title=title, caption="* the map that is drawn", box=SIMPLE_HEAD)
+        table.add_column("order of", no_wrap=True)
+        columns = {name: cell for name, cell in CELLS.items() if any(map(cell, self.ratings))}
         for name in columns:
-            shown.add_column(name, justify="right", no_wrap=True)
-        for each in self.findings:
-            drawn = each.name == self.drawn
-            cells = (CELLS[column](each) for column in columns)
-            shown.add_row(f"{each.name}{' *' * drawn}", *cells, style="bold" if drawn else None)
-        return shown
+            table.add_column(name, justify="right", no_wrap=True)
+        for rating in self.ratings:
+            is_drawn = rating.name == self.drawn
+            cells = (cell(rating) for cell in columns.values())
+            style = "bold" if is_drawn else None
+            table.add_row(f"{rating.name}{' *' * is_drawn}", *cells, style=style)
+        return table
 
     @property
-    def _drawn(self) -> Finding | None:
-        return next((each for each in self.findings if each.name == self.drawn), None)
+    def _drawn_rating(self) -> MapRating | None:
+        return next((rating for rating in self.ratings if rating.name == self.drawn), None)
 
 
-def findings_of(tally: Tally) -> tuple[Finding, ...]:
-    """Weigh what was found of every map; attention comes first, the best before the others."""
-    chance = tally.evidence[RANDOM].per_step("both")
-    causal = tally.evidence[CAUSAL].per_step("both")
-    moves = max(tally.moved) >= LEAST
-    found = []
-    for name, evidence in tally.evidence.items():
-        own = tally.shuffled.get(name)
-        control = None if own is None else np.concatenate([area.both for area in own])
-        found.append(finding(evidence, chance, causal, control, moves))
-    places = {"attention": 0, "gradient": 1, "removal": 2, "random": 3}
+def rate_maps(totals: ScoringTotals) -> tuple[MapRating, ...]:
+    """Rate every map; attention comes first, the best before the others."""
+    chance = totals.results[RANDOM].area_values("both")
+    causal = totals.results[CAUSAL].area_values("both")
+    changes = max(totals.largest_changes) >= LEAST_CHANGE
+    ratings = [rate_map(results, chance, causal, changes) for results in totals.results.values()]
+    families = ["attention", "gradient", "removal", "random"]
 
-    def place(each: Finding) -> tuple[int, float]:
-        return places[each.evidence.family], -(each.both.mean if each.both is not None else 0.0)
+    def rank(rating: MapRating) -> tuple[int, float]:
+        mean = 0.0 if rating.both is None else rating.both.mean
+        return families.index(rating.results.family), -mean
 
-    return tuple(sorted(found, key=place))
+    return tuple(sorted(ratings, key=rank))
 
 
-def show(report: FaithfulnessReport) -> None:
+def print_report(report: FaithfulnessReport) -> None:
     """Print the table, the verdict and the notes on stdout."""
     console = Console(file=sys.stdout)
     console.width = max(console.width, WIDTH)
-    console.print(report.table())
+    console.print(report.to_table())
     for line in (report.verdict, *report.notes):
         print(line)
 
 
-def _mean(value: Estimate | None, form: str) -> str:
-    return "" if value is None else format(value.mean, form)
+def _mean_cell(name: str, form: str) -> Callable[[MapRating], str]:
+    def cell(rating: MapRating) -> str:
+        value: Estimate | None = getattr(rating, name)
+        return "" if value is None else format(value.mean, form)
+
+    return cell
 
 
-def _gain(found: Finding) -> str:
-    gain = found.gain
-    if gain is None or found.evidence.family == "random":
-        return ""
-    return f"{gain.low:+.2f} {gain.high:+.2f}"
+def _interval_cell(name: str) -> Callable[[MapRating], str]:
+    def cell(rating: MapRating) -> str:
+        value: Estimate | None = getattr(rating, name)
+        if value is None or rating.results.family == "random":
+            return ""
+        return f"{value.low:+.2f} {value.high:+.2f}"
+
+    return cell
 
 
-def _over(found: Finding) -> str:
-    over = found.over_shuffled
-    return "" if over is None else f"{over.low:+.2f} {over.high:+.2f}"
-
-
-CELLS: dict[str, Callable[[Finding], str]] = {
-    "deletion": lambda found: _mean(found.deletion, ".3f"),
-    "insertion": lambda found: _mean(found.insertion, ".3f"),
-    "over\nrandom": _gain,
-    "over\nshuffled": _over,
-    "rank\ncorr.": lambda found: _mean(found.correlation, "+.2f"),
-    f"top {TOP}\nflip": lambda found: _mean(found.flips, ".0%"),
-    "hits\ntruth": lambda found: _mean(found.hit, ".0%"),
-    "mass on\ntruth": lambda found: _mean(found.mass, ".0%"),
+CELLS = {
+    "deletion": _mean_cell("deletion", ".3f"),
+    "insertion": _mean_cell("insertion", ".3f"),
+    "over\nrandom": _interval_cell("gain"),
+    "over\nshuffled": _interval_cell("over_shuffled"),
+    "rank\ncorr.": _mean_cell("correlation", "+.2f"),
+    f"top {TOP}\nflip": _mean_cell("flips", ".0%"),
+    "hits\ntruth": _mean_cell("hit", ".0%"),
+    "mass on\ntruth": _mean_cell("mass", ".0%"),
 }
-"""The columns of the table, and how each is read from a finding."""
+"""The columns of the table, and how each is read from a rating."""

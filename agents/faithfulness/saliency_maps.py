@@ -1,19 +1,22 @@
-"""The maps that claim to show what a policy goes by: attention in all its readings, and others."""
+"""Saliency maps of a recorded policy: attention in all its readings, gradients, and SARFA."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
 
-from attention_agents.agents.faithfulness.gradients import Gradients, gradients_at
-from attention_agents.agents.faithfulness.output_distance import Choices, QValues
-from attention_agents.agents.faithfulness.recorded_policy import FLOATS_AT_ONCE, Subject
+from attention_agents.agents.faithfulness.recorded_policy import FLOATS_AT_ONCE, RecordedPolicy
 from attention_agents.agents.faithfulness.saliency import relevance, sarfa, sarfa_of_parts
+from attention_agents.policies.attention import Weighing
+from attention_agents.policies.inspect.action_distribution import CategoricalActions, QValues
 from attention_agents.policies.inspect.attention_modules import AttentionModule, attention_modules
 from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap
 from attention_agents.recording.live.header import map_spec
@@ -21,137 +24,209 @@ from attention_agents.recording.map_view import View
 from attention_agents.recording.rollout import Chain, chain_of
 from attention_agents.recording.step import Step
 
-Family = Literal["attention", "gradient", "removal"]
-GRADIENT_WEIGHTED = "gradient rollout"
+Family = Literal["attention", "gradient", "removal", "random"]
+"""What a map is made of."""
+GRADIENT_ROLLOUT = "gradient rollout"
 GRADIENT, SARFA, CAUSAL = "gradient x input", "SARFA", "causal"
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One map at S steps of an episode."""
+class SaliencyMap:
+    """A map at S steps of an episode."""
 
     name: str
     family: Family
-    """What it is made of: attention, gradients alone, or removing tokens."""
-    words: str
+    description: str
     """How it is made."""
     rows: Float[np.ndarray, "S N"]
 
+    def select_steps(self, index: Int[np.ndarray, "K"]) -> SaliencyMap:
+        """Return the map at some of its steps."""
+        return replace(self, rows=self.rows[index])
 
-def attention_candidates(subject: Subject, steps: Int[np.ndarray, "S"]) -> list[Candidate]:
+
+def attention_maps(recorded: RecordedPolicy, steps: Int[np.ndarray, "S"]) -> list[SaliencyMap]:
     """Return every reading of attention, and gradient x input, at some steps.
 
     A module's own weights are read as they are drawn (`recording.map_view.View`): mean over heads
     and over queries, or the readout's own row.
     """
-    seats = [seat for seat in attention_modules(subject.policy) if seat.role == subject.role]
-    found: dict[str, tuple[Family, str, list[np.ndarray]]] = {}
-    for part in _runs(subject, steps):
-        for name, (family, words, rows) in _at(subject, part, seats).items():
-            found.setdefault(name, (family, words, []))[2].extend(rows)
-    places = np.argsort(np.argsort(steps))
+    modules = [entry for entry in attention_modules(recorded.policy) if entry.role == recorded.role]
+    runs = [_maps_at(recorded, run, modules) for run in _split_into_runs(recorded, steps)]
+    order = np.argsort(np.argsort(steps))
     return [
-        Candidate(name, family, words, np.stack(rows)[places])
-        for name, (family, words, rows) in found.items()
+        replace(maps[0], rows=np.concatenate([part.rows for part in maps])[order])
+        for maps in zip(*runs, strict=True)
     ]
 
 
-def sarfa_candidate(
-    subject: Subject, steps: Int[np.ndarray, "S"], distribution: Float[np.ndarray, "S N ..."]
-) -> Candidate | None:
+def sarfa_map(
+    recorded: RecordedPolicy,
+    steps: Int[np.ndarray, "S"],
+    distribution: Float[np.ndarray, "S N ..."],
+) -> SaliencyMap | None:
     """Return the map by SARFA; None where actions are continuous, for which it is not defined.
 
     Args:
         distribution: without each token, see `Scores.distribution`.
     """
-    kind = subject.reader.kind
-    if not isinstance(kind, (Choices, QValues)):
+    kind = recorded.kind
+    if not isinstance(kind, (CategoricalActions, QValues)):
         return None
-    index = torch.as_tensor(steps, device=subject.policy.device)
-    before = kind.distribution(subject.said.rows(index)).astype(np.float64)  # (S, A)
-    chosen = subject.states.chosen[index].cpu().numpy().reshape(len(steps), -1).astype(int)
-    rows = []
-    for s in range(len(steps)):
-        own, without = before[s], distribution[s].astype(np.float64)
-        if isinstance(kind, QValues):
-            rows.append(sarfa(own, without, int(chosen[s, 0])))
-            continue
-        if own.size < sum(kind.sizes):  # bits: chances of a 1
-            own = np.stack([1 - own, own], -1).ravel()
-            without = np.stack([1 - without, without], -1).reshape(len(without), -1)
-        own, without = np.log(own + 1e-8), np.log(without + 1e-8)
-        rows.append(sarfa_of_parts(own, without, chosen[s], kind.sizes))
-    words = "specific and relevant feature attribution, by removing one token at a time"
-    return Candidate(SARFA, "removal", words, np.stack(rows))
+    index = torch.as_tensor(steps, device=recorded.policy.device)
+    before = kind.compact_distribution(recorded.outputs.select_states(index)).astype(np.float64)
+    without = distribution.astype(np.float64)  # (S, N, A), and `before` (S, A)
+    actions = recorded.states.actions[index].cpu().numpy().reshape(len(steps), -1).astype(int)
+    if isinstance(kind, QValues):
+        rows = [sarfa(q, w, int(a[0])) for q, w, a in zip(before, without, actions, strict=True)]
+    else:
+        if before.shape[1] < sum(kind.sizes):  # bits: probabilities of a 1
+            before, without = (
+                np.stack([1 - p, p], -1).reshape(*p.shape[:-1], -1) for p in (before, without)
+            )
+        pairs = zip(np.log(before + 1e-8), np.log(without + 1e-8), actions, strict=True)
+        rows = [sarfa_of_parts(p, w, a, kind.sizes) for p, w, a in pairs]
+    description = "specific and relevant feature attribution, by removing one token at a time"
+    return SaliencyMap(SARFA, "removal", description, np.stack(rows))
 
 
-def _at(
-    subject: Subject, part: slice, seats: list[AttentionModule]
-) -> dict[str, tuple[Family, str, list[np.ndarray]]]:
-    """Return the maps of neighbouring steps by name, with what each is made of."""
-    states = subject.states[part]
-    index = torch.arange(len(states), device=subject.policy.device)
-    with torch.no_grad(), AttentionTap(subject.policy) as tap:
-        subject.reader.ask(states, index)
-        heard = tap.take()
-    assert heard is not None, "an extractor ran and its tap heard nothing"
-    maps = {one.name: one for one in heard.maps if one.role == subject.role}
-    specs = [map_spec(one, full=True) for one in maps.values()]
-    present = subject.present[part]
-    seen = [_step(maps, t, there) for t, there in enumerate(present)]
-    found: dict[str, tuple[Family, str, list[np.ndarray]]] = {}
+class Gradients(NamedTuple):
+    """Gradients of the action taken in S steps."""
+
+    tokens: Float[np.ndarray, "S N"]
+    """`|gradient . embedding|` of each token, added up over the targets."""
+    weights: dict[str, Float[np.ndarray, "S Q K"]]
+    """By module, `max(0, gradient * weights)`, mean over heads; of modules whose weights are read
+    directly alone."""
+
+
+def gradients_at(
+    recorded: RecordedPolicy, steps: slice, modules: list[AttentionModule]
+) -> Gradients:
+    """Return gradients of the log-probability or Q value of the action that was taken.
+
+    Of a continuous action, of each of its numbers.
+
+    Args:
+        steps: of the episode.
+        modules: whose weights get a gradient.
+
+    Source: Shrikumar et al. 2016, Not just a black box, https://arxiv.org/abs/1605.01713, for
+        gradient x input; Chefer, Gur and Wolf 2021, Generic attention-model explainability,
+        https://arxiv.org/abs/2103.15679, for weights.
+    """
+    states, adapter, removal = recorded.states[steps], recorded.adapter, recorded.removal
+    rows = torch.arange(len(states), device=recorded.policy.device)
+    with torch.no_grad(), removal.capture_tokens() as tokens:
+        adapter.evaluate(states, rows)
+    leaf = tokens[recorded.role].values.clone().requires_grad_()
+    replaced = removal.replace_embeddings({recorded.role: leaf})
+    with torch.enable_grad(), replaced, collect_weights(modules) as collected:
+        targets = adapter.kind.gradient_targets(adapter.evaluate(states, rows), states.actions)
+        weights = {name: part for name, part in collected.items() if part.requires_grad}
+        total = np.zeros(leaf.shape[:2], np.float32)
+        sums: dict[str, Any] = dict.fromkeys(weights, np.float32(0))
+        for target in targets.unbind(1):
+            gradients: tuple[Any, ...] = torch.autograd.grad(
+                target.sum(), [leaf, *weights.values()], retain_graph=True, allow_unused=True
+            )
+            total += _float32((leaf * gradients[0]).sum(-1).abs())
+            for (name, part), gradient in zip(weights.items(), gradients[1:], strict=True):
+                gradient = torch.zeros_like(part) if gradient is None else gradient
+                sums[name] = sums[name] + _float32((part * gradient).clamp(min=0).mean(1))
+    return Gradients(total, sums)
+
+
+@contextmanager
+def collect_weights(modules: list[AttentionModule]) -> Iterator[dict[str, Tensor]]:
+    """Let attention be computed by its weights, with gradient, and hold those of the latest pass.
+
+    The fused kernel has no weights to take a gradient of; without it features are the same up to
+    rounding.
+    """
+    collected: dict[str, Tensor] = {}
+
+    def collect(name: str, _module: nn.Module, _inputs: tuple, weighed: Any) -> None:
+        collected[name] = weighed.weights
+
+    with ExitStack() as stack:
+        for entry in modules:
+            for module in entry.module.children():
+                if isinstance(module, Weighing):
+                    stack.callback(setattr, module, "fused", module.fused)
+                    module.fused = False
+                    hook = module.register_forward_hook(partial(collect, entry.name))
+                    stack.callback(hook.remove)
+        yield collected
+
+
+def _maps_at(
+    recorded: RecordedPolicy, run: slice, modules: list[AttentionModule]
+) -> list[SaliencyMap]:
+    """Return the maps of neighbouring steps."""
+    states, present = recorded.states[run], recorded.present[run]
+    rows = torch.arange(len(states), device=recorded.policy.device)
+    with torch.no_grad(), AttentionTap(recorded.policy) as tap:
+        recorded.adapter.evaluate(states, rows)
+        passed = tap.take()
+    assert passed is not None, "an extractor ran and its tap got nothing"
+    by_name = {map_.name: map_ for map_ in passed.maps if map_.role == recorded.role}
+    specs = [map_spec(map_, full=True) for map_ in by_name.values()]
+    map_steps = [_step_of_maps(by_name, t, mask) for t, mask in enumerate(present)]
+    maps: list[SaliencyMap] = []
     for view in (View(spec, None) for spec in specs if spec.keys == "tokens"):
-        rows = [view.weights(step) for step in seen]
-        found[view.spec.name] = ("attention", "; ".join(view.lines), rows)
-    gradients = gradients_at(subject, part, seats)
-    chain = chain_of(specs, present.shape[1])
+        weights = np.stack([view.weights(step) for step in map_steps])
+        maps.append(SaliencyMap(view.spec.name, "attention", "; ".join(view.lines), weights))
+    gradients = gradients_at(recorded, run, modules)
+    N, chain = present.shape[1], chain_of(specs, present.shape[1])
     if not chain.reason:
-        rows = [chain.row(step)[: present.shape[1]] for step in seen]
-        found[chain.spec.name] = ("attention", "attention followed through all layers", rows)
+        weights = np.stack([chain.row(step)[:N] for step in map_steps])
+        description = "attention followed through all layers"
+        maps.append(SaliencyMap(chain.spec.name, "attention", description, weights))
     if chain.names and chain.names <= gradients.weights.keys():
-        rows = _relevant(chain, gradients, present)
-        found[GRADIENT_WEIGHTED] = ("attention", "attention times its gradient, all layers", rows)
-    words = "gradient of what was said of the action, times the embedding"
-    found[GRADIENT] = ("gradient", words, list(gradients.tokens))
-    return found
+        weights = _gradient_rollout(chain, gradients, present)
+        description = "attention times its gradient, all layers"
+        maps.append(SaliencyMap(GRADIENT_ROLLOUT, "attention", description, weights))
+    description = "gradient of the output for the action taken, times the embedding"
+    return [*maps, SaliencyMap(GRADIENT, "gradient", description, gradients.tokens)]
 
 
-def _relevant(chain: Chain, gradients: Gradients, present: np.ndarray) -> list[np.ndarray]:
-    N = present.shape[1]
+def _gradient_rollout(
+    chain: Chain, gradients: Gradients, present: Bool[np.ndarray, "S N"]
+) -> Float[np.ndarray, "S N"]:
     rows = []
-    for t, there in enumerate(present):
+    for t, mask in enumerate(present):
         if chain.readout is None:
-            row = there / max(there.sum(), 1)
+            row = mask / max(mask.sum(), 1)
         else:
-            row = gradients.weights[chain.readout.name][t].mean(0)[:N]
-        own = [gradients.weights[one.name][t] for one in chain.layers]
-        rows.append(relevance(own, row, there))
-    return rows
+            row = gradients.weights[chain.readout.name][t].mean(0)[: len(mask)]
+        layers = [gradients.weights[layer.name][t] for layer in chain.layers]
+        rows.append(relevance(layers, row, mask))
+    return np.stack(rows)
 
 
-def _step(maps: Mapping[str, AttentionMap], t: int, present: np.ndarray) -> Step:
+def _step_of_maps(maps: Mapping[str, AttentionMap], t: int, present: np.ndarray) -> Step:
     """Return a step that holds these maps alone."""
     heads = {
-        name: None if one.heads is None else one.heads.float().cpu().numpy()
-        for name, one in maps.items()
+        name: None if map_.heads is None else map_.heads.float().cpu().numpy()
+        for name, map_ in maps.items()
     }
-    weights = {name: one.weights[t].float().cpu().numpy() for name, one in maps.items()}
+    weights = {name: map_.weights[t].float().cpu().numpy() for name, map_ in maps.items()}
     return Step(observation={}, action=np.zeros(0), maps=weights, mask=present, heads=heads)
 
 
-def _runs(subject: Subject, steps: np.ndarray) -> list[slice]:
-    """Cut steps into runs of neighbours that are small enough to be asked about at once."""
-    site = subject.removal.extractors[subject.role].site
-    most = max(1, FLOATS_AT_ONCE // (site.heads * site.keys**2))
+def _split_into_runs(recorded: RecordedPolicy, steps: Int[np.ndarray, "S"]) -> list[slice]:
+    """Split steps into runs of neighbours that are small enough for one pass."""
+    site = recorded.removal.extractors[recorded.role].site
+    limit = max(1, FLOATS_AT_ONCE // (site.heads * site.keys**2))
     runs: list[slice] = []
     for step in np.sort(steps).tolist():
-        if runs and runs[-1].stop == step and step - runs[-1].start < most:
+        if runs and runs[-1].stop == step and step - runs[-1].start < limit:
             runs[-1] = slice(runs[-1].start, step + 1)
         else:
             runs.append(slice(step, step + 1))
     return runs
 
 
-def of_rows(candidate: Candidate, index: np.ndarray) -> Candidate:
-    """Return a map at some of its steps."""
-    return replace(candidate, rows=candidate.rows[index])
+def _float32(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy().astype(np.float32)

@@ -1,4 +1,4 @@
-"""Scoring a recording: what removing tokens does in it, and which maps had told so."""
+"""Rate the maps of a recording: what removing tokens does, and how well each map predicts it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,37 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Float, Int
 
-from attention_agents.agents.faithfulness.deletion import RANDOM, areas_at
-from attention_agents.agents.faithfulness.deletion_curves import Areas
-from attention_agents.agents.faithfulness.leave_one_out import leave_one_out
-from attention_agents.agents.faithfulness.map_results import Evidence
-from attention_agents.agents.faithfulness.rank_metrics import Pointing, pointing, rank_correlation
-from attention_agents.agents.faithfulness.recorded_policy import Subject
+from attention_agents.agents.faithfulness.deletion_curves import (
+    GRID,
+    RANDOM,
+    CurveAreas,
+    deletion_areas,
+)
+from attention_agents.agents.faithfulness.rank_metrics import (
+    PointingResult,
+    pointing_game,
+    rank_correlation,
+)
+from attention_agents.agents.faithfulness.rebuilt_env import GroundTruth
+from attention_agents.agents.faithfulness.recorded_episode import distinct_steps, spread_evenly
+from attention_agents.agents.faithfulness.recorded_policy import RecordedPolicy, leave_one_out
 from attention_agents.agents.faithfulness.saliency_maps import (
     CAUSAL,
-    Candidate,
-    attention_candidates,
-    of_rows,
-    sarfa_candidate,
+    Family,
+    SaliencyMap,
+    attention_maps,
+    sarfa_map,
 )
-from attention_agents.agents.faithfulness.sampling import distinct_steps, spread
-from attention_agents.agents.faithfulness.weight_shuffle import shuffled
+from attention_agents.agents.faithfulness.weight_shuffle import shuffled_weights
+from attention_agents.agents.runs.checkpoint import LoadedPolicy
+from attention_agents.policies.inspect.policy_adapter import adapter_of
 from attention_agents.recording.reader import Recording
 from attention_agents.recording.scores import Scores, write_scores
 
 SCORE_STEPS = 64
-"""Steps along whose orders tokens are removed, where nobody says."""
+"""Default number of steps along whose orders tokens are removed."""
 CAUSAL_REMOVALS = 131_072
 """Removals of a single token that a recording gets: all of its steps have a causal map, unless
 tokens times steps are more."""
@@ -37,154 +46,186 @@ SHUFFLES = 3
 SEED = 0
 """Of the random orders, and of the first shuffled network."""
 
-Tick = Callable[[str, int], Any]
-"""Hears what is done, and how many steps of it."""
+OnProgress = Callable[[str, int], Any]
+"""Called with the part of the work, and how many steps of it are done."""
 
 
 @dataclass
-class Tally:
-    """What was found of every map in a recording."""
+class MapResults:
+    """The results of one map, step by step."""
 
-    evidence: dict[str, Evidence] = field(default_factory=dict)
-    shuffled: dict[str, list[Areas]] = field(default_factory=dict)
-    """By map: of networks with shuffled weights, at the steps of `Evidence.areas`."""
-    moved: list[float] = field(default_factory=list)
-    """At each of these steps: the largest change, as a share, that was met on the way."""
+    name: str
+    family: Family
+    description: str
+    areas: list[CurveAreas] = field(default_factory=list)
+    """Of the steps along whose orders tokens were removed."""
+    correlations: list[float] = field(default_factory=list)
+    """With the causal map; NaN where that is even."""
+    pointing: list[PointingResult] = field(default_factory=list)
+    """Of the steps at which it is known which tokens matter."""
+    shuffled_areas: list[CurveAreas] = field(default_factory=list)
+    """Of networks with shuffled weights, at the steps of `areas`; empty where not tried."""
+
+    def area_values(self, name: str) -> Float[np.ndarray, "S"]:
+        """Return one number of `CurveAreas` for each step, such as "deletion" or "both"."""
+        return np.concatenate([np.zeros(0), *(getattr(areas, name) for areas in self.areas)])
+
+    def mean_curve(self, name: str) -> list[float]:
+        """Return a mean curve over the shares of `GRID`."""
+        rows = [np.zeros((0, len(GRID))), *(getattr(areas, name) for areas in self.areas)]
+        joined = np.concatenate(rows)
+        return [round(float(value), 4) for value in joined.mean(0)] if len(joined) else []
+
+    def pointing_values(self, name: str) -> Float[np.ndarray, "S"]:
+        """Return one number of `PointingResult` for each step at which it is known."""
+        return np.array([getattr(result, name) for result in self.pointing])
+
+
+@dataclass
+class ScoringTotals:
+    """The results of every map in a recording."""
+
+    results: dict[str, MapResults] = field(default_factory=dict)
+    largest_changes: list[float] = field(default_factory=list)
+    """At each step along whose orders tokens were removed, as a share."""
     unit: str = ""
-    steps: int = 0
+    causal_steps: int = 0
     """Steps with a causal map."""
+    removal: tuple[str, ...] = ()
+    """How tokens are removed, for each part of the observation."""
 
-    def of(self, name: str, family: str, words: str) -> Evidence:
-        return self.evidence.setdefault(name, Evidence(name, family, words))
+    def results_of(self, name: str, family: Family, description: str) -> MapResults:
+        return self.results.setdefault(name, MapResults(name, family, description))
 
 
-def score(
+def score_recording(
     recording: Recording,
-    subject_of: Callable[[Any], Subject],
-    remembers: bool,
-    true: list[Bool[np.ndarray, "T N"] | None],
+    loaded: LoadedPolicy,
+    ground_truth: GroundTruth,
     score_steps: int = SCORE_STEPS,
-    tick: Tick = lambda what, steps: None,
-) -> Tally:
-    """Score every episode of a recording, and write each one's scores beside it.
+    on_progress: OnProgress = lambda part, steps: None,
+) -> ScoringTotals:
+    """Rate the maps of every episode of a recording, and write each one's scores beside it.
 
     Args:
-        subject_of: gives the policy in an episode.
-        remembers: whether the policy has a memory.
-        true: what the environment knows to matter, by episode.
+        loaded: the policy that was recorded.
+        ground_truth: which tokens matter by the environment.
         score_steps: see `SCORE_STEPS`; more make intervals narrower.
 
     Raises:
         ValueError: no step has two tokens, or the recording is of another run.
     """
-    tally = Tally()
-    rng = np.random.default_rng(SEED)
-    distinct = distinct_steps(recording, remembers)
-    sampled = spread(distinct, score_steps)
-    most = max(1, CAUSAL_REMOVALS // len(recording.header.layout))
-    every = spread([np.arange(len(episode)) for episode in recording.episodes], most)
+    policy, scorer = loaded.model.policy, _Scorer(on_progress)
+    distinct = distinct_steps(recording, adapter_of(policy).is_recurrent)
+    sampled = spread_evenly(distinct, score_steps)
+    limit = max(1, CAUSAL_REMOVALS // len(recording.header.layout))
+    causal = spread_evenly([np.arange(len(episode)) for episode in recording.episodes], limit)
     for i, episode in enumerate(recording.episodes):
-        steps = np.union1d(every[i], sampled[i])
-        if not len(steps):
-            continue
-        subject = subject_of(episode)
-        known = true[i]
-        scores = leave_one_out(
-            subject,
-            steps,
-            None if known is None else known[steps],
-            lambda done: tick("causal maps", done),
-        )
-        write_scores(episode.folder, scores)
-        tally.unit, tally.steps = scores.unit, tally.steps + len(steps)
-        counted = np.flatnonzero(np.isin(steps, distinct[i]))
-        if len(counted):
-            _tally(tally, subject, scores, counted, sampled[i], rng, tick)
-    if not any(each.areas for each in tally.evidence.values()):
+        steps, mask = np.union1d(causal[i], sampled[i]), ground_truth.masks[i]
+        if len(steps):
+            recorded = RecordedPolicy.from_episode(policy, loaded.normalize, episode)
+            scores = scorer.score_causal(recorded, steps, None if mask is None else mask[steps])
+            write_scores(episode.folder, scores)
+            counted = np.flatnonzero(np.isin(steps, distinct[i]))
+            if len(counted):
+                scorer.rate_maps(recorded, scores, counted, sampled[i])
+    if not any(results.areas for results in scorer.totals.results.values()):
         raise ValueError(
             f"no step of {recording.folder} has two tokens or more, and was chosen by the policy, "
             "so there is nothing to score"
         )
-    return tally
+    return scorer.totals
 
 
-def _tally(
-    tally: Tally,
-    subject: Subject,
-    scores: Scores,
-    counted: Int[np.ndarray, "S"],
-    sampled: Int[np.ndarray, "K"],
-    rng: np.random.Generator,
-    tick: Tick,
-) -> None:
-    """Add what an episode shows: ranks and pointing at all counted steps, areas at some."""
-    steps = scores.steps[counted]
-    candidates = attention_candidates(subject, steps)
-    by_sarfa = sarfa_candidate(subject, steps, scores.distribution[counted])
-    candidates += [] if by_sarfa is None else [by_sarfa]
-    words = "change of the policy without each single token"
-    candidates.append(Candidate(CAUSAL, "removal", words, scores.causal[counted]))
-    for each in candidates:
-        _compare(tally, each, subject, scores, counted)
-    some = np.searchsorted(steps, sampled)
-    _remove(tally, subject, [of_rows(each, some) for each in candidates], steps[some], rng, tick)
-    if len(some):
-        _control(tally, subject, candidates, steps[some], rng, tick)
+class _Scorer:
+    """Add up the results of every map, episode by episode."""
 
+    def __init__(self, on_progress: OnProgress):
+        self.totals, self._on_progress = ScoringTotals(), on_progress
+        self._rng = np.random.default_rng(SEED)
 
-def _compare(
-    tally: Tally, candidate: Candidate, subject: Subject, scores: Scores, counted: np.ndarray
-) -> None:
-    """Compare a map with the causal one, and with the truth where that is known."""
-    evidence = tally.of(candidate.name, candidate.family, candidate.words)
-    even = tally.of(RANDOM, "random", "random order, on average")
-    for row, s in zip(candidate.rows, counted, strict=True):
-        present = subject.present[scores.steps[s]]
-        if candidate.name != CAUSAL:
-            evidence.correlations.append(rank_correlation(row, scores.causal[s], present))
-        found = None if scores.true is None else pointing(row, scores.true[s], present)
-        if found is not None:
-            evidence.pointing.append(found)
-            if candidate.name == CAUSAL:
-                even.pointing.append(Pointing(found.chance, found.chance, found.chance))
+    def score_causal(
+        self, recorded: RecordedPolicy, steps: Int[np.ndarray, "S"], mask: np.ndarray | None
+    ) -> Scores:
+        """Compute the causal map at some steps of an episode."""
+        totals = self.totals
+        scores = leave_one_out(
+            recorded, steps, mask, lambda done: self._on_progress("causal maps", done)
+        )
+        totals.unit, totals.removal = scores.unit, recorded.removal_texts
+        totals.causal_steps += len(steps)
+        return scores
 
+    def rate_maps(
+        self,
+        recorded: RecordedPolicy,
+        scores: Scores,
+        counted: Int[np.ndarray, "S"],
+        sampled: Int[np.ndarray, "K"],
+    ) -> None:
+        """Compare maps with the causal one at all counted steps, and remove tokens at some.
 
-def _remove(
-    tally: Tally,
-    subject: Subject,
-    candidates: list[Candidate],
-    steps: np.ndarray,
-    rng: np.random.Generator,
-    tick: Tick,
-) -> None:
-    """Remove tokens in the order of every map."""
-    for k, step in enumerate(steps.tolist()):
-        maps = {each.name: each.rows[k] for each in candidates}
-        areas = areas_at(subject, step, maps, subject.scale, rng)
-        for name, found in areas.items():
-            tally.evidence[name].areas.append(found)
-        tally.moved.append(max(float(found.deletion_curve.max()) for found in areas.values()))
-        tick("orders of removal", 1)
+        Args:
+            counted: rows of `scores`.
+            sampled: steps at which tokens are removed in the order of every map.
+        """
+        steps = scores.steps[counted]
+        maps = attention_maps(recorded, steps)
+        by_sarfa = sarfa_map(recorded, steps, scores.distribution[counted])
+        maps += [] if by_sarfa is None else [by_sarfa]
+        description = "change of the policy without each single token"
+        maps.append(SaliencyMap(CAUSAL, "removal", description, scores.causal[counted]))
+        for map_ in maps:
+            self._compare_with_causal(map_, recorded, scores, counted)
+        rows = np.searchsorted(steps, sampled)
+        if len(rows):
+            self._rate_orders(recorded, [map_.select_steps(rows) for map_ in maps], steps[rows])
+            self._rate_shuffled(recorded, maps, steps[rows])
 
+    def _compare_with_causal(
+        self, map_: SaliencyMap, recorded: RecordedPolicy, scores: Scores, counted: np.ndarray
+    ) -> None:
+        """Compare a map with the causal one, and with the ground truth where that is known."""
+        results = self.totals.results_of(map_.name, map_.family, map_.description)
+        chance = self.totals.results_of(RANDOM, "random", "random order, on average")
+        for row, s in zip(map_.rows, counted, strict=True):
+            present = recorded.present[scores.steps[s]]
+            if map_.name != CAUSAL:
+                results.correlations.append(rank_correlation(row, scores.causal[s], present))
+            if scores.true is None:
+                continue
+            pointing = pointing_game(row, scores.true[s], present)
+            if pointing is not None:
+                results.pointing.append(pointing)
+                if map_.name == CAUSAL:
+                    chance.pointing.append(PointingResult(*[pointing.chance] * 3))
 
-def _control(
-    tally: Tally,
-    subject: Subject,
-    candidates: list[Candidate],
-    steps: np.ndarray,
-    rng: np.random.Generator,
-    tick: Tick,
-) -> None:
-    """Remove tokens in the order of maps that networks with shuffled weights give."""
-    names = [each.name for each in candidates if each.family == "attention"]
-    found: list[dict[str, Candidate]] = []
-    for k in range(SHUFFLES):
-        with shuffled(subject.policy, SEED + k):
-            found.append({each.name: each for each in attention_candidates(subject, steps)})
-    for k, step in enumerate(steps.tolist()):
-        maps = {f"{n} {i}": own[n].rows[k] for i, own in enumerate(found) for n in names}
-        areas = areas_at(subject, step, maps, subject.scale, rng)
-        for name in names:
-            several = [areas[f"{name} {i}"] for i in range(SHUFFLES)]
-            tally.shuffled.setdefault(name, []).append(Areas.mean(several))
-        tick("shuffled weights", 1)
+    def _rate_orders(
+        self, recorded: RecordedPolicy, maps: list[SaliencyMap], steps: np.ndarray
+    ) -> None:
+        """Remove tokens in the order of every map."""
+        for k, step in enumerate(steps.tolist()):
+            rows = {map_.name: map_.rows[k] for map_ in maps}
+            areas_by_map = deletion_areas(recorded, step, rows, self._rng)
+            for name, areas in areas_by_map.items():
+                self.totals.results[name].areas.append(areas)
+            largest = max(float(areas.deletion_curve.max()) for areas in areas_by_map.values())
+            self.totals.largest_changes.append(largest)
+            self._on_progress("orders of removal", 1)
+
+    def _rate_shuffled(
+        self, recorded: RecordedPolicy, maps: list[SaliencyMap], steps: np.ndarray
+    ) -> None:
+        """Remove tokens in the order of maps of networks with shuffled weights."""
+        names = [map_.name for map_ in maps if map_.family == "attention"]
+        shuffled: list[dict[str, SaliencyMap]] = []
+        for k in range(SHUFFLES):
+            with shuffled_weights(recorded.policy, SEED + k):
+                shuffled.append({map_.name: map_ for map_ in attention_maps(recorded, steps)})
+        for k, step in enumerate(steps.tolist()):
+            rows = {f"{n} {i}": maps[n].rows[k] for i, maps in enumerate(shuffled) for n in names}
+            areas = deletion_areas(recorded, step, rows, self._rng)
+            for name in names:
+                mean = CurveAreas.mean([areas[f"{name} {i}"] for i in range(SHUFFLES)])
+                self.totals.results[name].shuffled_areas.append(mean)
+            self._on_progress("shuffled weights", 1)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from attention_agents.agents.evaluation.statistics import interval
 from attention_agents.agents.faithfulness.deletion_curves import TOP
-from attention_agents.agents.faithfulness.map_results import Estimate, Evidence, as_json, estimate
+from attention_agents.agents.faithfulness.scoring import MapResults
 
-LEAST = 0.01
-"""A policy none of whose answers changes by so large a share, whatever is removed, has nothing that
+LEAST_CHANGE = 0.01
+"""A policy none of whose outputs changes by so large a share, whatever is removed, has nothing that
 a map could explain."""
 HALF = 0.5
 """A map explains the policy from this share of the way from random order to the causal map on."""
 
-Word = Literal[
+Verdict = Literal[
     "explains", "explains in part", "does not explain", "undecided", "nothing to explain"
 ]
 RULE = (
@@ -31,11 +33,21 @@ RULE = (
 )
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one map comes to."""
+class Estimate(NamedTuple):
+    """A mean over steps, with its 95% bootstrap interval."""
 
-    evidence: Evidence
+    mean: float
+    low: float
+    high: float
+    steps: int
+    """How many steps it is a mean of."""
+
+
+@dataclass(frozen=True)
+class MapRating:
+    """How well one map explains the policy."""
+
+    results: MapResults
     deletion: Estimate | None
     insertion: Estimate | None
     both: Estimate | None
@@ -47,83 +59,86 @@ class Finding:
     correlation: Estimate | None
     """Rank correlation with the causal map."""
     flips: Estimate | None
-    """How often the action changes without the heaviest tokens, see `Areas.flips`."""
+    """How often the action changes without the heaviest tokens, see `CurveAreas.flips`."""
     hit: Estimate | None
     mass: Estimate | None
     over_shuffled: Estimate | None = None
     """Of `both` over the same map of networks with shuffled weights; None where not tried."""
     sanity: Estimate | None = None
     """What that map of networks with shuffled weights gains over random order: it should be 0."""
-    word: Word = "does not explain"
+    verdict: Verdict = "does not explain"
 
     @property
     def name(self) -> str:
-        return self.evidence.name
+        return self.results.name
 
     def to_json(self) -> dict[str, Any]:
-        evidence = self.evidence
+        results = self.results
         names = ("deletion", "insertion", "both", "gain", "correlation", "flips", "hit", "mass")
         return {
-            "name": evidence.name,
-            "family": evidence.family,
-            "words": evidence.words,
-            **{name: as_json(getattr(self, name)) for name in names},
-            "over_shuffled": as_json(self.over_shuffled),
-            "sanity": as_json(self.sanity),
+            "name": results.name,
+            "family": results.family,
+            "words": results.description,
+            **{
+                name: estimate_to_json(getattr(self, name))
+                for name in (*names, "over_shuffled", "sanity")
+            },
             "closed": None if self.closed is None else round(self.closed, 4),
-            "deletion_curve": evidence.curve("deletion_curve"),
-            "insertion_curve": evidence.curve("insertion_curve"),
-            "verdict": self.word if evidence.family == "attention" else None,
+            "deletion_curve": results.mean_curve("deletion_curve"),
+            "insertion_curve": results.mean_curve("insertion_curve"),
+            "verdict": self.verdict if results.family == "attention" else None,
         }
 
 
-def finding(
-    evidence: Evidence,
+def rate_map(
+    results: MapResults,
     chance: Float[np.ndarray, "S"],
     causal: Float[np.ndarray, "S"],
-    shuffled: Float[np.ndarray, "S"] | None,
-    moves: bool,
-) -> Finding:
-    """Weigh what was found of a map.
+    policy_changes: bool,
+) -> MapRating:
+    """Rate a map by its results.
 
     Args:
         chance: mean of deletion and insertion in random order, by step.
         causal: the same in the order of the causal map.
-        shuffled: the same for this map of networks with shuffled weights; None where not tried.
-        moves: whether removing tokens changes the policy at all.
+        policy_changes: whether removing tokens changes the policy at all.
     """
-    both = evidence.per_step("both")
-    gain = estimate(both - chance) if len(both) else None
+    both, over_shuffled, sanity = results.area_values("both"), None, None
+    if results.shuffled_areas:
+        shuffled = np.concatenate([areas.both for areas in results.shuffled_areas])
+        over_shuffled, sanity = estimate_mean(both - shuffled), estimate_mean(shuffled - chance)
+    gain = estimate_mean(both - chance) if len(both) else None
     room = float((causal - chance).mean()) if len(causal) else 0.0
-    closed = None if gain is None or room < LEAST else gain.mean / room
-    correlation = estimate(evidence.correlations)
-    over = None if shuffled is None else estimate(both - shuffled)
-    return Finding(
-        evidence,
-        deletion=estimate(evidence.per_step("deletion")),
-        insertion=estimate(evidence.per_step("insertion")),
-        both=estimate(both),
+    closed = None if gain is None or room < LEAST_CHANGE else gain.mean / room
+    correlation = estimate_mean(results.correlations)
+    areas = {name: estimate_mean(results.area_values(name)) for name in AREAS}
+    pointing = {name: estimate_mean(results.pointing_values(name)) for name in ("hit", "mass")}
+    return MapRating(
+        results,
+        **areas,
+        **pointing,
         gain=gain,
         closed=closed,
         correlation=correlation,
-        flips=estimate(evidence.per_step("flips")),
-        hit=estimate(evidence.point("hit")),
-        mass=estimate(evidence.point("mass")),
-        over_shuffled=over,
-        sanity=None if shuffled is None else estimate(shuffled - chance),
-        word=word_for(gain, closed, correlation, over, moves),
+        over_shuffled=over_shuffled,
+        sanity=sanity,
+        verdict=verdict_for(gain, closed, correlation, over_shuffled, policy_changes),
     )
 
 
-def word_for(
+AREAS = ("deletion", "insertion", "both", "flips")
+"""Numbers of `CurveAreas` with an estimate in a rating."""
+
+
+def verdict_for(
     gain: Estimate | None,
     closed: float | None,
     correlation: Estimate | None,
     over_shuffled: Estimate | None,
-    moves: bool,
-) -> Word:
+    policy_changes: bool,
+) -> Verdict:
     """Apply `RULE`."""
-    if not moves:
+    if not policy_changes:
         return "nothing to explain"
     if gain is None:
         return "does not explain"
@@ -136,64 +151,87 @@ def word_for(
     return "explains" if ranks and far else "explains in part"
 
 
-def against(found: Finding, chance: Finding) -> list[str]:
-    """Say what speaks against a map beside `RULE`; only what the intervals are clear about."""
-    said = []
-    sanity, flips, even = found.sanity, found.flips, chance.flips
+def caveats(rating: MapRating, chance: MapRating) -> list[str]:
+    """Return what speaks against a map beside `RULE`; only what the intervals are clear about."""
+    texts = []
+    sanity, flips, chance_flips = rating.sanity, rating.flips, chance.flips
     if sanity is not None and sanity.low > 0:
-        said.append(
+        texts.append(
             f"yet with shuffled weights too it gains {sanity.low:+.2f} to {sanity.high:+.2f} over "
             "random order"
         )
-    if flips is not None and even is not None and flips.high < even.low:
-        said.append(
+    if flips is not None and chance_flips is not None and flips.high < chance_flips.low:
+        texts.append(
             f"yet without the {TOP} tokens that it weighs most the action changes in "
-            f"{flips.mean:.0%} of states, without {TOP} random ones in {even.mean:.0%}"
+            f"{flips.mean:.0%} of states, without {TOP} random ones in {chance_flips.mean:.0%}"
         )
-    hit, guess = found.hit, chance.hit
-    if hit is not None and guess is not None and hit.high < guess.mean:
-        said.append(
+    hit, chance_hit = rating.hit, chance.hit
+    if hit is not None and chance_hit is not None and hit.high < chance_hit.mean:
+        texts.append(
             f"yet what weighs most is what matters in {hit.mean:.0%} of states, a random token in "
-            f"{guess.mean:.0%}"
+            f"{chance_hit.mean:.0%}"
         )
-    return said
+    return texts
 
 
-def sentence(found: Finding, chance: Finding, opening: str = "The map") -> str:
-    """Say in a sentence what a map is worth, by its name: it is read beside other maps too.
+def verdict_sentence(rating: MapRating, chance: MapRating, opening: str = "The map") -> str:
+    """Return the verdict on a map in a sentence, by its name: it is read beside other maps too.
 
     Args:
-        chance: what random order comes to.
+        chance: the rating of random order.
         opening: what stands before the name.
     """
-    name = f"{opening} {found.name}"
-    if found.word == "nothing to explain":
+    name = f"{opening} {rating.name}"
+    if rating.verdict == "nothing to explain":
         return (
             f"{name} does not explain the policy: there is nothing to explain, for "
             "whatever is removed, the policy hardly changes."
         )
-    gain, both, even = found.gain, found.both, chance.both
-    if gain is None or both is None or even is None:
+    if rating.gain is None or rating.both is None or chance.both is None:
         return f"{name} does not explain the policy: there was no step to judge it by."
-    numbers = (
-        f"{both.mean:.2f} against {even.mean:.2f} of random order "
-        f"(difference {gain.low:+.2f} to {gain.high:+.2f})"
-    )
-    if found.closed is not None:
-        numbers += f", {found.closed:.0%} of the way to the causal map"
-    if found.correlation is not None:
-        numbers += f", rank correlation with it {found.correlation.mean:+.2f}"
-    over = found.over_shuffled
-    if over is not None and over.low <= 0 < gain.low:
-        numbers += (
-            "; over the same map of networks with shuffled weights it gains "
-            f"{over.low:+.2f} to {over.high:+.2f}"
-        )
-    numbers += "".join(f"; {each}" for each in against(found, chance))
     claim = {
         "explains": "explains the policy",
         "explains in part": "explains the policy in part",
         "does not explain": "does not explain the policy",
         "undecided": "is not shown to explain the policy, for the steps are too few to tell",
-    }[found.word]
-    return f"{name} {claim}: its order scores {numbers}."
+    }[rating.verdict]
+    texts = [_numbers_text(rating, rating.gain, rating.both, chance.both)]
+    over = rating.over_shuffled
+    if over is not None and over.low <= 0 < rating.gain.low:
+        texts.append(
+            "over the same map of networks with shuffled weights it gains "
+            f"{over.low:+.2f} to {over.high:+.2f}"
+        )
+    return f"{name} {claim}: its order scores {'; '.join([*texts, *caveats(rating, chance)])}."
+
+
+def _numbers_text(rating: MapRating, gain: Estimate, both: Estimate, chance: Estimate) -> str:
+    text = (
+        f"{both.mean:.2f} against {chance.mean:.2f} of random order "
+        f"(difference {gain.low:+.2f} to {gain.high:+.2f})"
+    )
+    if rating.closed is not None:
+        text += f", {rating.closed:.0%} of the way to the causal map"
+    if rating.correlation is not None:
+        text += f", rank correlation with it {rating.correlation.mean:+.2f}"
+    return text
+
+
+def estimate_mean(values: Float[np.ndarray, "S"] | Sequence[float]) -> Estimate | None:
+    """Return the mean of the numbers that are there, with an interval; None where there are none.
+
+    NaN stands for a step that says nothing.
+    """
+    numbers = np.asarray(values, np.float64)
+    numbers = numbers[~np.isnan(numbers)]
+    if not len(numbers):
+        return None
+    low, high = interval(numbers)
+    return Estimate(float(numbers.mean()), low, high, len(numbers))
+
+
+def estimate_to_json(value: Estimate | None) -> dict[str, Any] | None:
+    """Return an estimate as JSON."""
+    if value is None:
+        return None
+    return {k: v if k == "steps" else round(v, 5) for k, v in value._asdict().items()}

@@ -10,7 +10,7 @@ from torch import nn
 
 
 @contextmanager
-def shuffled(policy: nn.Module, seed: int) -> Iterator[None]:
+def shuffled_weights(policy: nn.Module, seed: int) -> Iterator[None]:
     """Shuffle the numbers within each parameter of a policy, and put all back at the end.
 
     Parameters keep their mean and their spread; what they had learned is gone.
@@ -24,7 +24,7 @@ def shuffled(policy: nn.Module, seed: int) -> Iterator[None]:
     """
     generator = torch.Generator().manual_seed(seed)
     parameters = list(policy.parameters())
-    kept = [parameter.detach().clone() for parameter in parameters]
+    originals = [parameter.detach().clone() for parameter in parameters]
     try:
         with torch.no_grad():
             for parameter in parameters:
@@ -34,5 +34,5 @@ def shuffled(policy: nn.Module, seed: int) -> Iterator[None]:
         yield
     finally:
         with torch.no_grad():
-            for parameter, before in zip(parameters, kept, strict=True):
-                parameter.copy_(before)
+            for parameter, original in zip(parameters, originals, strict=True):
+                parameter.copy_(original)

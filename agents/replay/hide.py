@@ -24,8 +24,10 @@ from attention_agents.recording.reader import Episode, Recording, is_recording, 
 from attention_agents.recording.rendering.side_panel import action_names, action_text
 
 if TYPE_CHECKING:
-    from attention_agents.agents.faithfulness.hide_tokens import Hidden
-    from attention_agents.agents.faithfulness.recorded_policy import Subject
+    from attention_agents.agents.faithfulness.recorded_policy import (
+        HiddenTokenOutputs,
+        RecordedPolicy,
+    )
     from attention_agents.agents.rollouts.episodes import Actor, Turn
     from attention_agents.agents.runs.loaded_run import LoadedRun
 
@@ -114,21 +116,21 @@ def counterfactual(recording: Recording, options: HideOptions) -> Counterfactual
     episode = _episode_of(recording, target)
     tokens = find_tokens(episode, target)
 
-    from attention_agents.agents.faithfulness.hide_tokens import hidden
-    from attention_agents.agents.faithfulness.replay_world import NotTheSame
-    from attention_agents.agents.faithfulness.run_study import run_of
+    from attention_agents.agents.faithfulness.rebuilt_env import ReplayMismatchError
+    from attention_agents.agents.faithfulness.recorded_policy import RecordedPolicy, hide_tokens
+    from attention_agents.agents.faithfulness.run_study import run_of_recording
     from attention_agents.agents.runs.loaded_run import open_run
 
     notes: list[str] = []
-    with open_run(
-        run_of(recording), options.checkpoint, env=options.env, device=options.device
-    ) as run:
-        change = hidden(run.policy, episode, target.step, tokens)
+    folder = run_of_recording(recording)
+    with open_run(folder, options.checkpoint, env=options.env, device=options.device) as run:
+        recorded = RecordedPolicy.from_episode(run.model.policy, run.normalize, episode)
+        change = hide_tokens(recorded, target.step, tokens)
         names = token_names(episode, target.step, tokens)
         effect = describe_change(episode, target.step, change)
         try:
-            future = play_on(run, episode, target.step, tokens, options.out, notes)
-        except NotTheSame as error:
+            future = play_on(run, recorded, episode, target.step, tokens, options.out, notes)
+        except ReplayMismatchError as error:
             return Counterfactual(names, effect, None, None, [*notes, str(error)])
     titles = (recording.folder.name, f"without {target.word} at step {target.step}")
     past = _with_one_episode(recording, episode)
@@ -165,7 +167,7 @@ def token_names(episode: Episode, step: int, tokens: Sequence[int]) -> tuple[str
     return tuple(names[i] for i in tokens)
 
 
-def describe_change(episode: Episode, step: int, change: Hidden) -> list[str]:
+def describe_change(episode: Episode, step: int, change: HiddenTokenOutputs) -> list[str]:
     """Return in lines what hiding changes: the action, and every choice before and after."""
     header = episode.header
     before, after = (np.atleast_2d(row)[0] for row in (change.before, change.distribution))
@@ -174,7 +176,7 @@ def describe_change(episode: Episode, step: int, change: Hidden) -> list[str]:
     names = action_names(header)
     width = max(map(len, names))
     return [
-        f"the action {verb} {then}; the policy moves by {change.change:.3g} ({change.unit})",
+        f"the action {verb} {then}; the policy moves by {change.distance:.3g} ({change.unit})",
         *(
             f"  {name:{width}}  {old:8.3f} -> {new:8.3f}"
             for name, old, new in zip(names, before, after, strict=True)
@@ -189,6 +191,7 @@ def describe_change(episode: Episode, step: int, change: Hidden) -> list[str]:
 
 def play_on(
     run: LoadedRun,
+    recorded: RecordedPolicy,
     episode: Episode,
     step: int,
     tokens: Sequence[int],
@@ -198,20 +201,18 @@ def play_on(
     """Record an episode as it was up to a step, without some tokens in it, and on from there.
 
     Raises:
-        NotTheSame: its environment cannot be rebuilt; then nothing is written.
+        ReplayMismatchError: its environment cannot be rebuilt; then nothing is written.
         ValueError: the folder is not empty or cannot be written.
     """
-    from attention_agents.agents.faithfulness.recorded_policy import Subject
-    from attention_agents.agents.faithfulness.replay_world import replayed
+    from attention_agents.agents.faithfulness.rebuilt_env import replay_actions
     from attention_agents.agents.rollouts.episodes import play
 
     env = run.make_rendering_env(notes.append)
-    for t in replayed(env, episode):
+    for t in replay_actions(env, episode):
         if t == step:
             break
-    subject = Subject.of(run.model.policy, run.normalize, episode)
     folder = run.folder.make_recording_folder() if out is None else Path(out)
-    actor = CounterfactualActor(run.actor(), episode, step, tokens, subject)
+    actor = CounterfactualActor(run.actor(), episode, step, tokens, recorded)
     assert episode.seed is not None, "the environment was rebuilt from it"
     with closing(run.recorder(env, folder)) as recorder:
         play([recorder], actor, [episode.seed], lambda info, score: None)
@@ -225,13 +226,18 @@ class CounterfactualActor:
         actor: asks the policy, at every step.
         episode: that is played again.
         step, tokens: what is hidden, and when.
-        subject: the policy in that episode.
+        recorded: the policy in that episode.
     """
 
     def __init__(
-        self, actor: Actor, episode: Episode, step: int, tokens: Sequence[int], subject: Subject
+        self,
+        actor: Actor,
+        episode: Episode,
+        step: int,
+        tokens: Sequence[int],
+        recorded: RecordedPolicy,
     ):
-        self._actor, self._subject = actor, subject
+        self._actor, self._recorded = actor, recorded
         self._recorded_actions = [episode[t].action[()] for t in range(step)]
         self._step, self._t = step, 0
         self._removed = np.zeros(len(episode.header.layout), bool)
@@ -250,10 +256,10 @@ class CounterfactualActor:
         from attention_agents.agents.rollouts.episodes import BATCH
         from attention_agents.policies.inspect.token_removal import RemovalVariants
 
-        device = self._subject.policy.device
+        device = self._recorded.policy.device
         removed = torch.as_tensor(self._removed, device=device).expand(BATCH, -1)  # (BATCH, N)
         variants = RemovalVariants(torch.arange(BATCH, device=device), removed)
-        with self._subject.removal.remove_tokens(variants):
+        with self._recorded.removal.remove_tokens(variants):
             return self._actor.act(turns)
 
 

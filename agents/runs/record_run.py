@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from attention_agents.recording.map_spec import MapSpec
 from attention_agents.recording.map_view import choose_view
 
 if TYPE_CHECKING:
+    import gymnasium as gym
+
     from attention_agents.agents.config.run_config import RunConfig
     from attention_agents.agents.rollouts.episodes import Actor, Turn
     from attention_agents.agents.runs.loaded_run import LoadedRun
@@ -77,19 +79,23 @@ def record_episodes(
     out: str | Path | None = None,
     progress: bool = False,
     warn: Callable[[str], Any] = warnings.warn,
+    env: gym.Env | None = None,
 ) -> Path:
     """Play and record one episode per seed with an open run, and return the recording's folder.
 
-    The arguments are those of `record_run`.
+    The other arguments are those of `record_run`.
+
+    Args:
+        env: that is played, and stays open until the run is closed; by default a new one.
     """
     from attention_agents.agents.rollouts.episodes import play
 
-    env = run.make_rendering_env(warn)
+    env = run.make_rendering_env(warn) if env is None else env
     target = run.folder.make_recording_folder() if out is None else Path(out)
-    with (
-        closing(run.recorder(env, target)) as recorder,
-        progress_bars(progress) as advance,
-    ):
+    recorder = run.recorder(env, target)
+    with ExitStack() as stack:
+        stack.callback(recorder.finish)
+        advance = stack.enter_context(progress_bars(progress))
         actor = CountingActor(run.actor(stochastic), lambda: advance("steps recorded"))
         play([recorder], actor, seeds, run.success_rule)
     return target

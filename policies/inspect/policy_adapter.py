@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from gymnasium import spaces
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from attention_agents.policies.inspect.action_distribution import (
@@ -44,7 +44,7 @@ class StateBatch:
     """B states, and what was done in them; tensors on the policy's device."""
 
     observations: Observations
-    actions: Float[Tensor, "B ..."]
+    actions: Shaped[Tensor, "B ..."]
     """In the environment's units."""
     valid: Bool[Tensor, "B C"] | None = None
     """Which choices were valid; None where the policy does not mask actions."""
@@ -71,7 +71,7 @@ class FeaturePass(NamedTuple):
 
     features: Mapping[str, Any]
     """(V, F) by role, as extractors gave them, or the LSTMs that follow; None where not known."""
-    actions: Float[Tensor, "V ..."]
+    actions: Shaped[Tensor, "V ..."]
     """That were taken."""
     observe: Callable[[], Observations]
     """Gives the observations, for a critic that is not among the features."""

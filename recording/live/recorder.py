@@ -147,12 +147,16 @@ class RecordAttention(gym.Wrapper):
             self._end_episode()
         return obs, reward, terminated, truncated, info
 
+    def finish(self) -> None:
+        """Finish the recording and let go of the policy, but leave the environment open."""
+        self._tap.detach()
+        self._end_episode()
+        self._writer.close()
+
     def close(self) -> None:
         """Finish the recording, and let go of the policy and the environment."""
-        self._tap.detach()
         try:
-            self._end_episode()
-            self._writer.close()
+            self.finish()
         finally:
             super().close()
 

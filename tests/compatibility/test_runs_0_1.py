@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from attention_agents import evaluate, load_checkpoint, open_recording
-from attention_agents.agents.faithfulness.recorded_policy import Subject
+from attention_agents.agents.faithfulness.recorded_policy import RecordedPolicy
 
 RUNS = Path(__file__).parent / "runs_0_1"
 NAMES = ("mlp", "words", "history", "gru", "sac", "pixels")
@@ -37,9 +37,9 @@ def test_an_evaluation_gives_the_same_returns(run: Path) -> None:
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_the_policy_answers_what_was_recorded(name: str) -> None:
-    """`Subject` refuses a policy whose outputs are not the recorded ones."""
+    """`RecordedPolicy` refuses a policy whose outputs are not the recorded ones."""
     loaded = load_checkpoint(RUNS / name / "final", "cpu")
     episode = open_recording(RUNS / name / "recordings" / "recording_1").episodes[0]
     loaded.model.policy.set_training_mode(False)
-    subject = Subject.of(loaded.model.policy, loaded.normalize, episode)
+    subject = RecordedPolicy.from_episode(loaded.model.policy, loaded.normalize, episode)
     assert len(subject.states) == len(episode)

@@ -121,9 +121,3 @@ class _SomeEpisodes(RecordAttention):
 
     def step(self, action: Any):
         return super().step(action) if self._snapshot is not None else self.env.step(action)
-
-    def finish(self) -> None:
-        """Close the recording and let go of the policy, but leave the environment open."""
-        self._end_episode()
-        self._writer.close()
-        self._tap.detach()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attention_agents.agents.faithfulness.rank_metrics import pointing
+from attention_agents.agents.faithfulness.rank_metrics import pointing_game
 from attention_agents.envs.tokens.layout import TokenPlaces
 from attention_agents.recording.page.page import write_page
 from attention_agents.recording.reader import open_recording
@@ -96,7 +96,7 @@ def test_the_share_on_what_matters_is_that_of_the_pointing_game(show, road, laye
     weights = episode.scores.causal[row]
     if layer != "causal":
         weights = weights_of(episode, int(layer), "mean", 5)
-    found = pointing(weights, episode.scores.true[row], episode[5].present)
+    found = pointing_game(weights, episode.scores.true[row], episode[5].present)
     assert found is not None and found.chance == 3 / N
     said = f"share on what matters {found.mass:.2f}, even would be {found.chance:.2f}"
     assert said in page.page.locator(".attention p:visible").all_text_contents()

@@ -10,31 +10,38 @@ from scipy import stats
 
 from attention_agents.agents.faithfulness.deletion_curves import (
     GRID,
-    Areas,
-    Order,
-    area,
-    areas_of,
-    counts_of,
-    ranked,
-    share,
+    CurveAreas,
+    RemovalOrder,
+    area_under,
+    areas_of_order,
+    change_share,
+    curve_counts,
+    tokens_by_weight,
 )
-from attention_agents.agents.faithfulness.map_results import Estimate, Evidence, as_json, estimate
 from attention_agents.agents.faithfulness.rank_metrics import (
-    Pointing,
-    pointing,
+    PointingResult,
+    compute_ranks,
+    pointing_game,
     rank_correlation,
-    ranks,
 )
+from attention_agents.agents.faithfulness.recorded_episode import spread_evenly
 from attention_agents.agents.faithfulness.report import FaithfulnessReport
 from attention_agents.agents.faithfulness.saliency import relevance, sarfa, sarfa_of_parts
-from attention_agents.agents.faithfulness.sampling import spread
-from attention_agents.agents.faithfulness.verdict import finding, sentence, word_for
+from attention_agents.agents.faithfulness.scoring import MapResults, ScoringTotals
+from attention_agents.agents.faithfulness.verdict import (
+    Estimate,
+    estimate_mean,
+    estimate_to_json,
+    rate_map,
+    verdict_for,
+    verdict_sentence,
+)
 
 PRESENT = np.array([True, True, False, True, True])
 
 
 def test_an_order_removes_the_first_and_gives_back_the_first():
-    order = Order.of(np.array([3, 0, 4]), 5)
+    order = RemovalOrder.from_tokens(np.array([3, 0, 4]), 5)
     assert order.counts.tolist() == [0, 1, 2, 3]
     assert order.deleted.astype(int).tolist() == [
         [0, 0, 0, 0, 0],
@@ -52,7 +59,7 @@ def test_an_order_removes_the_first_and_gives_back_the_first():
 
 @pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 97, 1024])
 def test_counts_run_from_none_to_all_and_hold_the_first_three(n):
-    counts = counts_of(n)
+    counts = curve_counts(n)
     assert (counts[0], counts[-1]) == (0, n)
     assert (np.diff(counts) > 0).all()
     assert set(range(min(n, 3) + 1)) <= set(counts.tolist())
@@ -62,16 +69,18 @@ def test_counts_run_from_none_to_all_and_hold_the_first_three(n):
 def test_the_heaviest_present_token_is_first_and_equal_ones_in_random_order():
     weights = np.array([0.1, 0.5, 0.9, 0.2, 0.5])
     rng = np.random.default_rng(0)
-    orders = [tuple(ranked(weights, PRESENT, rng).tolist()) for _ in range(200)]
+    orders = [tuple(tokens_by_weight(weights, PRESENT, rng).tolist()) for _ in range(200)]
     assert set(orders) == {(1, 4, 3, 0), (4, 1, 3, 0)}
     assert 60 < sum(order[0] == 1 for order in orders) < 140
 
 
 def test_areas_by_hand():
     counts = np.array([0, 1, 3, 4])
-    assert area(np.array([0.0, 0.4, 0.4, 1.0]), counts) == pytest.approx((0.2 + 0.8 + 0.7) / 4)
-    assert area(np.array([0.3]), np.array([0])) == 0.3
-    found = areas_of(
+    assert area_under(np.array([0.0, 0.4, 0.4, 1.0]), counts) == pytest.approx(
+        (0.2 + 0.8 + 0.7) / 4
+    )
+    assert area_under(np.array([0.3]), np.array([0])) == 0.3
+    found = areas_of_order(
         counts,
         np.array([0.0, 0.4, 0.4, 1.0]),
         np.array([1.0, 0.5, 0.5, 0.0]),
@@ -87,24 +96,24 @@ def test_areas_by_hand():
 
 
 def test_with_three_tokens_or_fewer_no_action_is_compared():
-    three = areas_of(np.arange(4), np.zeros(4), np.zeros(4), np.ones(4, bool))
+    three = areas_of_order(np.arange(4), np.zeros(4), np.zeros(4), np.ones(4, bool))
     assert np.isnan(three.flips[0])
 
 
 def test_several_orders_are_averaged_step_by_step():
-    a = Areas(
+    a = CurveAreas(
         *(np.array(x) for x in ([0.1, 0.3], [0.5, 0.7], [[0.0], [0.2]], [[1.0], [0.0]], [1, 0]))
     )
-    b = Areas(
+    b = CurveAreas(
         *(np.array(x) for x in ([0.3, 0.5], [0.7, 0.9], [[0.2], [0.2]], [[0.0], [0.0]], [1, 1]))
     )
-    mean = Areas.mean([a, b])
+    mean = CurveAreas.mean([a, b])
     np.testing.assert_allclose(mean.deletion, [0.2, 0.4])
     np.testing.assert_allclose(mean.flips, [1, 0.5])
 
 
 def test_a_share_grows_from_0_to_1():
-    np.testing.assert_allclose(share(np.array([0, 2.0, 1e9]), 2.0), [0, 1 - np.exp(-1), 1])
+    np.testing.assert_allclose(change_share(np.array([0, 2.0, 1e9]), 2.0), [0, 1 - np.exp(-1), 1])
 
 
 def test_rank_correlation_is_that_of_scipy_over_present_tokens():
@@ -116,7 +125,7 @@ def test_rank_correlation_is_that_of_scipy_over_present_tokens():
             continue
         expected = stats.spearmanr(a[there], b[there]).statistic
         assert rank_correlation(a, b, there) == pytest.approx(expected)
-        np.testing.assert_allclose(ranks(a), stats.rankdata(a) - 1)
+        np.testing.assert_allclose(compute_ranks(a), stats.rankdata(a) - 1)
 
 
 def test_an_even_map_has_no_correlation_and_an_even_causal_map_no_say():
@@ -128,13 +137,13 @@ def test_an_even_map_has_no_correlation_and_an_even_causal_map_no_say():
 
 def test_the_pointing_game():
     true = np.array([False, True, True, False, False])
-    found = pointing(np.array([0.1, 0.6, 9.0, 0.1, 0.2]), true, PRESENT)
+    found = pointing_game(np.array([0.1, 0.6, 9.0, 0.1, 0.2]), true, PRESENT)
     assert found is not None
     assert found == pytest.approx((1, 0.6, 0.25))  # the absent one does not count
-    tie = pointing(np.array([0.4, 0.4, 0, 0.1, 0.1]), true, PRESENT)
+    tie = pointing_game(np.array([0.4, 0.4, 0, 0.1, 0.1]), true, PRESENT)
     assert tie == pytest.approx((0.5, 0.4, 0.25))
-    assert pointing(np.zeros(5), true, PRESENT) == pytest.approx((0.25, 0.25, 0.25))
-    assert pointing(np.ones(5), np.arange(5) == 2, PRESENT) is None
+    assert pointing_game(np.zeros(5), true, PRESENT) == pytest.approx((0.25, 0.25, 0.25))
+    assert pointing_game(np.ones(5), np.arange(5) == 2, PRESENT) is None
 
 
 def test_sarfa_by_hand():
@@ -167,19 +176,19 @@ def test_relevance_by_hand():
 
 def test_steps_are_evenly_spread_over_episodes():
     steps = [np.arange(10), np.arange(0), np.arange(5, 95)]
-    chosen = spread(steps, 10)
+    chosen = spread_evenly(steps, 10)
     assert [len(part) for part in chosen] == [1, 0, 9]
     assert chosen[2][-1] == 94
-    assert [part.tolist() for part in spread(steps[:2], 99)] == [list(range(10)), []]
+    assert [part.tolist() for part in spread_evenly(steps[:2], 99)] == [list(range(10)), []]
 
 
 def test_an_estimate_leaves_out_what_says_nothing():
-    found = estimate([1.0, np.nan, 3.0])
+    found = estimate_mean([1.0, np.nan, 3.0])
     assert found is not None
     assert (found.mean, found.low, found.high, found.steps) == (2, 1, 3, 2)
-    assert estimate([np.nan]) is None and estimate([]) is None
-    assert as_json(None) is None
-    assert as_json(found) == {"mean": 2, "low": 1, "high": 3, "steps": 2}
+    assert estimate_mean([np.nan]) is None and estimate_mean([]) is None
+    assert estimate_to_json(None) is None
+    assert estimate_to_json(found) == {"mean": 2, "low": 1, "high": 3, "steps": 2}
 
 
 def sure(mean):
@@ -190,7 +199,7 @@ UNSURE, AHEAD, BEHIND = Estimate(0.1, -0.1, 0.3, 9), sure(0.2), sure(-0.2)
 
 
 @pytest.mark.parametrize(
-    ("gain", "closed", "correlation", "over_shuffled", "moves", "word"),
+    ("gain", "closed", "correlation", "over_shuffled", "changes", "verdict"),
     [
         (AHEAD, 0.9, AHEAD, AHEAD, True, "explains"),
         (AHEAD, 0.9, AHEAD, None, True, "explains"),
@@ -206,31 +215,37 @@ UNSURE, AHEAD, BEHIND = Estimate(0.1, -0.1, 0.3, 9), sure(0.2), sure(-0.2)
         (AHEAD, 0.9, AHEAD, AHEAD, False, "nothing to explain"),
     ],
 )
-def test_the_rule(gain, closed, correlation, over_shuffled, moves, word):
-    assert word_for(gain, closed, correlation, over_shuffled, moves) == word
+def test_the_rule(gain, closed, correlation, over_shuffled, changes, verdict):
+    assert verdict_for(gain, closed, correlation, over_shuffled, changes) == verdict
 
 
-def evidence(name, both, correlations=()):
+def areas(both, flips=0.0):
     flat = np.asarray(both, float)
     curves = np.zeros((len(flat), len(GRID)))
-    found = Areas(flat, flat, curves, curves, np.zeros(len(flat)))
-    return Evidence(name, "attention", "", [found], list(correlations))
+    return CurveAreas(flat, flat, curves, curves, np.full(len(flat), float(flips)))
+
+
+def results(name, both, correlations=(), shuffled=None):
+    control = [] if shuffled is None else [areas(shuffled)]
+    return MapResults(
+        name, "attention", "", [areas(both)], list(correlations), shuffled_areas=control
+    )
 
 
 def test_a_finding_weighs_a_map_against_chance_the_causal_map_and_shuffled_weights():
     chance, causal = np.array([0.3, 0.5, 0.4]), np.array([0.8, 0.9, 0.7])
     shuffled = np.array([0.35, 0.45, 0.4])
-    own = evidence("actor/1", [0.7, 0.8, 0.6], [0.5, np.nan, 0.7])
-    found = finding(own, chance, causal, shuffled, moves=True)
+    own = results("actor/1", [0.7, 0.8, 0.6], [0.5, np.nan, 0.7], shuffled)
+    found = rate_map(own, chance, causal, policy_changes=True)
     assert found.gain is not None and found.over_shuffled is not None
     assert found.gain.mean == pytest.approx(0.3)
     assert found.closed == pytest.approx(0.75)
     assert found.over_shuffled.mean == pytest.approx(0.3)
     assert found.sanity is not None and found.sanity.mean == pytest.approx(0)
     assert found.correlation is not None and found.correlation.steps == 2
-    assert found.word == "explains"
-    even = finding(evidence("random", chance), chance, causal, None, moves=True)
-    text = sentence(found, even)
+    assert found.verdict == "explains"
+    even = rate_map(results("random", chance), chance, causal, policy_changes=True)
+    text = verdict_sentence(found, even)
     assert text.startswith("The map actor/1 explains the policy: its order scores 0.70 against")
     assert "75% of the way to the causal map, rank correlation with it +0.60." in text
 
@@ -239,13 +254,13 @@ def test_every_sentence_names_the_map_that_it_speaks_of():
     """It is read beside other maps too: what is drawn may be another one than the best."""
     chance, causal = np.array([0.3, 0.5, 0.4]), np.full(3, 0.9)
     rows = {"actor/1": [0.7, 0.8, 0.6], "actor/0": [0.2, 0.3, 0.2]}
-    found = [finding(evidence(n, row), chance, causal, None, True) for n, row in rows.items()]
-    even = finding(evidence("random", chance), chance, causal, None, True)
-    facts: dict[str, Any] = dict(recording="seen", facts={}, unit="", removal=(), steps=3, truth="")
-    report = FaithfulnessReport(**facts, drawn="actor/0", findings=(*found, even))
+    found = [rate_map(results(n, row), chance, causal, True) for n, row in rows.items()]
+    even = rate_map(results("random", chance), chance, causal, True)
+    facts: dict[str, Any] = dict(recording="seen", facts={}, totals=ScoringTotals(), truth="")
+    report = FaithfulnessReport(**facts, drawn="actor/0", ratings=(*found, even))
     assert report.verdict.startswith("The map actor/0 does not explain the policy: its order")
     assert report.notes[0].startswith("Best: the map actor/1 explains the policy in part: its")
-    own = FaithfulnessReport(**facts, drawn="actor/1", findings=(*found, even))
+    own = FaithfulnessReport(**facts, drawn="actor/1", ratings=(*found, even))
     assert own.verdict.startswith("The map actor/1 ") and "Best" not in own.notes[0]
 
 
@@ -254,32 +269,32 @@ def test_a_sentence_says_what_speaks_against_a_map():
     chance, causal, control = np.full(10, 0.3), np.full(10, 0.9), np.full(10, 0.4)
 
     def found(name, both, flips, hit, shuffled=None):
-        curves = np.zeros((10, len(GRID)))
-        areas = Areas(both, both, curves, curves, np.full(10, float(flips)))
-        pointing = [Pointing(float(hit), float(hit), 0.5)] * 10
-        own = Evidence(name, "attention", "", [areas], [0.5] * 10, pointing)
-        return finding(own, chance, causal, shuffled, moves=True)
+        pointing = [PointingResult(float(hit), float(hit), 0.5)] * 10
+        own = results(name, both, [0.5] * 10, shuffled)
+        own.areas, own.pointing = [areas(both, flips)], pointing
+        return rate_map(own, chance, causal, policy_changes=True)
 
     even = found("random", chance, 0.5, 0.5)
-    text = sentence(found("actor/1", np.full(10, 0.8), 0.25, 0.25, control), even)
+    text = verdict_sentence(found("actor/1", np.full(10, 0.8), 0.25, 0.25, control), even)
     assert text.startswith("The map actor/1 explains the policy")
     assert "; yet with shuffled weights too it gains +0.10 to +0.10 over random order" in text
     assert "the action changes in 25% of states, without 3 random ones in 50%" in text
     assert "what weighs most is what matters in 25% of states, a random token in 50%" in text
-    assert "yet" not in sentence(found("actor/1", np.full(10, 0.8), 0.75, 0.75, chance), even)
+    assert "yet" not in verdict_sentence(
+        found("actor/1", np.full(10, 0.8), 0.75, 0.75, chance), even
+    )
 
 
 def test_sentences_say_so_when_a_map_does_not_explain():
     chance, causal = np.array([0.3, 0.5, 0.4]), np.array([0.8, 0.9, 0.7])
-    even = finding(evidence("random", chance), chance, causal, None, moves=True)
+    even = rate_map(results("random", chance), chance, causal, policy_changes=True)
 
-    def said(both, shuffled=None, moves=True):
-        own = evidence("actor/0", both, [0.5])
-        control = None if shuffled is None else np.array(shuffled)
-        return sentence(finding(own, chance, causal, control, moves), even)
+    def said(both, shuffled=None, policy_changes=True):
+        own = results("actor/0", both, [0.5], shuffled)
+        return verdict_sentence(rate_map(own, chance, causal, policy_changes), even)
 
     assert "does not explain the policy: its order scores 0.33" in said([0.2, 0.5, 0.3])
-    assert "there is nothing to explain" in said([0.8, 0.9, 0.7], moves=False)
+    assert "there is nothing to explain" in said([0.8, 0.9, 0.7], policy_changes=False)
     assert "is not shown to explain the policy, for the steps are too few" in said([0.2, 0.9, 0.8])
     beaten = said([0.8, 0.9, 0.7], shuffled=[0.9, 1.0, 0.8])
     assert "does not explain the policy" in beaten

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,24 @@ from stable_baselines3 import PPO
 from torch import nn
 
 from attention_agents.agents.config.run_config import TrainConfig
-from attention_agents.agents.faithfulness.hide_tokens import hidden
-from attention_agents.agents.faithfulness.recorded_policy import Subject
-from attention_agents.agents.faithfulness.replay_world import (
-    NotTheSame,
-    remade,
-    replayed,
-    true_tokens,
+from attention_agents.agents.faithfulness.rebuilt_env import (
+    GroundTruth,
+    ReplayMismatchError,
+    ground_truth_mask,
+    replay_actions,
 )
-from attention_agents.agents.faithfulness.run_study import faithfulness, report_on, run_of
+from attention_agents.agents.faithfulness.recorded_policy import RecordedPolicy, hide_tokens
+from attention_agents.agents.faithfulness.run_study import (
+    report_faithfulness,
+    run_of_recording,
+    study_faithfulness,
+)
+from attention_agents.agents.rollouts.eval_env import make_rendering_env
 from attention_agents.agents.runs.checkpoint import LoadedPolicy, load_checkpoint
 from attention_agents.agents.runs.record_run import record_run
 from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.agents.training.train import train
+from attention_agents.envs.make import make_env
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Entities
 from attention_agents.policies.attention import Attentive, Heard
@@ -41,7 +47,7 @@ from attention_agents.recording.reader import open_recording
 from attention_agents.recording.scores import SUMMARY_FILE
 from benchmarks.faithfulness import document, scored
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 N, F, A = 7, 3, 4
 PLANTED = 2
 
@@ -141,22 +147,20 @@ def recorded(model, folder):
     return open_recording(folder), LoadedPolicy(model, Plain(), None)  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def unknown(monkeypatch):
-    """A world that cannot be made again: planted policies have no run."""
-    nothing = lambda recording, loaded: ([None] * len(recording), "not known")  # noqa: E731
-    monkeypatch.setattr("attention_agents.agents.faithfulness.run_study._true", nothing)
+PLANTED_FACTS = {"checkpoint": "planted"}
+UNKNOWN = GroundTruth([None], "not known")
+"""Planted policies have no run."""
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_a_planted_policy_is_found_out(claim, tmp_path, unknown):
+def test_a_planted_policy_is_found_out(claim, tmp_path):
     recording, loaded = planted(tmp_path / "seen", claim)
-    report = report_on(recording, loaded, {"checkpoint": "planted"}, score_steps=41)
+    report = report_faithfulness(recording, loaded, UNKNOWN, PLANTED_FACTS, score_steps=41)
     scores = recording.episodes[0].scores
     assert scores is not None
     others = np.delete(scores.causal, PLANTED, axis=1)
     assert (others < 1e-6).all() and (scores.causal[:, PLANTED] > 0.01).all()
-    found = {each.name: each for each in report.findings}
+    found = {each.name: each for each in report.ratings}
     own, causal, chance = found["actor/0"], found["causal"], found["random"]
     assert causal.both is not None and chance.both is not None and own.both is not None
     assert causal.both.mean > chance.both.mean + 0.1
@@ -164,7 +168,7 @@ def test_a_planted_policy_is_found_out(claim, tmp_path, unknown):
     gradient = found["gradient x input"]
     assert gradient.both == causal.both  # only one token has a gradient at all
     words = {"true": "explains", "even": "does not explain", "contrary": "does not explain"}
-    assert own.word == words[claim]
+    assert own.verdict == words[claim]
     assert f"The map actor/0 {words[claim]} the policy: its order" in report.verdict
     assert own.correlation is not None and own.gain is not None
     if claim == "true":
@@ -181,9 +185,9 @@ def test_a_planted_policy_is_found_out(claim, tmp_path, unknown):
     assert report.best.name == "actor/0"
 
 
-def test_where_nothing_changes_a_policy_there_is_nothing_to_explain(tmp_path, unknown):
+def test_where_nothing_changes_a_policy_there_is_nothing_to_explain(tmp_path):
     recording, loaded = planted(tmp_path / "seen", "true", gain=0.0)
-    report = report_on(recording, loaded, {"checkpoint": "planted"}, score_steps=5)
+    report = report_faithfulness(recording, loaded, UNKNOWN, PLANTED_FACTS, score_steps=5)
     assert "there is nothing to explain" in report.verdict
     assert recording.summary is not None
     assert recording.summary["verdict"] == report.verdict
@@ -201,15 +205,13 @@ CHAIN = {"actor/0", "actor/1", "actor/rollout", "gradient rollout"}
         ("residual", "cls", "actor/rollout", CHAIN),
     ],
 )
-def test_what_is_no_chain_of_tokens_is_judged_by_what_it_has(
-    block, readout, drawn, maps, tmp_path, unknown
-):
+def test_what_is_no_chain_of_tokens_is_judged_by_what_it_has(block, readout, drawn, maps, tmp_path):
     extractor = dict(width=12, heads=3, layers=2, block=block, readout=readout)
     kwargs = dict(features_extractor_class=AttentionExtractor, features_extractor_kwargs=extractor)
     model = PPO("MlpPolicy", Crowd(), policy_kwargs=kwargs, n_steps=8, batch_size=8, device="cpu")
     recording, loaded = recorded(model, tmp_path / "seen")
-    report = report_on(recording, loaded, {"checkpoint": "made"}, score_steps=3)
-    own = {each.name for each in report.findings if each.evidence.family == "attention"}
+    report = report_faithfulness(recording, loaded, UNKNOWN, {"checkpoint": "made"}, score_steps=3)
+    own = {each.name for each in report.ratings if each.results.family == "attention"}
     assert (report.drawn, own) == (drawn, maps)
     assert recording.summary is not None and recording.episodes[0].scores is not None
     if not maps:
@@ -217,15 +219,15 @@ def test_what_is_no_chain_of_tokens_is_judged_by_what_it_has(
         assert recording.summary["best"] is None
 
 
-def test_one_layer_is_judged_by_its_row_and_by_that_times_its_gradient(tmp_path, unknown):
+def test_one_layer_is_judged_by_its_row_and_by_that_times_its_gradient(tmp_path):
     kwargs = dict(
         features_extractor_class=AttentionExtractor,
         features_extractor_kwargs=dict(width=12, heads=3, layers=1),
     )
     model = PPO("MlpPolicy", Crowd(), policy_kwargs=kwargs, n_steps=8, batch_size=8, device="cpu")
     recording, loaded = recorded(model, tmp_path / "seen")
-    report = report_on(recording, loaded, {"checkpoint": "made"}, score_steps=3)
-    own = {each.name for each in report.findings if each.evidence.family == "attention"}
+    report = report_faithfulness(recording, loaded, UNKNOWN, {"checkpoint": "made"}, score_steps=3)
+    own = {each.name for each in report.ratings if each.results.family == "attention"}
     assert (report.drawn, own) == ("actor/0", {"actor/0", "gradient rollout"})
 
 
@@ -339,33 +341,54 @@ def test_mistakes_are_told(run, words, text):
 def test_a_recording_has_its_episodes_already(run, tmp_path):
     folder = record_run(run, out=tmp_path / "seen")
     with pytest.raises(ValueError, match="is a recording: episodes, seed and stochastic go with"):
-        faithfulness(folder, episodes=2)
+        study_faithfulness(folder, episodes=2)
     with pytest.raises(ValueError, match="there is no run folder"):
-        faithfulness(tmp_path / "nothing")
+        study_faithfulness(tmp_path / "nothing")
 
 
 def test_a_recording_is_scored_with_its_own_run_alone(run, cued, tmp_path):
-    mine = run_of(open_recording(record_run(run, out=tmp_path / "mine")))
+    mine = run_of_recording(open_recording(record_run(run, out=tmp_path / "mine")))
     assert mine.path == run  # named by the recording, which lies elsewhere
     stranger = Path(shutil.copytree(tmp_path / "mine", cued / "recordings" / "stranger"))
     with pytest.raises(ValueError, match=r"is of another run: it has 8 tokens \(8 entities\), the"):
-        faithfulness(stranger, device="cpu")
+        study_faithfulness(stranger, device="cpu")
     shutil.rmtree(stranger)
     header = json.loads((tmp_path / "mine" / "recording.json").read_text())
     (tmp_path / "mine" / "recording.json").write_text(json.dumps(header | {"run": "gone"}))
     with pytest.raises(ValueError, match=r"the run of the recording .* is not found.*'gone'"):
-        faithfulness(tmp_path / "mine")
+        study_faithfulness(tmp_path / "mine")
 
 
 def test_a_recording_without_a_step_is_refused(run, tmp_path):
     folder = record_run(run, out=tmp_path / "seen")
     shutil.rmtree(folder / "episode_0000")
     with pytest.raises(ValueError, match="holds no step: its recording was cut short"):
-        faithfulness(folder, device="cpu")
+        study_faithfulness(folder, device="cpu")
+
+
+def test_a_run_is_loaded_once_and_played_in_one_environment(run, monkeypatch):
+    """Two environments are made: the first one only to find out whether it can be rendered."""
+    loads, envs = [], []
+
+    def load(*args, **options):
+        loads.append(args)
+        return load_checkpoint(*args, **options)
+
+    def make(*args, **options):
+        envs.append(make_env(*args, **options))
+        return envs[-1]
+
+    monkeypatch.setattr("attention_agents.agents.runs.loaded_run.load_checkpoint", load)
+    monkeypatch.setattr("attention_agents.agents.rollouts.eval_env.make_env", make)
+    report = study_faithfulness(run, episodes=2, score_steps=5, device="cpu")
+    assert report.truth == ""
+    assert len(loads) == 1 and len(envs) <= 2
+    study_faithfulness(report.recording, score_steps=5, device="cpu")
+    assert len(loads) == 2 and len(envs) <= 4
 
 
 def test_the_cue_is_known_at_the_junction_and_its_removal_is_what_it_says(cued):
-    report = faithfulness(cued, episodes=2, score_steps=5, device="cpu")
+    report = study_faithfulness(cued, episodes=2, score_steps=5, device="cpu")
     recording = open_recording(report.recording)
     for episode in recording.episodes:
         scores = episode.scores
@@ -374,31 +397,35 @@ def test_the_cue_is_known_at_the_junction_and_its_removal_is_what_it_says(cued):
         assert scores.true.sum(1).tolist() == [0] * 7 + [1]
         assert scores.true[-1].argmax() == 0  # seven steps back of a window of eight
     assert report.truth == ""
-    assert next(iter(report.removal)) == "history: masked"
-    assert any(each.hit is not None for each in report.findings)
+    assert next(iter(report.totals.removal)) == "history: masked"
+    assert any(each.hit is not None for each in report.ratings)
 
 
 def test_a_policy_with_a_memory_is_asked_with_it(lstm):
-    report = faithfulness(lstm, episodes=2, score_steps=5, device="cpu")
+    report = study_faithfulness(lstm, episodes=2, score_steps=5, device="cpu")
     recording = open_recording(report.recording)
     scores = recording.episodes[0].scores
     assert scores is not None and scores.true is not None
     assert "what the policy remembers of earlier steps is not removed" in report.notes
     assert not scores.true.any()  # at the junction the cue is not in sight
-    assert report.findings[-1].name == "random"
+    assert report.ratings[-1].name == "random"
 
 
-def loaded_final(run):
+def load_final(run):
     return load_checkpoint(RunFolder.open(run).final, "cpu")
+
+
+def in_episode(loaded, episode):
+    return RecordedPolicy.from_episode(loaded.model.policy, loaded.normalize, episode)
 
 
 def test_a_token_can_be_hidden_in_one_step(run, tmp_path):
     episode = open_recording(record_run(run, out=tmp_path / "seen")).episodes[0]
-    loaded = loaded_final(run)
-    subject = Subject.of(loaded.model.policy, loaded.normalize, episode)
-    present = np.flatnonzero(subject.present[0])
+    loaded = load_final(run)
+    recorded_policy = in_episode(loaded, episode)
+    present = np.flatnonzero(recorded_policy.present[0])
     token = int(present[-1])
-    found = hidden(loaded, episode, 0, [token])
+    found = hide_tokens(recorded_policy, 0, [token])
     seen = episode[0].observation[""].copy()
     seen[token] = 0
     obs = loaded.model.policy.obs_to_tensor(loaded.normalize(seen))[0]
@@ -407,18 +434,17 @@ def test_a_token_can_be_hidden_in_one_step(run, tmp_path):
     np.testing.assert_allclose(found.distribution.astype(float), without.probs[0], atol=1e-3)
     assert found.action == int(without.probs.argmax())
     np.testing.assert_allclose(found.before.astype(float), episode[0].distribution, atol=1e-3)
-    assert found.change > 0 and found.unit == "KL, nats"
-    nothing = hidden(loaded, episode, 0, np.flatnonzero(~subject.present[0])[:1].tolist() or [0])
-    if not subject.present[0].all():
-        assert nothing.change == pytest.approx(0, abs=1e-9)
+    assert found.distance > 0 and found.unit == "KL, nats"
+    nothing = hide_tokens(recorded_policy, 0, [int(np.argmin(recorded_policy.present[0]))])
+    if not recorded_policy.present[0].all():
+        assert nothing.distance == pytest.approx(0, abs=1e-9)
 
 
 def test_a_policy_with_a_memory_is_asked_with_what_it_had_seen(lstm, tmp_path):
     episode = open_recording(record_run(lstm, out=tmp_path / "seen")).episodes[0]
-    loaded = loaded_final(lstm)
-    found = hidden(loaded, episode, 6, [2])
+    found = hide_tokens(in_episode(load_final(lstm), episode), 6, [2])
     np.testing.assert_allclose(found.before.astype(float), episode[6].distribution, atol=1e-3)
-    assert found.change > 0
+    assert found.distance > 0
 
 
 @pytest.mark.parametrize(
@@ -433,20 +459,20 @@ def test_a_policy_with_a_memory_is_asked_with_what_it_had_seen(lstm, tmp_path):
 def test_what_cannot_be_hidden_is_refused(run, tmp_path, step, tokens, text):
     episode = open_recording(record_run(run, out=tmp_path / "seen")).episodes[0]
     with pytest.raises(ValueError, match=text):
-        hidden(loaded_final(run), episode, step, tokens)
+        hide_tokens(in_episode(load_final(run), episode), step, tokens)
 
 
 def test_a_world_is_made_again_or_says_that_it_is_not_the_same(run, tmp_path):
     folder = record_run(run, out=tmp_path / "seen", seed=4)
     episode = open_recording(folder).episodes[0]
     config = RunFolder.open(run).config()
-    with remade(config) as env:
-        assert list(replayed(env, episode)) == list(range(len(episode)))
-        true = true_tokens(env, episode)
+    with closing(make_rendering_env(config, str)) as env:
+        assert list(replay_actions(env, episode)) == list(range(len(episode)))
+        true = ground_truth_mask(env, episode)
         assert true is not None and true.shape == (len(episode), 8)
         episode.seed = 5
-        with pytest.raises(NotTheSame, match="step 0 is observed otherwise"):
-            list(replayed(env, episode))
+        with pytest.raises(ReplayMismatchError, match="the observation at step 0 differs"):
+            list(replay_actions(env, episode))
         episode.seed = None
-        with pytest.raises(NotTheSame, match="has no seed"):
-            list(replayed(env, episode))
+        with pytest.raises(ReplayMismatchError, match="has no seed"):
+            list(replay_actions(env, episode))
