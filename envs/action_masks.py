@@ -16,10 +16,10 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Bool
 
+from attention_agents.envs.tokens.spaces import CHOICE_SPACES, choice_counts
+
 MASK_METHOD = "action_masks"
 """Found through all wrappers."""
-MASKABLE = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
-"""Action spaces that are made of choices."""
 
 
 def find_mask_method(env: gym.Env) -> Callable[[], Any] | None:
@@ -38,7 +38,7 @@ def valid_actions(env: gym.Env) -> Bool[np.ndarray, "choices"] | None:
         ValueError: its `action_masks()` does not fit its actions, or no action is valid.
     """
     action_masks = find_mask_method(env)
-    if action_masks is None or not isinstance(env.action_space, MASKABLE):
+    if action_masks is None or not isinstance(env.action_space, CHOICE_SPACES):
         return None
     parts = choice_counts(env.action_space)
     valid = np.asarray(action_masks(), dtype=bool)
@@ -51,21 +51,6 @@ def valid_actions(env: gym.Env) -> Bool[np.ndarray, "choices"] | None:
     if not all(part.any() for part in _split_choices(valid, parts)):
         raise ValueError(f"{MASK_METHOD}() must leave a valid action, got {valid.tolist()}")
     return valid
-
-
-def choice_counts(space: gym.Space) -> tuple[int, ...]:
-    """Return the number of choices of each part of an action.
-
-    >>> choice_counts(spaces.Discrete(5)), choice_counts(spaces.MultiDiscrete([3, 2]))
-    ((5,), (3, 2))
-    >>> choice_counts(spaces.MultiBinary(3))
-    (2, 2, 2)
-    """
-    if isinstance(space, spaces.Discrete):
-        return (int(space.n),)
-    if isinstance(space, spaces.MultiDiscrete):
-        return tuple(int(n) for n in space.nvec.reshape(-1))
-    return (2,) * spaces.flatdim(space)
 
 
 def sample_valid_action(space: gym.Space, valid: Bool[np.ndarray, "choices"]) -> Any:

@@ -50,9 +50,8 @@ def make_env(
             judged by (Atari: clipped rewards, an episode per life).
         history: observe a window of this many steps as tokens; 0 observes the present alone. Of
             pictures, grids and entities, in a Dict too, every frame keeps its patches, cells or
-            entities (`envs.wrappers.frame_history`), and what stands beside them is of the
-            present; every other
-            observation becomes one token per step (`envs.wrappers.flat_history`).
+            entities (`envs.wrappers.frame_history`), and the rest of the Dict is of the present;
+            other observations become one token per step (`envs.wrappers.flat_history`).
         max_entities: room for the members of each Sequence in the observation, and for the nodes
             and the edges of each Graph (`envs.wrappers.padding`).
         max_episode_steps: truncate episodes after this many steps, whatever the registered limit.
@@ -82,10 +81,9 @@ def make_env(
         env = TimeLimit(env, max_episode_steps)
     env = pad_sequences(env, max_entities)
     env = plain_actions(plain_observations(env))
-    if not history:
-        return env
-    framed = framed_parts(env.observation_space)
-    return FrameHistory(env, history) if framed else History(env, history)
+    if history and framed_parts(env.observation_space):
+        return FrameHistory(env, history)
+    return History(env, history) if history else env
 
 
 def action_names(env: gym.Env) -> tuple[str, ...] | None:

@@ -48,30 +48,18 @@ def space_to_json(space: spaces.Space) -> dict[str, Any]:
         ValueError: the space is none of Box (with or without tokens), Discrete, MultiDiscrete,
             MultiBinary, and Dict of these, or a bound is NaN.
     """
+    kind = next((kind for kind, entry in _KINDS.items() if isinstance(space, entry.cls)), None)
+    if kind is None:
+        raise ValueError(f"{space} cannot be written; supported are {', '.join(_KINDS)}")
+    fields = {name: np.asarray(getattr(space, name)).tolist() for name in _KINDS[kind].numbers}
     if isinstance(space, spaces.Box):
-        tokens = {"tokens": spec_to_json(space.tokens)} if isinstance(space, TokenBox) else {}
-        return {
-            "kind": "box",
-            "shape": list(space.shape),
-            "dtype": space.dtype.name,
-            "low": _bound_to_json(space.low),
-            "high": _bound_to_json(space.high),
-            **tokens,
-        }
-    if isinstance(space, spaces.Discrete):
-        return {"kind": "discrete", "n": int(space.n), "start": int(space.start)}
-    if isinstance(space, spaces.MultiDiscrete):
-        return {
-            "kind": "multi_discrete",
-            "nvec": space.nvec.tolist(),
-            "start": space.start.tolist(),
-        }
-    if isinstance(space, spaces.MultiBinary):
-        return {"kind": "multi_binary", "shape": list(space.shape)}
-    if isinstance(space, spaces.Dict):
-        members = [[key, space_to_json(part)] for key, part in space.spaces.items()]
-        return {"kind": "dict", "spaces": members}  # pairs: their order is the tokens' order
-    raise ValueError(f"{space} cannot be written; supported are {', '.join(_READERS)}")
+        low, high = _bound_to_json(space.low), _bound_to_json(space.high)
+        fields |= {"dtype": space.dtype.name, "low": low, "high": high}
+    if isinstance(space, TokenBox):
+        fields["tokens"] = spec_to_json(space.tokens)
+    if isinstance(space, spaces.Dict):  # pairs: their order is the tokens' order
+        fields["spaces"] = [[key, space_to_json(part)] for key, part in space.spaces.items()]
+    return {"kind": kind, **fields}
 
 
 def space_from_json(data: Any) -> spaces.Space:
@@ -83,12 +71,12 @@ def space_from_json(data: Any) -> spaces.Space:
     """
     fields = dict(data) if isinstance(data, dict) else {"kind": data}
     kind = fields.pop("kind", None)
-    if not isinstance(kind, str) or kind not in _READERS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise ValueError(
-            f"unknown kind of space {reprlib.repr(kind)}; known are {', '.join(_READERS)}"
+            f"unknown kind of space {reprlib.repr(kind)}; known are {', '.join(_KINDS)}"
         )
     with error_context(kind):
-        return read_object(_READERS[kind], fields)
+        return read_object(_KINDS[kind].build, fields)
 
 
 def _read_shape(value: Any, name: str) -> tuple[int, ...]:
@@ -158,28 +146,29 @@ def _build_dict(spaces: tuple[SpaceEntry, ...]) -> gym.spaces.Dict:
     return gym.spaces.Dict(list(members.items()))  # pairs: a dict would be sorted
 
 
-_READERS: dict[str, Callable[..., spaces.Space]] = {
-    "box": _build_box,
-    "discrete": _build_discrete,
-    "multi_discrete": _build_multi_discrete,
-    "multi_binary": _build_multi_binary,
-    "dict": _build_dict,
+class _Kind(NamedTuple):
+    cls: type[spaces.Space]
+    numbers: tuple[str, ...]
+    """Attributes that are written as they are."""
+    build: Callable[..., spaces.Space]
+
+
+_KINDS = {
+    "box": _Kind(spaces.Box, ("shape",), _build_box),
+    "discrete": _Kind(spaces.Discrete, ("n", "start"), _build_discrete),
+    "multi_discrete": _Kind(spaces.MultiDiscrete, ("nvec", "start"), _build_multi_discrete),
+    "multi_binary": _Kind(spaces.MultiBinary, ("shape",), _build_multi_binary),
+    "dict": _Kind(spaces.Dict, (), _build_dict),
 }
 
 
 def _bound_to_json(bound: np.ndarray) -> Any:
-    first = bound.flat[0]
-    uniform = bool((bound == first).all())
-    return _number_to_json(first) if uniform else [_number_to_json(number) for number in bound.flat]
-
-
-def _number_to_json(number: Any) -> int | float | str:
-    value = number.item()
-    if not isinstance(value, float):
-        return int(value)
-    if math.isnan(value):
+    """Return one number where all are equal, else a list; infinity as a string."""
+    if np.isnan(bound).any():
         raise ValueError("a bound of a space must not be NaN")
-    return value if math.isfinite(value) else f"{value}"
+    numbers = (bound.astype(np.uint8) if bound.dtype == bool else bound).ravel().tolist()
+    numbers = [number if math.isfinite(number) else str(number) for number in numbers]
+    return numbers[0] if len(set(numbers)) == 1 else numbers
 
 
 def _read_bound(data: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -194,10 +183,10 @@ def _read_number(value: Any, dtype: np.dtype) -> float:
     if dtype.kind == "f":
         if value in ("inf", "-inf"):
             return float(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
-    elif isinstance(value, int) and not isinstance(value, bool):
+        valid = type(value) in (int, float) and math.isfinite(value)
+    else:
         low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-        if low <= value <= high:
-            return value
-    raise ValueError(f"{reprlib.repr(value)} cannot be a bound of {dtype.name} numbers")
+        valid = type(value) is int and low <= value <= high
+    if not valid:
+        raise ValueError(f"{reprlib.repr(value)} cannot be a bound of {dtype.name} numbers")
+    return value

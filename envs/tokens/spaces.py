@@ -36,6 +36,8 @@ FLAT_PICTURE = 16
 LINEAR_CHANNELS = 64
 """Rank of the projection of linear patches; nothing is lost up to this width of tokens."""
 
+CHOICE_SPACES = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+
 TokenChoice = Literal[
     "auto", "patches", "linear-patches", "cells", "entities", "features", "history"
 ]
@@ -101,19 +103,34 @@ def _choose_spec(space: spaces.Space, choice: TokenChoice) -> TokenSpec:
             return spec
         if isinstance(spec, Frames):
             return replace(spec, part=_recut_part(spec.part, choice))
-    if isinstance(space, spaces.Discrete) and choice in ("auto", "features"):
-        return Categories((int(space.n),), ("choice",))
-    if isinstance(space, spaces.MultiDiscrete) and choice in ("auto", "features"):
-        sizes = tuple(int(n) for n in space.nvec.reshape(-1))
-        return Categories(sizes, tuple(f"choice {i}" for i in range(len(sizes))))
-    if isinstance(space, spaces.MultiBinary) and choice in ("auto", "features"):
-        return _number_features(int(np.prod(space.shape)), "bit")
+    if isinstance(space, CHOICE_SPACES) and choice in ("auto", "features"):
+        sizes = choice_counts(space)
+        if isinstance(space, spaces.MultiBinary):
+            return _number_features(len(sizes), "bit")
+        single = isinstance(space, spaces.Discrete)
+        names = ("choice",) if single else tuple(f"choice {i}" for i in range(len(sizes)))
+        return Categories(sizes, names)
     if isinstance(space, spaces.Box):
         return _choose_box_spec(space, choice)
     raise ValueError(
         f"no {choice} tokens can be made from {space}; supported are Box, Discrete, MultiDiscrete, "
         "MultiBinary, and Dict of these"
     )
+
+
+def choice_counts(space: spaces.Space) -> tuple[int, ...]:
+    """Return the number of choices of each part of a member of one of the `CHOICE_SPACES`.
+
+    >>> choice_counts(spaces.Discrete(5)), choice_counts(spaces.MultiDiscrete([3, 2]))
+    ((5,), (3, 2))
+    >>> choice_counts(spaces.MultiBinary(3))
+    (2, 2, 2)
+    """
+    if isinstance(space, spaces.Discrete):
+        return (int(space.n),)
+    if isinstance(space, spaces.MultiDiscrete):
+        return tuple(space.nvec.ravel().tolist())
+    return (2,) * spaces.flatdim(space)
 
 
 def choose_specs(

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from attention_agents.envs.tokens.spaces import MAX_TOKENS, TokenBox
+from attention_agents.envs.tokens.spaces import MAX_TOKENS, TokenBox, choice_counts
 from attention_agents.envs.tokens.specs import Entities
 from attention_agents.envs.wrappers.space_tree import (
     Path,
@@ -140,9 +140,11 @@ class _EntityTable:
         self._features = [_Feature.from_space(*leaf) for leaf in iterate_leaves(space)]
         if not self._features:
             raise ValueError(f"entities need features, got {space} in {self._place}")
-        first = np.zeros(1 + len(links), np.float32), np.ones(1 + len(links), np.float32)
-        bounds = [first, *(feature.bounds() for feature in self._features)]
-        low, high = (np.concatenate(ends) for ends in zip(*bounds, strict=True))
+        flat: Any = spaces.flatten_space(space)
+        start = 1 + len(links)
+        with np.errstate(over="ignore"):  # bounds beyond 32 bits become infinite
+            low = np.append(np.zeros(start), np.minimum(flat.low, 0)).astype(np.float32)
+            high = np.append(np.ones(start), np.maximum(flat.high, 0)).astype(np.float32)
         names = ("presence", *links, *(name for part in self._features for name in part.names))
         shape = (max_rows, len(names))
         self.empty = np.zeros(shape, np.float32)
@@ -189,7 +191,7 @@ class _Feature(NamedTuple):
     @classmethod
     def from_space(cls, path: Path, space: spaces.Space) -> _Feature:
         if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
-            stem, count = "choice ", int(np.sum(_choice_counts(space)))
+            stem, count = "choice ", sum(choice_counts(space))
         elif isinstance(space, (spaces.Box, spaces.MultiBinary)):
             stem, count = "x", math.prod(space.shape)
         else:
@@ -214,17 +216,5 @@ class _Feature(NamedTuple):
         if not isinstance(self.space, (spaces.Discrete, spaces.MultiDiscrete)):
             return values
         chosen = values.astype(np.int64) - np.ravel(self.space.start)
-        counts = enumerate(_choice_counts(self.space))
+        counts = enumerate(choice_counts(self.space))
         return np.concatenate([np.eye(n, dtype=np.float32)[chosen[:, i]] for i, n in counts], 1)
-
-    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the least and the largest number of each column, with 0 between them."""
-        if not isinstance(self.space, spaces.Box):
-            return np.zeros(len(self.names), np.float32), np.ones(len(self.names), np.float32)
-        low, high = np.minimum(self.space.low, 0).ravel(), np.maximum(self.space.high, 0).ravel()
-        with np.errstate(over="ignore"):  # bounds beyond 32 bits become infinite
-            return low.astype(np.float32), high.astype(np.float32)
-
-
-def _choice_counts(space: spaces.Discrete | spaces.MultiDiscrete) -> np.ndarray:
-    return np.ravel(space.n if isinstance(space, spaces.Discrete) else space.nvec)

@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from attention_agents.envs.tokens.spaces import TokenBox, is_bytes, is_flat_picture
+from attention_agents.envs.tokens.spaces import CHOICE_SPACES, TokenBox, is_bytes, is_flat_picture
 from attention_agents.envs.tokens.specs import Cells, Features, Patches
 from attention_agents.envs.wrappers.space_tree import Path, get_at_path, iterate_leaves
 
@@ -117,7 +117,7 @@ def plain_actions(env: gym.Env) -> gym.Env:
         ValueError: the actions are of an unsupported space.
     """
     space = env.action_space
-    if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
+    if isinstance(space, CHOICE_SPACES):
         return env if _convert_space(space)[1] is None else PlainAction(env)
     if isinstance(space, spaces.Box) and space.is_bounded():
         return env

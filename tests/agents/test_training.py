@@ -260,7 +260,7 @@ def test_a_worker_that_has_ended_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr(SafeSubprocVecEnv, "step_async", ended)
     with pytest.raises(
-        TrainingFault, match=r"\): the process of an environment ended; what it said"
+        TrainingFault, match=r"\): the process of an environment ended; its last message"
     ):
         train(cartpole(tmp_path, eval_freq=0, vec_env="subproc"))
 

@@ -270,7 +270,7 @@ def test_an_environment_that_cannot_be_made_is_told_at_once(kind, said, raised, 
 
 
 def test_a_process_that_ends_at_the_start_is_gone():
-    with pytest.raises(WorkerGoneError, match="the process of an environment ended; what it said"):
+    with pytest.raises(WorkerGoneError, match="the process of an environment ended; its last message"):
         SafeSubprocVecEnv([made, ended])
     assert not multiprocessing.active_children()
 
@@ -291,7 +291,7 @@ def test_a_process_that_was_killed_is_gone(ask):
         env.reset()
         env.processes[1].kill()
         env.processes[1].join()
-        with pytest.raises(WorkerGoneError, match="the process of an environment ended; what it"):
+        with pytest.raises(WorkerGoneError, match="the process of an environment ended; its last"):
             ask(env)
 
 
