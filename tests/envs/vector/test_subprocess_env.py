@@ -270,7 +270,9 @@ def test_an_environment_that_cannot_be_made_is_told_at_once(kind, said, raised, 
 
 
 def test_a_process_that_ends_at_the_start_is_gone():
-    with pytest.raises(WorkerGoneError, match="the process of an environment ended; its last message"):
+    with pytest.raises(
+        WorkerGoneError, match="the process of an environment ended; its last message"
+    ):
         SafeSubprocVecEnv([made, ended])
     assert not multiprocessing.active_children()
 
