@@ -33,7 +33,7 @@ from attention_agents.agents.config.validation import check_choice
 from attention_agents.agents.evaluation.evaluate import Scores, evaluate
 from attention_agents.agents.rollouts.episodes import GreedyActor, play
 from attention_agents.agents.rollouts.eval_env import make_eval_env
-from attention_agents.agents.rollouts.policy_calls import Answer, Asked
+from attention_agents.agents.rollouts.policy_calls import PolicyInput, PolicyOutput
 from attention_agents.agents.rollouts.seeds import SEED, episode_seeds
 from attention_agents.agents.runs.checkpoint import load_checkpoint
 from attention_agents.agents.runs.run_folder import RunFolder, versions
@@ -145,8 +145,10 @@ def evaluate_model(model: BaseAlgorithm, config: RunConfig, episodes: int) -> Sc
     """Play the episodes that `agents.evaluation.evaluate.evaluate` plays, with a model that is in
     memory."""
 
-    def policy(asked: Asked) -> Answer:
-        return Answer(model.predict(normalized(model, asked.observation), deterministic=True)[0])
+    def policy(asked: PolicyInput) -> PolicyOutput:
+        return PolicyOutput(
+            model.predict(normalized(model, asked.observation), deterministic=True)[0]
+        )
 
     with ExitStack() as stack:
         stack.enter_context(torch_settings(config.threads))

@@ -18,13 +18,17 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
-from attention_agents.agents.rollouts.policy_calls import Asked, Memories, Policy
+from attention_agents.agents.rollouts.policy_calls import (
+    Observation,
+    Policy,
+    PolicyInput,
+    RecurrentStates,
+)
 from attention_agents.envs.action_masks import sample_valid_action, valid_actions
 
 BATCH = 8
 """Observations that a policy answers at a time."""
 
-Observation = np.ndarray | dict[str, np.ndarray]
 Succeeded = Callable[[dict[str, Any], float], bool | None]
 """From the last info and the return of an episode: whether it succeeded, None if unknown."""
 
@@ -69,19 +73,19 @@ class PolicyActor:
     """
 
     def __init__(self, policy: Policy):
-        self._policy, self._memories = policy, Memories()
+        self._policy, self._recurrent_states = policy, RecurrentStates()
 
     def _ask(self, turns: Sequence[Turn]) -> np.ndarray:
         seeds, begins = [turn.seed for turn in turns], [turn.begins for turn in turns]
         masks = [turn.valid for turn in turns if turn.valid is not None]
-        asked = Asked(
+        inputs = PolicyInput(
             observation=joined([turn.observation for turn in turns]),
             begins=np.array(begins),
-            memory=self._memories.recall(seeds, begins),
+            memory=self._recurrent_states.gather_batch(seeds, begins),
             valid=np.stack(masks) if len(masks) == len(turns) else None,
         )
-        actions, memory = self._policy(asked)
-        self._memories.keep(seeds, memory)
+        actions, memory = self._policy(inputs)
+        self._recurrent_states.store_batch(seeds, memory)
         return actions
 
 

@@ -1,97 +1,99 @@
-"""Asking a policy for actions, when it may remember the episode and heed which actions are valid.
+"""Calls of a policy: its input and output, with recurrent state and masks of valid actions.
 
-What a policy remembers goes out with the answer and comes in with the next question: it is kept by
-who asks, never by the policy.
+A recurrent state is returned with the actions and passed in with the next call: the caller holds
+it, not the policy.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-if TYPE_CHECKING:
-    from attention_agents.agents.rollouts.episodes import Observation
+from attention_agents.policies.inspect.policy_adapter import accepts_action_masks
 
-Memory = tuple[Float[np.ndarray, "L B K"], ...]
+Observation = np.ndarray | dict[str, np.ndarray]
+HiddenState = tuple[Float[np.ndarray, "L B K"], ...]
 """Hidden and cell states of an LSTM, in L layers; zeros where an episode begins."""
 
 
-class Asked(NamedTuple):
-    """A question to a policy about B states."""
+class PolicyInput(NamedTuple):
+    """B states of which a policy chooses the actions."""
 
     observation: Observation
     """As the environments gave it, batched."""
     begins: Bool[np.ndarray, "B"]
     """True where this is the first state of an episode."""
-    memory: Memory | None = None
-    """What the policy answered before; None when nobody remembers anything."""
+    memory: HiddenState | None = None
+    """From the output for the states before; None at the beginning, or without any."""
     valid: Bool[np.ndarray, "B choices"] | None = None
-    """True where an action is valid; None where the environments do not say."""
+    """True where an action is valid; None where the environments have no masks."""
 
 
-class Answer(NamedTuple):
-    """What a policy says to it."""
+class PolicyOutput(NamedTuple):
+    """The actions of a policy."""
 
     actions: np.ndarray
     """(B, ...)."""
-    memory: Memory | None = None
-    """What it remembers from here on; None for a policy without memory."""
+    memory: HiddenState | None = None
+    """For the next input; None for a policy that is not recurrent."""
 
 
-Policy = Callable[[Asked], Answer]
+Policy = Callable[[PolicyInput], PolicyOutput]
 
 
-def policy_of(
+def policy_function(
     model: BaseAlgorithm,
-    normalise: Callable[[Observation], Observation],
+    normalize: Callable[[Observation], Observation],
     deterministic: bool = True,
 ) -> Policy:
-    """Return how to ask an SB3 or sb3-contrib algorithm.
+    """Return the policy of an SB3 or sb3-contrib algorithm as a function.
 
     Args:
         model: the algorithm.
-        normalise: what is done to an observation before the policy sees it.
+        normalize: what is done to an observation before the policy gets it.
         deterministic: the most likely actions; else drawn from the policy's distribution.
     """
-    heeds = "action_masks" in inspect.signature(model.predict).parameters
+    masks_actions = accepts_action_masks(model.predict)
 
-    def policy(asked: Asked) -> Answer:
-        masks = {"action_masks": asked.valid} if heeds else {}
+    def policy(inputs: PolicyInput) -> PolicyOutput:
+        masks = {"action_masks": inputs.valid} if masks_actions else {}
         actions, memory = model.predict(
-            normalise(asked.observation),
-            state=asked.memory,
-            episode_start=asked.begins,
+            normalize(inputs.observation),
+            state=inputs.memory,
+            episode_start=inputs.begins,
             deterministic=deterministic,
             **masks,
         )
-        return Answer(actions, memory)
+        return PolicyOutput(actions, memory)
 
     return policy
 
 
-class Memories:
-    """What a policy remembers of each episode, by the episode's seed."""
+class RecurrentStates:
+    """The recurrent state of a policy in each episode, by the episode's seed."""
 
     def __init__(self) -> None:
-        self._of: dict[int, Memory] = {}
+        self._by_seed: dict[int, HiddenState] = {}
 
-    def recall(self, seeds: Sequence[int], begins: Sequence[bool]) -> Memory | None:
-        """Return what is remembered, in the order of `seeds`; None when that is nothing."""
-        known = [None if new else self._of.get(s) for s, new in zip(seeds, begins, strict=True)]
-        some = next((memory for memory in known if memory is not None), None)
-        if some is None:
+    def gather_batch(self, seeds: Sequence[int], begins: Sequence[bool]) -> HiddenState | None:
+        """Return the states in the order of `seeds`, zeros at a beginning; None without any."""
+        states = [
+            None if begin else self._by_seed.get(seed)
+            for seed, begin in zip(seeds, begins, strict=True)
+        ]
+        template = next((state for state in states if state is not None), None)
+        if template is None:
             return None
-        blank = tuple(np.zeros_like(part) for part in some)
-        rows = [blank if memory is None else memory for memory in known]
+        zeros = tuple(np.zeros_like(part) for part in template)
+        rows = [zeros if state is None else state for state in states]
         return tuple(np.concatenate(parts, axis=1) for parts in zip(*rows, strict=True))
 
-    def keep(self, seeds: Sequence[int], memory: Memory | None) -> None:
-        """Remember a policy's answer, whose row i belongs to the episode `seeds[i]`."""
+    def store_batch(self, seeds: Sequence[int], memory: HiddenState | None) -> None:
+        """Store the state of an output, whose row i belongs to the episode `seeds[i]`."""
         if memory is not None:
             for i, seed in enumerate(seeds):
-                self._of[seed] = tuple(part[:, i : i + 1].copy() for part in memory)
+                self._by_seed[seed] = tuple(part[:, i : i + 1].copy() for part in memory)

@@ -33,8 +33,12 @@ from attention_agents.agents.algorithms.classes import algorithm_class
 from attention_agents.agents.algorithms.memory_check import check_networks
 from attention_agents.agents.config.plugins import PluginError
 from attention_agents.agents.config.run_config import RunConfig
-from attention_agents.agents.rollouts.episodes import Observation
-from attention_agents.agents.rollouts.policy_calls import Answer, Asked, policy_of
+from attention_agents.agents.rollouts.policy_calls import (
+    Observation,
+    PolicyInput,
+    PolicyOutput,
+    policy_function,
+)
 from attention_agents.agents.runs.run_folder import versions
 from attention_agents.envs.families import MissingExtraError
 from attention_agents.envs.tokens.space_json import space_from_json, space_to_json
@@ -95,9 +99,9 @@ class LoadedPolicy:
         """
         return self.model.predict(self.normalize(observation), deterministic=deterministic)[0]
 
-    def answer(self, asked: Asked, deterministic: bool = True) -> Answer:
+    def answer(self, asked: PolicyInput, deterministic: bool = True) -> PolicyOutput:
         """Answer a question about a batch of states: actions, and what the policy remembers."""
-        return policy_of(self.model, self.normalize, deterministic)(asked)
+        return policy_function(self.model, self.normalize, deterministic)(asked)
 
 
 def save_checkpoint(model: BaseAlgorithm, folder: str | Path, config: RunConfig) -> Path:

@@ -18,7 +18,6 @@ from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.rollouts.episodes import (
     Actor,
     GreedyActor,
-    Observation,
     SamplingActor,
 )
 from attention_agents.agents.rollouts.eval_env import (
@@ -26,7 +25,7 @@ from attention_agents.agents.rollouts.eval_env import (
     make_eval_env,
     make_rendering_env,
 )
-from attention_agents.agents.rollouts.policy_calls import Answer, Asked
+from attention_agents.agents.rollouts.policy_calls import Observation, PolicyInput, PolicyOutput
 from attention_agents.agents.rollouts.seeds import BOUND
 from attention_agents.agents.runs.checkpoint import LoadedPolicy, load_checkpoint
 from attention_agents.agents.runs.run_folder import RunFolder
@@ -151,7 +150,7 @@ def open_run(
 def sampling_actor(policy: LoadedPolicy) -> SamplingActor:
     """Return an actor that draws from the policy's distribution."""
 
-    def sample(asked: Asked) -> Answer:
+    def sample(asked: PolicyInput) -> PolicyOutput:
         # dqn and qrdqn explore with the action space, whose stream is neither torch's nor numpy's
         policy.model.action_space.seed(int(np.random.randint(BOUND)))  # noqa: NPY002
         return policy.answer(asked, deterministic=False)

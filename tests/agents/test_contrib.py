@@ -16,7 +16,7 @@ from attention_agents.agents.algorithms.classes import algorithm_class
 from attention_agents.agents.config.algorithms import ALGORITHMS
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.evaluation.evaluate import evaluate
-from attention_agents.agents.rollouts.policy_calls import Asked
+from attention_agents.agents.rollouts.policy_calls import PolicyInput
 from attention_agents.agents.runs.checkpoint import load_checkpoint
 from attention_agents.agents.runs.record_run import record_run
 from attention_agents.agents.runs.run_folder import RunFolder
@@ -118,11 +118,11 @@ def test_a_policy_with_memory_is_asked_with_what_it_remembers(trained):
     loaded = load_checkpoint(trained("ppo_lstm").final, "cpu")
     env = make_env("CartPole-v1")
     obs, _ = env.reset(seed=3)
-    first = loaded.answer(Asked(obs[None], np.ones(1, bool)))
+    first = loaded.answer(PolicyInput(obs[None], np.ones(1, bool)))
     assert first.memory is not None
     assert [part.shape for part in first.memory] == [(1, 1, 5)] * 2
-    second = loaded.answer(Asked(obs[None], np.zeros(1, bool), first.memory))
-    again = loaded.answer(Asked(obs[None], np.ones(1, bool), first.memory))
+    second = loaded.answer(PolicyInput(obs[None], np.zeros(1, bool), first.memory))
+    again = loaded.answer(PolicyInput(obs[None], np.ones(1, bool), first.memory))
     assert not np.array_equal(second.memory, first.memory)
     assert np.array_equal(again.memory, first.memory)
 

@@ -23,7 +23,7 @@ from attention_agents.agents.rollouts.episodes import (
     joined,
     play,
 )
-from attention_agents.agents.rollouts.policy_calls import Answer, Asked
+from attention_agents.agents.rollouts.policy_calls import PolicyInput, PolicyOutput
 
 
 class Walk(gym.Env):
@@ -62,12 +62,12 @@ def logits(observation: Observation) -> torch.Tensor:
         return NETWORK(torch.as_tensor(columns, dtype=torch.float32))
 
 
-def greedy(asked: Asked) -> Answer:
-    return Answer(logits(asked.observation).argmax(1).numpy())
+def greedy(asked: PolicyInput) -> PolicyOutput:
+    return PolicyOutput(logits(asked.observation).argmax(1).numpy())
 
 
-def sampled(asked: Asked) -> Answer:
-    return Answer(
+def sampled(asked: PolicyInput) -> PolicyOutput:
+    return PolicyOutput(
         torch.distributions.Categorical(logits=logits(asked.observation)).sample().numpy()
     )
 
@@ -133,7 +133,7 @@ def test_episodes_are_counted_by_hand() -> None:
 def test_the_policy_always_answers_batches_of_one_size() -> None:
     sizes = []
 
-    def policy(asked: Asked) -> Answer:
+    def policy(asked: PolicyInput) -> PolicyOutput:
         assert isinstance(asked.observation, dict)
         sizes.append(len(asked.observation["place"]))
         return greedy(asked)

@@ -16,7 +16,7 @@ from attention_agents.agents.config.catalogue import HEAD
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.evaluation.evaluate import evaluate
 from attention_agents.agents.rollouts.eval_env import make_eval_env
-from attention_agents.agents.rollouts.policy_calls import Asked
+from attention_agents.agents.rollouts.policy_calls import PolicyInput
 from attention_agents.agents.runs.checkpoint import LoadedPolicy, load_checkpoint, save_checkpoint
 from attention_agents.agents.runs.record_run import record_run
 from attention_agents.agents.runs.run_folder import RunFolder
@@ -85,7 +85,7 @@ def answers(loaded: LoadedPolicy, steps: int = 4) -> list[np.ndarray]:
     observation, _ = env.reset(seed=3)
     for step in range(steps):
         valid = valid_actions(env)
-        question = Asked(
+        question = PolicyInput(
             observation[None],
             np.array([step == 0]),
             memory,
@@ -117,11 +117,11 @@ def test_the_recurrent_state_is_carried_and_starts_anew(trained):
     env = make_eval_env(loaded.config)
     seen = env.reset(seed=3)[0][None]
     env.close()
-    first = loaded.answer(Asked(seen, np.ones(1, bool)))
+    first = loaded.answer(PolicyInput(seen, np.ones(1, bool)))
     assert first.memory is not None
     assert [part.shape for part in first.memory] == [(1, 1, 12)] * 2
-    second = loaded.answer(Asked(seen, np.zeros(1, bool), first.memory))
-    again = loaded.answer(Asked(seen, np.ones(1, bool), first.memory))
+    second = loaded.answer(PolicyInput(seen, np.zeros(1, bool), first.memory))
+    again = loaded.answer(PolicyInput(seen, np.ones(1, bool), first.memory))
     assert not np.array_equal(second.memory, first.memory)
     assert np.array_equal(again.memory, first.memory)
 

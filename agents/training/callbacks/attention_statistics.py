@@ -15,7 +15,8 @@ from stable_baselines3.common.utils import obs_as_tensor
 from torch import Tensor
 from torch.nn import functional as F
 
-from attention_agents.agents.rollouts.episodes import Observation, joined
+from attention_agents.agents.rollouts.episodes import joined
+from attention_agents.agents.rollouts.policy_calls import Observation
 from attention_agents.agents.training.callbacks.periodic import PeriodicCallback
 from attention_agents.policies.inspect.attention_modules import attention_extractors
 from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap, Pass

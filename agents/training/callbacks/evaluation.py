@@ -11,9 +11,9 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from attention_agents.agents.config.run_config import RunConfig
-from attention_agents.agents.rollouts.episodes import GreedyActor, Observation, play
+from attention_agents.agents.rollouts.episodes import GreedyActor, play
 from attention_agents.agents.rollouts.eval_env import make_eval_env
-from attention_agents.agents.rollouts.policy_calls import policy_of
+from attention_agents.agents.rollouts.policy_calls import Observation, policy_function
 from attention_agents.agents.rollouts.seeds import periodic_seeds
 from attention_agents.agents.runs.checkpoint import save_checkpoint
 from attention_agents.agents.runs.run_folder import RunFolder
@@ -95,7 +95,7 @@ class EvaluationCallback(PeriodicCallback):
 
 def greedy_actor(model: BaseAlgorithm) -> GreedyActor:
     """Let a policy that is training take its most likely actions."""
-    return GreedyActor(policy_of(model, lambda observations: normalized(model, observations)))
+    return GreedyActor(policy_function(model, lambda observations: normalized(model, observations)))
 
 
 def normalized(model: BaseAlgorithm, observations: Observation) -> Observation:

@@ -9,7 +9,12 @@ import pytest
 from gymnasium import spaces
 
 from attention_agents.agents.rollouts.episodes import BATCH, GreedyActor, SamplingActor, play
-from attention_agents.agents.rollouts.policy_calls import Answer, Asked, Memories, policy_of
+from attention_agents.agents.rollouts.policy_calls import (
+    PolicyInput,
+    PolicyOutput,
+    RecurrentStates,
+    policy_function,
+)
 from tests.agents.test_episodes import Walk
 from tests.agents.worlds import Lanes
 
@@ -23,34 +28,34 @@ def memory(*values: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_memories_come_back_in_the_order_of_the_question():
-    memories = Memories()
-    assert memories.recall([3, 4], [False, False]) is None
-    memories.keep([3, 7, 9], memory(30, 70, 90))
-    hidden, cell = memories.recall([9, 3, 8, 7], [False, False, False, True])
+    recurrent_states = RecurrentStates()
+    assert recurrent_states.gather_batch([3, 4], [False, False]) is None
+    recurrent_states.store_batch([3, 7, 9], memory(30, 70, 90))
+    hidden, cell = recurrent_states.gather_batch([9, 3, 8, 7], [False, False, False, True])
     assert hidden.shape == cell.shape == (L, 4, K)
     assert hidden[0, :, 0].tolist() == [90, 30, 0, 0]
     assert cell[1, :, 4].tolist() == [90.5, 30.5, 0, 0]
 
 
 def test_a_policy_without_memory_leaves_none():
-    memories = Memories()
-    memories.keep([3], None)
-    assert memories.recall([3], [False]) is None
+    recurrent_states = RecurrentStates()
+    recurrent_states.store_batch([3], None)
+    assert recurrent_states.gather_batch([3], [False]) is None
 
 
 class Counting:
     """A policy whose memory counts the steps of an episode, and which tells what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
+        self.asked: list[PolicyInput] = []
 
-    def __call__(self, asked: Asked) -> Answer:
+    def __call__(self, asked: PolicyInput) -> PolicyOutput:
         self.asked.append(asked)
         assert isinstance(asked.observation, dict)
         B = len(asked.observation["place"])
         hidden, cell = memory(*[0.0] * B) if asked.memory is None else asked.memory
         assert (hidden[:, asked.begins] == 0).all()
-        return Answer(hidden[0, :, 0].astype(int) % 2, (hidden + 1, cell))
+        return PolicyOutput(hidden[0, :, 0].astype(int) % 2, (hidden + 1, cell))
 
 
 @pytest.mark.parametrize("kind", [GreedyActor, SamplingActor])
@@ -76,10 +81,10 @@ def test_the_question_says_what_begins_and_what_is_valid():
 
     masks = []
 
-    def first_valid(asked: Asked) -> Answer:
+    def first_valid(asked: PolicyInput) -> PolicyOutput:
         masks.append(asked.valid)
         assert asked.valid is not None
-        return Answer(asked.valid.argmax(1))
+        return PolicyOutput(asked.valid.argmax(1))
 
     play([Lanes()], GreedyActor(first_valid), [1], lambda info, score: None)
     assert {mask.shape for mask in masks} == {(BATCH, 5)}
@@ -105,9 +110,9 @@ class Masked(Model):
 
 def test_masks_are_handed_only_to_a_policy_that_heeds_them():
     valid = np.ones((3, 2), bool)
-    asked = Asked(np.zeros((3, 4)), np.array([True, False, True]), memory(1, 2, 3), valid)
+    asked = PolicyInput(np.zeros((3, 4)), np.array([True, False, True]), memory(1, 2, 3), valid)
     for model in (Model(), Masked()):
-        answer = policy_of(model, lambda observation: observation + 7, False)(asked)  # type: ignore[arg-type]
+        answer = policy_function(model, lambda observation: observation + 7, False)(asked)  # type: ignore[arg-type]
         observation, state, starts, deterministic = model.said
         assert (observation == 7).all() and state is asked.memory and starts is asked.begins
         assert deterministic is False and answer.memory is asked.memory
