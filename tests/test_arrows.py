@@ -100,12 +100,19 @@ ROOMS = {
         ("numpy", "gymnasium", *TORCH, *SB3),
     ),
     "agents.rollouts": Room(
-        ("agents.config", "envs", "recording.reader"), ("numpy", "gymnasium", *TORCH, *SB3)
+        ("agents.config", "envs", "policies.inspect.policy_adapter", "recording.reader"),
+        ("numpy", "gymnasium", *TORCH, *SB3),
     ),
     "agents.training": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "matplotlib", "rich")),
     "agents.training.callbacks": Room(DOING, ("numpy", "gymnasium", "PIL", *TORCH, *SB3)),
     "agents.evaluation": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "rich")),
-    "agents.faithfulness": Room(DOING, ("numpy", "gymnasium", *TORCH, *SB3, "rich")),
+    "agents.faithfulness": Room(
+        (
+            *("agents.runs", "agents.rollouts.seeds", "agents.evaluation.statistics"),
+            *("agents.progress_bar", "recording", "policies", "envs.ground_truth"),
+        ),
+        ("numpy", "gymnasium", "torch", "jaxtyping", "rich"),
+    ),
     "agents.replay": Room(DOING, ("numpy", "torch", "PIL", "rich", "tyro")),
     "scripts": Room(("agents.cli",)),
 }
