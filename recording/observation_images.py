@@ -9,8 +9,14 @@ import numpy as np
 from PIL import Image
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, add_age, strip_age
-from attention_agents.recording.rendering import colors
 from attention_agents.recording.step import Step
+
+CATEGORY_COLORS: tuple[tuple[int, int, int], ...] = (
+    *((38, 43, 51), (104, 112, 124), (242, 190, 84), (86, 180, 233), (0, 158, 115)),
+    *((213, 94, 0), (204, 121, 167), (240, 228, 66), (120, 94, 240), (160, 215, 120)),
+    *((250, 150, 130), (130, 200, 200)),
+)
+"""Colors without an order, for the categories and feature planes of a grid; the first is empty."""
 
 
 class Part(NamedTuple):
@@ -151,5 +157,5 @@ def enlarge(picture: np.ndarray, factor: float) -> Image.Image:
 
 
 def _categories(codes: np.ndarray) -> np.ndarray:
-    table = np.array(colors.CATEGORIES, np.uint8)
+    table = np.array(CATEGORY_COLORS, np.uint8)
     return table[codes.astype(int) % len(table)]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-from tests.recording.browser import chromium
+from tests.recording.page.browser.browser_page import chromium
 
 install_import_hook(["attention_agents.policies"], "beartype.beartype")
 torch.set_num_threads(1)  # small networks only get slower with more

@@ -130,11 +130,11 @@ def test_watching(env, model, tmp_path):
     np.testing.assert_array_equal(step.boxes[key], tile)
 
     # place -> picture: light the key's token by hand, and exactly its tile changes
-    stage = Scene(header, step).stage
+    stage = Scene(header, step).attended_frame
     lit = np.zeros(50, np.float32)
-    dark = np.asarray(stage.picture(step, lit)).astype(int)
+    dark = np.asarray(stage.render(step, lit)).astype(int)
     lit[key] = 1
-    changed = (np.asarray(stage.picture(step, lit)).astype(int) != dark).any(-1)
+    changed = (np.asarray(stage.render(step, lit)).astype(int) != dark).any(-1)
     x0, y0, x1, y1 = (tile * stage.factor).astype(int)
     expected = np.zeros_like(changed)
     expected[y0:y1, x0:x1] = True

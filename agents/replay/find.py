@@ -15,7 +15,7 @@ from attention_agents.recording.map_view import View, choose_view
 from attention_agents.recording.query.columns import Columns
 from attention_agents.recording.query.expression import check, matching_steps
 from attention_agents.recording.reader import Episode, Recording
-from attention_agents.recording.rendering.side_panel import action_text
+from attention_agents.recording.scene.actions import action_text
 
 
 class Match(NamedTuple):

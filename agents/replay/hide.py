@@ -21,7 +21,7 @@ from attention_agents.recording.observation_images import parts_of
 from attention_agents.recording.page.page import write_page
 from attention_agents.recording.query.vocabulary import Contents
 from attention_agents.recording.reader import Episode, Recording, is_recording, open_recording
-from attention_agents.recording.rendering.side_panel import action_names, action_text
+from attention_agents.recording.scene.actions import action_names, action_text
 
 if TYPE_CHECKING:
     from attention_agents.agents.faithfulness.recorded_policy import (

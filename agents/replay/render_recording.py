@@ -122,8 +122,7 @@ def check_gallery(episodes: Sequence[Episode], layer: int | None, head: int | No
         ValueError: no token of one stands on its picture.
     """
     for episode in episodes:
-        stage = Scene(episode.header, episode[0], layer, head).stage
-        if stage is None or not stage.parts:
+        if not Scene(episode.header, episode[0], layer, head).layout.placed:
             raise ValueError(
                 f"a gallery shows pieces of pictures, and no token of {episode.header.env_id} "
                 "stands on one: leave 'gallery' out of what to make"

@@ -15,10 +15,10 @@ from PIL import Image, ImageDraw
 
 from attention_agents.policies.inspect.tap import AttentionMap
 from attention_agents.recording.map_spec import mean_over_queries
-from attention_agents.recording.rendering import colors
-from attention_agents.recording.rendering.colors import Pen
+from attention_agents.recording.rendering.drawing import Pen
 from attention_agents.recording.rendering.entities import draw_entities
-from attention_agents.recording.rendering.heat import draw_heat, even_weight, heat_of
+from attention_agents.recording.rendering.heat import compute_heat, draw_heat, even_weight
+from attention_agents.recording.scene import colors
 
 WIDTH, HIGH, MARGIN, GAP = 560, 280, 10, 8
 """Width of a picture, and most height, border and distance of its panels, in pixels."""
@@ -99,17 +99,17 @@ def arranged(name: str, rows: Sequence[Sequence[Panel]]) -> Image.Image:
 
 def title(pen: Pen, name: str, panel: Panel) -> None:
     """Write the name, who asks, and what the colours mean."""
-    used = pen.text(MARGIN, TITLE / 2, name, 18)
+    used = pen.draw_text(MARGIN, TITLE / 2, name, 18)
     left = WIDTH - MARGIN
     if panel.source.keys == "tokens" and panel.scene.layout.groups[0].kind != "entities":
-        left -= pen.text(left, TITLE / 2, "hottest", 13, colors.DIM, anchor="rm") + 74
+        left -= pen.draw_text(left, TITLE / 2, "hottest", 13, colors.DIM, anchor="rm") + 74
         ramp = Image.fromarray(colors.heat_table()[None]).resize((64, 10))
         pen.image.paste(ramp, (round(left) + 5, TITLE // 2 - 5))
-        left -= pen.text(left, TITLE / 2, "0", 13, colors.DIM, anchor="rm")
+        left -= pen.draw_text(left, TITLE / 2, "0", 13, colors.DIM, anchor="rm")
     one = panel.source.asker or panel.source.queries
     who = "framed token asks" if panel.framed else f"asker: {one}"
     room = left - used - 3 * MARGIN
-    pen.text(MARGIN + used + 12, TITLE / 2 + 2, who, 13, colors.DIM, room)
+    pen.draw_text(MARGIN + used + 12, TITLE / 2 + 2, who, 13, colors.DIM, room)
 
 
 def line_of(panels: Sequence[Panel]) -> Image.Image:
@@ -124,7 +124,7 @@ def line_of(panels: Sequence[Panel]) -> Image.Image:
     for image, caption in drawn:
         line.paste(image, (x, 0))
         middle = x + image.width / 2
-        pen.text(middle, tallest + 10, caption, 13, colors.DIM, image.width + GAP, anchor="mm")
+        pen.draw_text(middle, tallest + 10, caption, 13, colors.DIM, image.width + GAP, anchor="mm")
         x += image.width + GAP
     return line
 
@@ -140,7 +140,7 @@ def draw(panel: Panel, width: int) -> tuple[Image.Image, str]:
         image = draw_entities(image, weights, boxes, [""] * len(weights), group.ego)
         return image, f"boldest: weight {weights.max():.2f}"
     even = even_weight(weights, np.ones(len(weights), bool))
-    heat = heat_of(weights[:count], boxes[:count], even, (image.height, image.width))
+    heat = compute_heat(weights[:count], boxes[:count], even, (image.height, image.width))
     image = darkened(draw_heat(image, heat), boxes[:count][weights[:count] == 0])
     if panel.framed:
         x0, y0, x1, y1 = np.round(boxes[scene.asker]).tolist()
@@ -179,7 +179,7 @@ def bars(weights: np.ndarray, width: int) -> Image.Image:
     pen, each = Pen(image), width / len(weights)
     for i, weight in enumerate(weights.tolist()):
         left, top = i * each, image.height * (1 - weight)
-        pen.box(left + 1, top, left + each - 1, image.height, colors.bar_colour(weight))
+        pen.draw_box(left + 1, top, left + each - 1, image.height, colors.bar_color(weight))
     return image
 
 

@@ -14,25 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from attention_agents.recording.files import atomic_write
-from attention_agents.recording.page.payload import Source, inert, payload
+from attention_agents.recording.page.payload import Source, build_payload, escape_json
+from attention_agents.recording.page.scripts import join_modules
 from attention_agents.recording.reader import Recording
 
-MOST_BYTES = 25_000_000
+MAX_BYTES = 25_000_000
 FOLDER = Path(__file__).parent / "web"
-SCRIPTS = (
-    *("dom.js", "data.js", "names.js", "episode.js"),
-    *("look.js", "maps.js", "rollout.js", "causal.js"),
-    *("heat.js", "entities.js", "truth.js", "picture.js", "stage.js"),
-    *("bars.js", "beside.js", "memory.js", "past_table.js", "action.js", "panel.js"),
-    *("heads.js", "token.js"),
-    *("charts.js", "raster.js", "curves.js", "jumps.js", "views.js", "worth.js", "side.js"),
-    *("clock.js", "link.js", "snapshot.js", "controls.js", "head.js", "keys.js"),
-    *("app.js", "start.js"),
-)
-"""The code of the page, in the order in which it is read."""
+MAIN = "main.js"
+"""The module that starts the page; it imports all others."""
 STYLES = (
-    *("base.css", "head.css", "side.css", "worth.css", "stage.css"),
-    *("panel.css", "rows.css", "truth.css", "curves.css", "controls.css", "narrow.css"),
+    *("base.css", "page_header.css", "recording_pane.css", "verdict.css", "attended_frame.css"),
+    *("panel.css", "rows.css", "ground_truth.css", "curves.css", "controls.css", "narrow.css"),
 )
 """The style sheets of the page; a later rule goes before an earlier one."""
 
@@ -43,11 +35,11 @@ def write_page(
     *,
     names: Sequence[str] = (),
     episodes: int | None = None,
-    most_bytes: int = MOST_BYTES,
+    max_bytes: int = MAX_BYTES,
 ) -> Path:
     """Write recordings as one HTML page.
 
-    Where it would be larger than `most_bytes`, pictures and attention maps are reduced, and the
+    Where it would be larger than `max_bytes`, pictures and attention maps are reduced, and the
     page says how. The file appears under its name when it is whole.
 
     Args:
@@ -55,7 +47,7 @@ def write_page(
         recordings: one, or several to be compared; the first two are shown at first.
         names: what the page calls each recording; by default the name of its folder.
         episodes: how many of each recording, from the first; None shows all.
-        most_bytes: how large the file may be.
+        max_bytes: how large the file may be.
 
     Raises:
         ValueError: there is no step to show, a number is out of range, a recording cannot be read,
@@ -64,8 +56,8 @@ def write_page(
     path = Path(path)
     if isinstance(recordings, Recording):
         recordings = (recordings,)
-    room = most_bytes - len(assemble({}).encode())
-    page = assemble(payload(_sources(recordings, names, episodes), room))
+    room = max_bytes - len(assemble({}).encode())
+    page = assemble(build_payload(_sources(recordings, names, episodes), room))
     with atomic_write(path) as file:
         file.write(page.encode())
     return path
@@ -73,21 +65,17 @@ def write_page(
 
 def assemble(data: Any) -> str:
     """Return the page around some JSON."""
-    style, code = (
-        "\n".join((FOLDER / name).read_text("utf-8") for name in names)
-        for names in (STYLES, SCRIPTS)
-    )
-    script = '"use strict";\n(() => {\n' + code + "\n})();\n"
-    return _filled(
-        (FOLDER / "template.html").read_text("utf-8"),
-        {"POLICY": policy(script, style), "STYLE": style, "SCRIPT": script, "DATA": inert(data)},
-    )
+    style = "\n".join((FOLDER / name).read_text("utf-8") for name in STYLES)
+    script = join_modules(FOLDER, MAIN)
+    blocks = {"STYLE": style, "SCRIPT": script, "DATA": escape_json(data)}
+    template = (FOLDER / "template.html").read_text("utf-8")
+    return _fill_template(template, {"POLICY": content_policy(script, style), **blocks})
 
 
-def policy(script: str, style: str) -> str:
+def content_policy(script: str, style: str) -> str:
     """Return the Content-Security-Policy that lets in these two blocks, and no network."""
     return (
-        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
+        f"default-src 'none'; script-src '{_sha256(script)}'; style-src '{_sha256(style)}'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
 
@@ -103,23 +91,23 @@ def _sources(
         raise ValueError(f"episodes must be at least 1, got {episodes}")
     sources = []
     for i, recording in enumerate(recordings):
-        whole = [episode for episode in recording.episodes if len(episode)]
-        if not whole:
+        played = [episode for episode in recording.episodes if len(episode)]
+        if not played:
             raise ValueError(f"{recording.folder} holds no step: its recording was cut short")
         name = names[i] if names else recording.folder.name
-        sources.append(Source(recording, name, tuple(whole[:episodes])))
+        sources.append(Source(recording, name, tuple(played[:episodes])))
     return sources
 
 
-def _digest(text: str) -> str:
+def _sha256(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _filled(template: str, blocks: dict[str, str]) -> str:
+def _fill_template(template: str, blocks: dict[str, str]) -> str:
     """Fill each {{NAME}} of a template in one pass, so that no block is searched for others."""
-    first, *others = template.split("{{")
+    first, *pieces = template.split("{{")
     pages = [first]
-    for piece in others:
+    for piece in pieces:
         name, rest = piece.split("}}", 1)
         pages += [blocks[name], rest]
     return "".join(pages)

@@ -16,13 +16,13 @@ from PIL import Image, features
 
 from attention_agents.recording.chunk import decode_frame, encode_frame
 
-SMALL = 64 * 64
+SMALL_PICTURE = 64 * 64
 """Pictures of at most so many pixels are always lossless, and never scaled."""
-SAMPLE = 8
+SAMPLE_SIZE = 8
 """So many pictures tell whether an encoding can fit at all."""
-AROUND = 4
+SEPARATOR = 4
 """Characters between two pictures."""
-HOPELESS = 1.25
+MAX_OVERSHOOT = 1.25
 """An encoding is not tried when the sample is so many times too large."""
 
 
@@ -32,9 +32,9 @@ class Encoding:
 
     quality: int | None = None
     """Of lossy pictures, 1 to 100; None stores every pixel as it was."""
-    longest: int | None = None
+    max_side: int | None = None
     """Pictures are scaled down to so many pixels of their longer side; None leaves them."""
-    every: int = 1
+    stride: int = 1
     """Every so many-th step has its pictures; the steps between show the one before."""
 
 
@@ -43,7 +43,7 @@ ENCODINGS = (
     Encoding(85),
     Encoding(60),
     Encoding(60, 320),
-    *(Encoding(60, 320, every) for every in (2, 4, 8, 16, 32)),
+    *(Encoding(60, 320, stride) for stride in (2, 4, 8, 16, 32)),
 )
 """From the best to the smallest."""
 
@@ -54,7 +54,7 @@ class Encoded:
 
     encoding: Encoding
     texts: list[str]
-    """Each as base64."""
+    """Base64."""
     order: dict[int, int]
     """Place on the page, by number in the pool."""
     changed: frozenset[str]
@@ -63,23 +63,23 @@ class Encoded:
     @property
     def reduced(self) -> bool:
         """Whether a picture differs from the recorded one, or is left out."""
-        return bool(self.changed) or self.encoding.every > 1
+        return bool(self.changed) or self.encoding.stride > 1
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
         """What the reader of a page should know of its pictures, in sentences."""
-        encoding, said = self.encoding, ["Pictures are lossless (PNG)."]
+        encoding, notes = self.encoding, ["Pictures are lossless (PNG)."]
         if "lossy" in self.changed:
             kind = "WebP" if _has_webp() else "JPEG"
-            said = [f"Pictures are lossy ({kind}, quality {encoding.quality}), to save room."]
+            notes = [f"Pictures are lossy ({kind}, quality {encoding.quality}), to save room."]
         if "scaled" in self.changed:
-            said.append(f"Pictures are scaled down to at most {encoding.longest} pixels.")
-        if encoding.every > 1:
-            said.append(
-                f"Pictures are kept at one step in {encoding.every} only; the steps between show "
+            notes.append(f"Pictures are scaled down to at most {encoding.max_side} pixels.")
+        if encoding.stride > 1:
+            notes.append(
+                f"Pictures are kept at one step in {encoding.stride} only; the steps between show "
                 "the one before. Weights, actions and numbers are kept at every step."
             )
-        return tuple(said)
+        return tuple(notes)
 
     def places(self, numbers: np.ndarray) -> np.ndarray:
         """Return the place on the page of the picture that each step shows, (T,) int32.
@@ -87,7 +87,7 @@ class Encoded:
         Args:
             numbers: (T,) of the pictures of each step in the pool; -1 is none.
         """
-        shown = numbers[np.arange(len(numbers)) // self.encoding.every * self.encoding.every]
+        shown = numbers[np.arange(len(numbers)) // self.encoding.stride * self.encoding.stride]
         return np.array([self.order.get(int(number), -1) for number in shown], np.int32)
 
 
@@ -111,9 +111,9 @@ class Pictures:
     @property
     def size(self) -> int:
         """Characters that all of them take without any loss, and rarely less."""
-        return sum(-(-len(png) * 4 // 3) + AROUND for png in self._stored)
+        return sum(-(-len(png) * 4 // 3) + SEPARATOR for png in self._stored)
 
-    def fitting(self, shown: list[np.ndarray], room: int) -> Encoded | None:
+    def fit_into(self, shown: list[np.ndarray], room: int) -> Encoded | None:
         """Return the pictures under the best encoding under which they fit; None if under none.
 
         Args:
@@ -121,45 +121,45 @@ class Pictures:
             room: characters that all of them may take.
         """
         for encoding in ENCODINGS:
-            kept = [numbers[:: encoding.every] for numbers in shown]
-            wanted = np.unique(np.concatenate([np.zeros(0, np.int32), *kept]))
-            encoded = self._encoded(wanted[wanted >= 0].tolist(), encoding, room)
+            numbers = [step_numbers[:: encoding.stride] for step_numbers in shown]
+            used = np.unique(np.concatenate([np.zeros(0, np.int32), *numbers]))
+            encoded = self._encode_all(used[used >= 0].tolist(), encoding, room)
             if encoded is not None:
                 return encoded
         return None
 
-    def _encoded(self, wanted: list[int], encoding: Encoding, room: int) -> Encoded | None:
+    def _encode_all(self, used: list[int], encoding: Encoding, room: int) -> Encoded | None:
         """Return pictures under an encoding, or None where they take more than the room."""
-        sample = wanted[:: max(1, len(wanted) // SAMPLE)]
-        size = sum(len(encode(self._stored[number], encoding)[0]) for number in sample)
-        if size * len(wanted) / max(len(sample), 1) > HOPELESS * room:
+        sample = used[:: max(1, len(used) // SAMPLE_SIZE)]
+        size = sum(len(encode_picture(self._stored[number], encoding)[0]) for number in sample)
+        if size * len(used) / max(len(sample), 1) > MAX_OVERSHOOT * room:
             return None
         texts: list[str] = []
         changed: set[str] = set()
-        for number in wanted:
-            text, done = encode(self._stored[number], encoding)
+        for number in used:
+            text, changes = encode_picture(self._stored[number], encoding)
             texts.append(text)
-            changed |= done
-            room -= len(text) + AROUND
-        order = {number: place for place, number in enumerate(wanted)}
+            changed |= changes
+            room -= len(text) + SEPARATOR
+        order = {number: place for place, number in enumerate(used)}
         return Encoded(encoding, texts, order, frozenset(changed)) if room >= 0 else None
 
 
-def encode(png: bytes, encoding: Encoding) -> tuple[str, set[str]]:
+def encode_picture(png: bytes, encoding: Encoding) -> tuple[str, set[str]]:
     """Return a lossless PNG as base64 of the picture that an encoding makes of it, and what was
     done to it: "lossy", "scaled"."""
     image, file = Image.fromarray(decode_frame(png)), io.BytesIO()
-    if encoding.quality is None or image.width * image.height <= SMALL:
+    if encoding.quality is None or image.width * image.height <= SMALL_PICTURE:
         image.save(file, "PNG", compress_level=9)
         return base64.b64encode(file.getvalue()).decode(), set()
-    done = {"lossy"}
-    if encoding.longest is not None and max(image.size) > encoding.longest:
-        factor = encoding.longest / max(image.size)
+    changes = {"lossy"}
+    if encoding.max_side is not None and max(image.size) > encoding.max_side:
+        factor = encoding.max_side / max(image.size)
         size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
         image = image.resize(size, Image.Resampling.LANCZOS)
-        done.add("scaled")
+        changes.add("scaled")
     image.save(file, "WEBP" if _has_webp() else "JPEG", quality=encoding.quality)
-    return base64.b64encode(file.getvalue()).decode(), done
+    return base64.b64encode(file.getvalue()).decode(), changes
 
 
 def _has_webp() -> bool:

@@ -1,5 +1,5 @@
-"""What removing tokens does, as a page holds it: the causal map, and the policy without each token;
-and the tokens that the environment itself knows to matter.
+"""The effect of removing tokens, as a page holds it: the causal map, and the policy without each
+token; and the tokens that matter by the rules of the environment.
 
 Arrays have a leading axis S, the steps that were scored.
 """
@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from attention_agents.recording.page.packed_arrays import packed
+from attention_agents.recording.page.text_table import TextTable
 from attention_agents.recording.reader import Episode
+from attention_agents.recording.scene.actions import action_text
 
 LEFT_OUT = (
     "To save room, what hiding a token does to all actions is left out; the likeliest action and "
@@ -21,12 +23,15 @@ LEFT_OUT = (
 
 
 def score_facts(episode: Episode) -> dict[str, Any]:
-    """Return what a page says of the scores of an episode; nothing where there are none."""
+    """Return what a page needs of the scores of an episode; nothing where there are none."""
     return {} if episode.scores is None else {"unit": episode.scores.unit}
 
 
-def score_arrays(episode: Episode) -> dict[str, Any]:
-    """Return the packed scores of an episode, without distributions; nothing where there are none.
+def score_arrays(episode: Episode, texts: TextTable) -> dict[str, np.ndarray]:
+    """Return the scores of an episode, without distributions; nothing where there are none.
+
+    Args:
+        texts: gets the likeliest action without each token, in words.
 
     Raises:
         ValueError: they are damaged, or of another recording.
@@ -35,16 +40,18 @@ def score_arrays(episode: Episode) -> dict[str, Any]:
     if scores is None:
         return {}
     S, N = scores.causal.shape
+    actions = scores.action.reshape(S * N, -1)
+    hidden = texts.add_all(action_text(episode.header, action) for action in actions)
     arrays = {
         "scored": scores.steps.astype(np.int32),
         "causal": scores.causal.astype(np.float32),
-        "hidden_action": scores.action.reshape(S, N, -1).astype(np.float64),
+        "hidden_text": hidden.reshape(S, N),
     }
     if scores.value is not None:
         arrays["hidden_value"] = scores.value.astype(np.float32)
     if scores.true is not None:
         arrays["true"] = scores.true
-    return {name: packed(array) for name, array in arrays.items()}
+    return arrays
 
 
 def hidden_distributions(episodes: Sequence[Episode]) -> list[dict[str, Any]]:

@@ -12,11 +12,7 @@ from attention_agents.recording.map_view import View, entropy
 from attention_agents.recording.query.attention_shift import attention_shift
 from attention_agents.recording.query.vocabulary import Contents
 from attention_agents.recording.reader import Episode
-from attention_agents.recording.rendering.side_panel import (
-    action_names,
-    action_text,
-    chosen_choices,
-)
+from attention_agents.recording.scene.actions import action_names, action_text, chosen_choices
 from attention_agents.recording.step import Step
 
 

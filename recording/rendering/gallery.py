@@ -1,4 +1,4 @@
-"""What an episode looked at most and least: pieces of its pictures, where the tokens stand."""
+"""The most and the least attended pieces of an episode: cut out of its pictures, token by token."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from attention_agents.recording.files import atomic_write
-from attention_agents.recording.observation_images import Part, parts_of
 from attention_agents.recording.reader import Episode
-from attention_agents.recording.rendering import colors
-from attention_agents.recording.rendering.colors import Pen
+from attention_agents.recording.rendering.attended_frame import AttendedFrame
+from attention_agents.recording.rendering.drawing import Pen, SheetPage
+from attention_agents.recording.rendering.heat import even_weight
 from attention_agents.recording.rendering.overlay import Scene
+from attention_agents.recording.scene.colors import DIM, PANEL, TEXT
 
 PIECES = 24
 """Pieces of each kind."""
 COLUMNS = 8
-SIDE, GAP, MARGIN, TITLE, CAPTION, HEADING = 132, 14, 26, 84, 38, 46
+SIDE, GAP, MARGIN, TITLE, CAPTION, HEADING = 132, 14, SheetPage.MARGIN, SheetPage.TITLE, 38, 46
 """Pixels: a piece, between two, round the page, and the heights of texts."""
-APART = 4
+MIN_STEPS_APART = 4
 """A token is shown again only after so many steps."""
-AROUND = 2.0
+SURROUNDINGS = 2.0
 """An entity is cut out with its surroundings, so many times its size."""
 
 
@@ -48,44 +48,52 @@ def gallery(
         ValueError: there is no such layer or head, the episode is empty or cannot be read, no token
             stands on a picture, or the file cannot be written.
     """
-    path = Path(path)
     if not len(episode):
         raise ValueError(f"{episode.folder} holds no step to draw")
-    scene = Scene(episode.header, episode[0], layer, head)
-    if scene.stage is None or not scene.stage.parts:
+    header = episode.header
+    scene = Scene(header, episode[0], layer, head)
+    frame = scene.attended_frame
+    if frame is None or not scene.layout.placed:
         raise ValueError(
-            f"a gallery shows pieces of pictures, and no token of {episode.header.env_id} stands "
-            "on one"
+            f"a gallery shows pieces of pictures, and no token of {header.env_id} stands on one"
         )
-    lifts = lift_of_tokens(episode, scene)
-    chosen = {"most attended": extremes(lifts, -1), "least attended": extremes(lifts, 1)}
-    page = _page(chosen, episode, scene)
-    with atomic_write(path) as file:
-        page.save(file, "PNG", optimize=True)
-    return path
+    lifts = token_lifts(episode, scene)
+    blocks = {
+        "most attended": choose_extremes(lifts, -1),
+        "least attended": choose_extremes(lifts, 1),
+    }
+    row_height = SIDE + CAPTION + GAP
+    rows = {title: -(-len(pieces) // COLUMNS) for title, pieces in blocks.items()}
+    width = 2 * MARGIN + COLUMNS * (SIDE + GAP) - GAP
+    height = TITLE + sum(HEADING + n * row_height for n in rows.values()) + MARGIN
+    page, y = SheetPage((width, height), header, scene.view.lines, room=0), TITLE
+    for title, pieces in blocks.items():
+        page.pen.draw_text(MARGIN, y + 22, title, 17)
+        y += HEADING
+        for i, piece in enumerate(pieces):
+            x = MARGIN + i % COLUMNS * (SIDE + GAP)
+            _draw_piece(page.pen, x, y + i // COLUMNS * row_height, piece, episode, frame)
+        y += rows[title] * row_height
+    return page.save_png(Path(path))
 
 
-def lift_of_tokens(episode: Episode, scene: Scene) -> np.ndarray:
+def token_lifts(episode: Episode, scene: Scene) -> np.ndarray:
     """Return each token's weight over that of an even spread, (T, N); NaN where it is off the
     picture."""
-    stage = scene.stage
-    assert stage is not None
-    shown = np.zeros(len(episode.header.layout), bool)
-    for part in stage.parts:
-        shown[part.where] = True
     rows = []
     for step in episode:
         weights = scene.view.weights(step)
-        even = float(weights.sum(dtype=np.float64)) / max(int(step.present.sum()), 1)
-        there = shown & step.present & np.isfinite(stage.boxes(step)).all(1)
-        rows.append(np.where(there, weights / max(even, 1e-12), np.nan))
+        lift = weights / max(even_weight(weights, step.present), 1e-12)
+        visible = step.present & np.isfinite(scene.layout.boxes(step)).all(1)
+        rows.append(np.where(visible, lift, np.nan))
     return np.stack(rows)
 
 
-def extremes(lifts: np.ndarray, sign: int, count: int = PIECES) -> list[Piece]:
+def choose_extremes(lifts: np.ndarray, sign: int, count: int = PIECES) -> list[Piece]:
     """Choose the tokens of greatest (sign -1) or least (sign 1) lift, above 1 or below it.
 
-    A token counts once in `APART` steps, at its extreme; of equals the choice is spread over time.
+    A token counts once in `MIN_STEPS_APART` steps, at its extreme; of equals the choice is spread
+    over time.
 
     Args:
         lifts: (T, N), NaN where there is no token.
@@ -93,60 +101,34 @@ def extremes(lifts: np.ndarray, sign: int, count: int = PIECES) -> list[Piece]:
     T, N = lifts.shape
     spread = np.random.default_rng(0).permutation(T * N)
     order = spread[np.argsort(sign * lifts.ravel()[spread], kind="stable")]
-    taken: list[Piece] = []
+    pieces: list[Piece] = []
     for index in order.tolist():
         step, token = divmod(index, N)
         lift = float(lifts[step, token])
-        if len(taken) == count or not sign * lift < sign:
+        if len(pieces) == count or not sign * lift < sign:
             break
-        near = (each for each in taken if each.token == token)
-        if all(abs(each.step - step) >= APART for each in near):
-            taken.append(Piece(step, token, lift))
-    return taken
+        near = (abs(piece.step - step) for piece in pieces if piece.token == token)
+        if all(distance >= MIN_STEPS_APART for distance in near):
+            pieces.append(Piece(step, token, lift))
+    return pieces
 
 
-def _page(chosen: dict[str, list[Piece]], episode: Episode, scene: Scene) -> Image.Image:
-    rows = {title: -(-len(pieces) // COLUMNS) for title, pieces in chosen.items()}
-    width = 2 * MARGIN + COLUMNS * (SIDE + GAP) - GAP
-    block = SIDE + CAPTION + GAP
-    height = TITLE + sum(HEADING + n * block for n in rows.values()) + MARGIN
-    page = Image.new("RGB", (width, height), colors.BACKGROUND)
-    pen, header = Pen(page), episode.header
-    used = pen.text(MARGIN, 30, header.env_id, 22, width=width * 0.5)
-    pen.text(MARGIN + used + 12, 32, header.algo.upper(), 15, colors.DIM)
-    shown = "Attention: " + ", ".join(scene.view.lines)
-    pen.text(MARGIN, 60, shown, 14, colors.DIM, width=width - 2 * MARGIN)
-    y = TITLE
-    for title, pieces in chosen.items():
-        pen.text(MARGIN, y + 22, title, 17)
-        y += HEADING
-        for i, piece in enumerate(pieces):
-            x = MARGIN + i % COLUMNS * (SIDE + GAP)
-            _draw_piece(pen, x, y + i // COLUMNS * block, piece, episode, scene)
-        y += rows[title] * block
-    return page
-
-
-def _draw_piece(pen: Pen, x: int, y: int, piece: Piece, episode: Episode, scene: Scene) -> None:
-    stage, step = scene.stage, episode[piece.step]
-    assert stage is not None
-    picture = stage.bare_picture(step)
-    part = _part_of(parts_of(episode.header.layout), piece.token)
-    box = stage.boxes(step)[piece.token]
+def _draw_piece(
+    pen: Pen, x: int, y: int, piece: Piece, episode: Episode, frame: AttendedFrame
+) -> None:
+    step, box = episode[piece.step], frame.boxes(episode[piece.step])[piece.token]
+    part = next(part for part in frame.layout.placed if piece.token < part.where.stop)
     if part.group.kind == "entities":
-        middle, reach = (box[:2] + box[2:]) / 2, AROUND * np.max(box[2:] - box[:2]) / 2
-        box = np.concatenate([middle - reach, middle + reach])
+        middle, radius = (box[:2] + box[2:]) / 2, SURROUNDINGS * np.max(box[2:] - box[:2]) / 2
+        box = np.concatenate([middle - radius, middle + radius])
     x0, y0, x1, y1 = (round(float(edge)) for edge in box)
-    cut = picture.crop((x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)))
+    cut = frame.enlarge_step(step).crop((x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)))
     factor = SIDE / max(cut.size)
     size = max(1, round(cut.width * factor)), max(1, round(cut.height * factor))
-    pen.box(x, y, x + SIDE, y + SIDE, colors.PANEL)
+    pen.draw_box(x, y, x + SIDE, y + SIDE, PANEL)
     cut = cut.resize(size, Image.Resampling.NEAREST if factor > 1 else Image.Resampling.LANCZOS)
     pen.image.paste(cut, (x + (SIDE - size[0]) // 2, y + (SIDE - size[1]) // 2))
     name = part.names_at(step)[piece.token - part.where.start]
-    pen.text(x, y + SIDE + 12, name, 12, colors.TEXT, width=SIDE)
-    pen.text(x, y + SIDE + 27, f"step {piece.step}, {piece.lift:.1f} x even", 11, colors.DIM, SIDE)
-
-
-def _part_of(parts: list[Part], token: int) -> Part:
-    return next(part for part in parts if part.where.start <= token < part.where.stop)
+    pen.draw_text(x, y + SIDE + 12, name, 12, TEXT, width=SIDE)
+    caption = f"step {piece.step}, {piece.lift:.1f} x even"
+    pen.draw_text(x, y + SIDE + 27, caption, 11, DIM, SIDE)

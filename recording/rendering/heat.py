@@ -9,9 +9,9 @@ an even spread, which is laid over the same boxes:
 with `even` the weight of every token were all present ones attended alike. It is 1 wherever
 attention is even, and 0 where no token sees the picture.
 
-For display a share, heat over the larger of its greatest value and `LOWEST_TOP`, is coloured by
-`colors.heat_table` and mixed in with opacity `MOST_OPAQUE * share ** 0.75`: what nobody attends to
-keeps its own colours, and attention that is nearly even is a faint veil.
+For display a share, heat over the larger of its greatest value and `MIN_HEAT_TOP`, is colored by
+`heat_table` and mixed in with opacity `MAX_HEAT_OPACITY * share ** HEAT_OPACITY_POWER`: what nobody
+attends to keeps its own colors, and attention that is nearly even is a faint veil.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from attention_agents.recording.rendering import colors
-
-MOST_OPAQUE = 0.68
-LOWEST_TOP = 3.0
-"""The scale of colours never ends below this many times an even spread."""
+from attention_agents.recording.scene.colors import heat_table
+from attention_agents.recording.scene.display import (
+    HEAT_OPACITY_POWER,
+    MAX_HEAT_OPACITY,
+    MIN_HEAT_TOP,
+)
 
 
 class Heat(NamedTuple):
@@ -36,17 +37,19 @@ class Heat(NamedTuple):
 
     @property
     def top(self) -> float:
-        """The lift that gets the hottest colour."""
-        return max(float(self.lift.max(initial=0.0)), LOWEST_TOP)
+        """The lift that gets the hottest color."""
+        return max(float(self.lift.max(initial=0.0)), MIN_HEAT_TOP)
 
 
-def heat_of(weights: np.ndarray, boxes: np.ndarray, even: float, size: tuple[int, int]) -> Heat:
+def compute_heat(
+    weights: np.ndarray, boxes: np.ndarray, even: float, size: tuple[int, int]
+) -> Heat:
     """Spread weights over their boxes, and compare with an even spread.
 
     Args:
         weights: (N,).
         boxes: (N, 4) x0, y0, x1, y1 in pixels of the picture; rows of NaN are left out. A pixel
-            belongs to a box when its centre lies in it.
+            belongs to a box when its center lies in it.
         even: what every weight would be if attention were even, see `even_weight`.
         size: (height, width) of the picture.
     """
@@ -56,10 +59,10 @@ def heat_of(weights: np.ndarray, boxes: np.ndarray, even: float, size: tuple[int
         if not np.isfinite(box).all():
             continue
         x0, y0, x1, y1 = box.tolist()
-        across, down = _pixels(x0, x1, width), _pixels(y0, y1, height)
+        columns, rows = _pixels(x0, x1, width), _pixels(y0, y1, height)
         area = max((x1 - x0) * (y1 - y0), 1e-9)
-        density[down, across] += float(weight) / area
-        evenly[down, across] += even / area
+        density[rows, columns] += float(weight) / area
+        evenly[rows, columns] += even / area
     lift = np.divide(density, evenly, out=np.zeros(size), where=evenly > 0)
     return Heat(lift.astype(np.float32))
 
@@ -79,12 +82,14 @@ def draw_heat(image: Image.Image, heat: Heat) -> Image.Image:
     if not heat.lift.any():
         return image
     levels = Image.fromarray(np.rint(heat.lift * (255 / heat.top)).astype(np.uint8))
-    opacity = levels.point([round(255 * MOST_OPAQUE * (i / 255) ** 0.75) for i in range(256)])
-    levels.putpalette(colors.heat_table().tobytes())
+    opacity = levels.point(
+        [round(255 * MAX_HEAT_OPACITY * (i / 255) ** HEAT_OPACITY_POWER) for i in range(256)]
+    )
+    levels.putpalette(heat_table().tobytes())
     return Image.composite(levels.convert("RGB"), image, opacity)
 
 
 def _pixels(low: float, high: float, size: int) -> slice:
-    """Return the pixels whose centres lie in [low, high)."""
+    """Return the pixels whose centers lie in [low, high)."""
     first, end = int(np.ceil(low - 0.5)), int(np.ceil(high - 0.5))
     return slice(min(max(first, 0), size), min(max(end, 0), size))

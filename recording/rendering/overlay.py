@@ -1,4 +1,4 @@
-"""One step of a recording as one picture: what was seen, what was attended to, what was done.
+"""One step of a recording as one picture: the frame, the attention on it, and the action.
 
     +--------------------------------------------------+
     | environment, algorithm                      step |
@@ -22,14 +22,14 @@ from PIL import Image
 
 from attention_agents.recording.header import Header
 from attention_agents.recording.map_view import choose_view
-from attention_agents.recording.observation_images import Part, parts_of
-from attention_agents.recording.rendering import colors
-from attention_agents.recording.rendering.attended_frame import Stage
-from attention_agents.recording.rendering.colors import HEADING, Pen, heading
-from attention_agents.recording.rendering.past_steps import past_frames
-from attention_agents.recording.rendering.past_table import PastTable, past_entities
-from attention_agents.recording.rendering.side_panel import ActionBars, AttentionWords, Numbers
+from attention_agents.recording.rendering.attended_frame import AttendedFrame
+from attention_agents.recording.rendering.drawing import HEADING, Pen
+from attention_agents.recording.rendering.past_steps import PastFrames
+from attention_agents.recording.rendering.past_table import PastTable
+from attention_agents.recording.rendering.side_panel import ActionBars, AttentionText, StepNumbers
 from attention_agents.recording.rendering.unplaced_tokens import TimeStrip, TokenBars, TokenGrid
+from attention_agents.recording.scene.colors import BACKGROUND, DIM
+from attention_agents.recording.scene.scene_layout import layout_of
 from attention_agents.recording.step import Step
 
 MARGIN, GAP, SPACE, TITLE = 22, 24, 14, 56
@@ -56,29 +56,26 @@ class Scene:
         self, header: Header, first: Step, layer: int | None = None, head: int | None = None
     ):
         self.header, self.view = header, choose_view(header.maps, layer, head)
-        parts = parts_of(header.layout)
-        self.stage = Stage.plan(parts, first, self.view.query_source)
+        self.layout = layout = layout_of(header, first)
+        self.attended_frame: AttendedFrame | None = None
         """The picture with its attention alone; None where there is no picture."""
-        self._beside: list[TokenBars | TokenGrid | PastTable] = []
         self._strip: TimeStrip | None = None
-        self._past = past_frames(parts, first, self.stage.width) if self.stage else []
-        tables = [PastTable(each, SIDE) for each in past_entities(parts)]
-        shown = [part for each in (*self._past, *tables) for part in each.parts]
-        shown += self.stage.parts if self.stage is not None else []
-        for part in parts:
-            if part in shown:
-                continue
-            picture = part.observed(first)
-            if picture is not None:
-                self._beside.append(TokenGrid(part, picture.shape[:2], SIDE))
-            elif part.group.kind == "history" and first.frame is not None and self.stage:
-                self._strip = TimeStrip(part, first.frame.shape[:2], self.stage.width)
-            else:
-                self._beside.append(TokenBars(part))
-        self._beside += tables
-        self._action, self._numbers = ActionBars(header), Numbers(header)
-        self._words = AttentionWords(self.view)
-        self._measure()
+        self._past: list[PastFrames] = []
+        if layout.size is not None:
+            self.attended_frame = AttendedFrame(layout, self.view.query_source)
+            width = self.attended_frame.width
+            self._past = [PastFrames(frames, width) for frames in layout.past_frames]
+            if layout.strip is not None:
+                self._strip = TimeStrip(layout.strip, layout.size, width)
+        self._tokens: list[TokenBars | TokenGrid | PastTable] = [
+            TokenGrid(part, SIDE) if part in layout.grids else TokenBars(part)
+            for part in layout.parts
+            if part in layout.grids or part in layout.bars
+        ]
+        self._tokens += [PastTable(table, SIDE) for table in layout.past_tables]
+        self._action, self._numbers = ActionBars(header), StepNumbers(header)
+        self._text = AttentionText(self.view)
+        self._place_columns()
 
     def draw(
         self, step: Step, t: int = 0, past: Sequence[np.ndarray] = (), reward_so_far: float = 0.0
@@ -88,82 +85,75 @@ class Scene:
         Args:
             t: number of the step in its episode.
             past: frames of the steps before, oldest first, for the strip of a history.
-            reward_so_far: sum of the rewards up to this step, its own included.
+            reward_so_far: sum of the rewards up to and with this step.
         """
-        image = Image.new("RGB", self.size, colors.BACKGROUND)
-        pen, weights = Pen(image), self.view.weights(step)
-        self._draw_title(pen, step, t)
-        if self.stage is not None:
-            self.stage.draw(pen, MARGIN, TITLE, step, weights)
-            top = TITLE + self.stage.height + self.stage.legend
+        pen, weights = self._titled_pen(step, t), self.view.weights(step)
+        if self.attended_frame is not None:
+            self.attended_frame.draw(pen, MARGIN, TITLE, step, weights)
+            y = TITLE + self.attended_frame.height + self.attended_frame.legend
             if self._strip is not None:
-                self._strip.draw(pen, MARGIN, top, step, weights, past)
-                top += self._strip.height
+                self._strip.draw(pen, MARGIN, y, step, weights, past)
+                y += self._strip.height
             for frames in self._past:
-                frames.draw(pen, MARGIN, top, self.stage.width, step, weights)
-                top += frames.height
+                frames.draw(pen, MARGIN, y, self.attended_frame.width, step, weights)
+                y += frames.height
         x, y = self._tokens_at, TITLE
-        for part in self._beside:
-            part.draw(pen, x, y, SIDE, step, weights)
-            y += part.height + SPACE
+        for tokens in self._tokens:
+            tokens.draw(pen, x, y, SIDE, step, weights)
+            y += tokens.height + SPACE
         x, y = self._action_at
         self._action.draw(pen, x, y, SIDE, step)
         y += self._action.height + SPACE
         self._numbers.draw(pen, x, y, SIDE, step, reward_so_far)
-        self._words.draw(pen, x, y + self._numbers.height, SIDE, step, weights)
-        return image
+        self._text.draw(pen, x, y + self._numbers.height, SIDE, step, weights)
+        return pen.image
 
-    def ending(self, frame: np.ndarray, last: Step, t: int, reward_so_far: float) -> Image.Image:
+    def draw_ending(
+        self, frame: np.ndarray, last: Step, t: int, reward_so_far: float
+    ) -> Image.Image:
         """Draw what the last step led to: the frame after it, with nothing attended to."""
-        image = Image.new("RGB", self.size, colors.BACKGROUND)
-        pen = Pen(image)
-        self._draw_title(pen, last, t)
-        if self.stage is not None:
-            image.paste(self.stage.bare(frame), (MARGIN, TITLE))
+        pen = self._titled_pen(last, t)
+        if self.attended_frame is not None:
+            pen.image.paste(self.attended_frame.enlarge(frame), (MARGIN, TITLE))
         x, y = self._action_at
-        heading(pen, x, y, SIDE, "after the last step", "")
+        pen.draw_heading(x, y, SIDE, "after the last step", "")
         self._numbers.draw(pen, x, y + HEADING, SIDE, replace(last, value=None), reward_so_far)
-        return image
-
-    @property
-    def parts_beside(self) -> list[Part]:
-        """The tokens that are drawn beside the picture, grids left out."""
-        bars = [each.part for each in self._beside if isinstance(each, TokenBars)]
-        tables = [each for each in self._beside if isinstance(each, PastTable)]
-        bars += [part for table in tables for part in table.parts]
-        return bars if self._strip is None else [*bars, self._strip.part]
+        return pen.image
 
     @property
     def strip_length(self) -> int:
         """How many past frames a picture needs."""
-        return self._strip.reach if self._strip is not None else 0
+        return self._strip.frame_count if self._strip is not None else 0
 
-    def _measure(self) -> None:
+    def _place_columns(self) -> None:
         """Place the columns: the tokens stand over the action when both fit beside the picture."""
-        tokens = sum(part.height + SPACE for part in self._beside)
-        right = self._action.height + SPACE + self._numbers.height + self._words.height
-        left, x = 0, MARGIN
-        if self.stage is not None:
-            left = self.stage.height + self.stage.legend
-            left += self._strip.height if self._strip is not None else 0
-            left += sum(frames.height for frames in self._past)
-            x += self.stage.width + GAP
+        tokens = sum(part.height + SPACE for part in self._tokens)
+        right = self._action.height + SPACE + self._numbers.height + self._text.height
+        picture, x = 0, MARGIN
+        if self.attended_frame is not None:
+            picture = self.attended_frame.height + self.attended_frame.legend
+            picture += self._strip.height if self._strip is not None else 0
+            picture += sum(frames.height for frames in self._past)
+            x += self.attended_frame.width + GAP
         self._tokens_at, self._action_at = x, (x, TITLE + tokens)
-        stacked = tokens + right <= max(left, STACKED)
+        stacked = tokens + right <= max(picture, STACKED)
         if tokens and not stacked:
             x += SIDE + GAP
             self._action_at = (x, TITLE)
         width = x + SIDE + MARGIN
-        tallest = max(left, tokens + right) if stacked else max(left, tokens, right)
+        tallest = max(picture, tokens + right) if stacked else max(picture, tokens, right)
         height = TITLE + tallest + MARGIN // 2
         self.size = (width + width % 2, height + height % 2)  # H.264 wants even sizes
 
-    def _draw_title(self, pen: Pen, step: Step, t: int) -> None:
+    def _titled_pen(self, step: Step, t: int) -> Pen:
+        """Return a pen on an empty picture with its title."""
+        pen = Pen(Image.new("RGB", self.size, BACKGROUND))
         ended = "terminated" if step.terminated else "truncated" if step.truncated else ""
         right, edge = f"step {t}" + (f", {ended}" if ended else ""), self.size[0] - MARGIN
-        room = edge - MARGIN - pen.text(edge, 27, right, 16, anchor="rm") - 2 * GAP
-        used = pen.text(MARGIN, 27, self.header.env_id, 20, width=room * 0.7)
-        pen.text(MARGIN + used + 12, 29, self.header.algo.upper(), 14, colors.DIM, room - used)
+        room = edge - MARGIN - pen.draw_text(edge, 27, right, 16, anchor="rm") - 2 * GAP
+        used = pen.draw_text(MARGIN, 27, self.header.env_id, 20, width=room * 0.7)
+        pen.draw_text(MARGIN + used + 12, 29, self.header.algo.upper(), 14, DIM, room - used)
+        return pen
 
 
 def compose(

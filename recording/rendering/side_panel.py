@@ -10,127 +10,119 @@ import numpy as np
 
 from attention_agents.recording.header import Header
 from attention_agents.recording.map_view import View
-from attention_agents.recording.rendering import colors
-from attention_agents.recording.rendering.colors import HEADING, Pen, font, heading, number, plain
+from attention_agents.recording.rendering.drawing import HEADING, Pen, wrap_text
+from attention_agents.recording.scene import actions, colors, display
 from attention_agents.recording.step import Step
-
-MOST_ROWS = 24
-"""More choices than this are cut to the likeliest ones."""
 
 
 class ActionBars:
     """The action taken, and how the policy saw all actions."""
 
-    WORDS = {
-        "probabilities": "probability",
-        "q_values": "Q value, from least to most",
-        "gaussian": "mean ± std",
-    }
-
     def __init__(self, header: Header):
         self.header = header
-        self.names = action_names(header)
+        self.names = actions.action_names(header)
+        self.continuous = header.action_kind == "continuous"
         self.row = 24 if len(self.names) <= 9 else 19
-        self.title = 0 if header.action_kind == "continuous" else 32
-        self.height = HEADING + self.title + self.row * min(len(self.names), MOST_ROWS)
+        self.title = 0 if self.continuous else 32
+        self.height = HEADING + self.title + self.row * min(len(self.names), display.MAX_ROWS)
 
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step) -> None:
-        words = self.WORDS[self.header.distribution]
-        if len(self.names) > MOST_ROWS:
-            words += f", {MOST_ROWS} of {len(self.names)}"
-        heading(pen, x, y, width, "action", words)
+        """Draw the action taken, and a row for each action."""
+        note = display.DISTRIBUTION_LABELS[self.header.distribution]
+        if len(self.names) > display.MAX_ROWS:
+            note += f", {display.MAX_ROWS} of {len(self.names)}"
+        pen.draw_heading(x, y, width, "action", note)
         if self.title:
-            taken = action_text(self.header, step.action)
-            pen.text(x, y + HEADING + 12, taken, 20, colors.CHOSEN, width=width)
+            text = actions.action_text(self.header, step.action)
+            pen.draw_text(x, y + HEADING + 12, text, 20, colors.CHOSEN, width=width)
         y += HEADING + self.title + self.row // 2
-        chosen = chosen_choices(self.header, step.action)
-        shown = self._shown(step, chosen)
-        draw = self._dimension if self.header.action_kind == "continuous" else self._choice
-        for i in shown:
-            draw(pen, x, y, width, i, step, i in chosen)
+        chosen = actions.chosen_choices(self.header, step.action)
+        for i in actions.shown_choices(self.header, step.action, step.distribution):
+            if self.continuous:
+                self._draw_dimension(pen, x, y, width, i, step)
+            else:
+                self._draw_choice(pen, x, y, width, i, step, i in chosen)
             y += self.row
 
-    def _shown(self, step: Step, chosen: set[int]) -> list[int]:
-        """Return the rows to draw, in order: all that fit, the chosen and the likeliest first."""
-        rows = list(range(len(self.names)))
-        said = step.distribution
-        if len(rows) > MOST_ROWS and said is not None and said.ndim == 1:
-            rows.sort(key=lambda i: (i not in chosen, -float(said[i])))
-        return sorted(rows[:MOST_ROWS])
-
-    def _choice(
+    def _draw_choice(
         self, pen: Pen, x: int, y: int, width: int, i: int, step: Step, chosen: bool
     ) -> None:
-        pen.text(x, y, self.names[i], 13, colors.TEXT if chosen else colors.DIM, width * 0.36)
+        ink = colors.TEXT if chosen else colors.DIM
+        pen.draw_text(x, y, self.names[i], 13, ink, width * 0.36)
         if step.distribution is None:
-            pen.bar(x + width * 0.4, y, width * 0.4, 0.0, colors.BAR)
+            pen.draw_bar(x + width * 0.4, y, width * 0.4, 0.0, colors.BAR)
             return
-        value, share = float(step.distribution[i]), float(step.distribution[i])
+        value = share = float(step.distribution[i])
         if self.header.distribution == "q_values":
             low, high = float(step.distribution.min()), float(step.distribution.max())
-            share = 0.04 + 0.96 * (value - low) / (high - low) if high > low else 1.0
-        pen.bar(x + width * 0.4, y, width * 0.4, share, colors.CHOSEN if chosen else colors.BAR)
-        text = f"{value:.3f}" if self.header.distribution == "probabilities" else number(value)
-        pen.text(x + width, y, text, 12, colors.TEXT if chosen else colors.DIM, anchor="rm")
+            scaled = (1 - display.MIN_Q_SHARE) * (value - low) / (high - low) if high > low else 1.0
+            share = display.MIN_Q_SHARE + scaled
+        pen.draw_bar(
+            x + width * 0.4, y, width * 0.4, share, colors.CHOSEN if chosen else colors.BAR
+        )
+        probability = self.header.distribution == "probabilities"
+        text = f"{value:.3f}" if probability else display.format_number(value)
+        pen.draw_text(x + width, y, text, 12, ink, anchor="rm")
 
-    def _dimension(
-        self, pen: Pen, x: int, y: int, width: int, i: int, step: Step, chosen: bool
-    ) -> None:
+    def _draw_dimension(self, pen: Pen, x: int, y: int, width: int, i: int, step: Step) -> None:
         """Draw a dimension of a continuous action: mean and deviation as a band, taken as a dot."""
         action = float(np.ravel(step.action)[i])
-        pen.text(x, y, self.names[i], 13, colors.TEXT, width * 0.3)
-        pen.text(x + width, y, number(action), 12, colors.TEXT, anchor="rm")
-        left, across = x + width * 0.34, width * 0.46
-        pen.box(left, y - 4, left + across, y + 4, colors.TRACK, radius=2)
-        said = None if step.distribution is None else step.distribution[:, i]
-        low, high = self._range(i, action, said)
+        pen.draw_text(x, y, self.names[i], 13, colors.TEXT, width * 0.3)
+        pen.draw_text(x + width, y, display.format_number(action), 12, colors.TEXT, anchor="rm")
+        x0, track = x + width * 0.34, width * 0.46
+        pen.draw_box(x0, y - 4, x0 + track, y + 4, colors.TRACK, radius=2)
+        band = None if step.distribution is None else step.distribution[:, i]
+        low, high = self._range(i, action, band)
 
-        def at(value: float) -> float:
-            return left + across * min(max((value - low) / (high - low), 0.0), 1.0)
+        def position(value: float) -> float:
+            return x0 + track * min(max((value - low) / (high - low), 0.0), 1.0)
 
-        pen.box(at(0.0), y - 7, at(0.0) + 1, y + 7, colors.FAINT)
-        if said is not None and np.isfinite(said).all():
-            mean, below, above = said.tolist()
-            pen.box(at(below), y - 4, max(at(above), at(below) + 2), y + 4, colors.BAR, radius=2)
-            pen.box(at(mean) - 1, y - 6, at(mean) + 1, y + 6, colors.TEXT)
-        pen.box(at(action) - 4, y - 4, at(action) + 4, y + 4, colors.CHOSEN, radius=4)
+        pen.draw_box(position(0.0), y - 7, position(0.0) + 1, y + 7, colors.FAINT)
+        if band is not None and np.isfinite(band).all():
+            mean, below, above = map(position, band.tolist())
+            pen.draw_box(below, y - 4, max(above, below + 2), y + 4, colors.BAR, radius=2)
+            pen.draw_box(mean - 1, y - 6, mean + 1, y + 6, colors.TEXT)
+        pen.draw_box(
+            position(action) - 4, y - 4, position(action) + 4, y + 4, colors.CHOSEN, radius=4
+        )
 
-    def _range(self, i: int, action: float, said: np.ndarray | None) -> tuple[float, float]:
+    def _range(self, i: int, action: float, band: np.ndarray | None) -> tuple[float, float]:
         bounds = self.header.action_bounds
         if bounds is not None:
             return bounds[i]
-        values = [action] if said is None else [action, *said.tolist()]
-        reach = max([1.0, *(abs(v) for v in values if np.isfinite(v))])
-        return -reach, reach
+        values = [action] if band is None else [action, *band.tolist()]
+        limit = max([1.0, *(abs(value) for value in values if np.isfinite(value))])
+        return -limit, limit
 
 
-class Numbers:
+class StepNumbers:
     """Value, reward and the return so far."""
 
     height = 62
 
     def __init__(self, header: Header):
-        self.value = f"{header.value_unit} value".strip()
+        self.value_name = f"{header.value_unit} value".strip()
 
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, reward_so_far: float) -> None:
-        value = "" if step.value is None else number(step.value)
-        sign = colors.GOOD if step.reward > 0 else colors.BAD if step.reward < 0 else colors.TEXT
-        parts = [
-            (0.0, self.value, value or "none", colors.TEXT if value else colors.FAINT),
-            (0.38, "reward", number(step.reward), sign),
-            (0.69, "return so far", number(reward_so_far), colors.TEXT),
+        """Draw the three numbers side by side."""
+        value = None if step.value is None else display.format_number(step.value)
+        reward, total = display.format_number(step.reward), display.format_number(reward_so_far)
+        columns = [
+            (0.0, self.value_name, value or "none", colors.TEXT if value else colors.FAINT),
+            (0.38, "reward", reward, colors.reward_color(step.reward, colors.TEXT)),
+            (0.69, "return so far", total, colors.TEXT),
         ]
-        for at, name, text, colour in parts:
-            left, size = x + at * width, 20 if len(text) < 8 else 14
-            pen.text(left, y + 10, name, 12, colors.DIM, width=0.36 * width)
-            pen.text(left, y + 32, text, size, colour, width=0.29 * width)
+        for share, name, text, color in columns:
+            x0, size = x + share * width, 20 if len(text) < 8 else 14
+            pen.draw_text(x0, y + 10, name, 12, colors.DIM, width=0.36 * width)
+            pen.draw_text(x0, y + 32, text, size, color, width=0.29 * width)
 
 
-class AttentionWords:
+class AttentionText:
     """Which map is shown, how far it spreads, and what of it is not drawn.
 
     Args:
-        view: whose words these are.
+        view: which map.
         room: width that lines are broken to, in pixels; `draw` needs no less.
     """
 
@@ -139,69 +131,20 @@ class AttentionWords:
     def __init__(self, view: View, room: int = 300):
         self.view = view
         first, second = view.lines
-        self.shown, self.asks = broken(first, room, 14), broken(second, room, 13)
-        lines = len(self.shown) + len(self.asks) + view.rows + 1
+        self.title, self.query = wrap_text(first, room, 14), wrap_text(second, room, 13)
+        lines = len(self.title) + len(self.query) + view.rows + 1
         self.height = HEADING + 3 + self.ROW * lines
 
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
-        heading(pen, x, y, width, "attention", "")
+        """Draw the lines."""
+        pen.draw_heading(x, y, width, "attention", "")
         y += HEADING + 10
         if not step.attended:
-            pen.text(x, y, "this action is not the policy's", 14, colors.BAD)
+            pen.draw_text(x, y, "this action is not the policy's", 14, colors.BAD)
             return
-        for line in self.shown:
-            pen.text(x, y, line, 14, width=width)
-            y += self.ROW
-        for line in (*self.asks, *self.view.notes(step), self.view.spread(step, weights)):
-            pen.text(x, y, line, 13, colors.DIM, width=width)
-            y += self.ROW
-
-
-def broken(text: str, width: float, size: int, most: int = 2) -> tuple[str, ...]:
-    """Return text as lines of at most `width` pixels, broken between words.
-
-    Args:
-        size: of the type, in pixels.
-        most: how many lines at most; the last one holds all that is left, however long.
-    """
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and len(lines) < most and font(size).getlength(plain(longer)) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return tuple(lines)
-
-
-def action_names(header: Header) -> tuple[str, ...]:
-    """Return a name for each of the A choices or dimensions."""
-    if header.action_names is not None:
-        return header.action_names
-    if header.action_kind == "discrete":
-        return tuple(f"action {i}" for i in range(header.action_count))
-    if header.action_kind == "multi_discrete":
-        parts = enumerate(header.action_sizes)
-        return tuple(f"part {part}: {choice}" for part, size in parts for choice in range(size))
-    word = "bit" if header.action_kind == "multi_binary" else "dimension"
-    return tuple(f"{word} {i}" for i in range(header.action_count))
-
-
-def chosen_choices(header: Header, action: np.ndarray) -> set[int]:
-    """Return which of the A choices an action took; none of a continuous one."""
-    values = np.ravel(action)
-    if header.action_kind == "continuous":
-        return set()
-    if header.action_kind == "multi_binary":
-        return {i for i, value in enumerate(values) if value > 0.5}
-    starts = np.cumsum([0, *header.action_sizes[:-1]])
-    return {int(start + value) for start, value in zip(starts, values, strict=False)}
-
-
-def action_text(header: Header, action: np.ndarray) -> str:
-    """Return an action in words."""
-    if header.action_kind == "continuous":
-        return "(" + ", ".join(f"{value:.2f}" for value in np.ravel(action)) + ")"
-    names = action_names(header)
-    taken = [names[i] for i in sorted(chosen_choices(header, action)) if 0 <= i < len(names)]
-    return ", ".join(taken) or "nothing"
+        notes = (*self.query, *self.view.notes(step), self.view.spread(step, weights))
+        lines = [(line, 14, colors.TEXT) for line in self.title] + [
+            (line, 13, colors.DIM) for line in notes
+        ]
+        for row, (line, size, color) in enumerate(lines):
+            pen.draw_text(x, y + row * self.ROW, line, size, color, width=width)

@@ -1,4 +1,4 @@
-"""Replaying in a terminal, for machines without a screen: the picture as coloured half blocks.
+"""Replaying in a terminal, for machines without a screen: the picture as colored half blocks.
 
 Where the output is no terminal, every step is a line of text.
 """
@@ -14,25 +14,21 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from attention_agents.recording.observation_images import parts_of
 from attention_agents.recording.reader import Episode
-from attention_agents.recording.rendering import colors
-from attention_agents.recording.rendering.colors import number
 from attention_agents.recording.rendering.overlay import Scene
-from attention_agents.recording.rendering.side_panel import (
-    MOST_ROWS,
-    action_names,
-    action_text,
-    chosen_choices,
-)
 from attention_agents.recording.rendering.video import film_rate
+from attention_agents.recording.scene.actions import action_names, action_text, chosen_choices
+from attention_agents.recording.scene.colors import BAR as BAR_COLOR
+from attention_agents.recording.scene.colors import CHOSEN, Color, bar_color
+from attention_agents.recording.scene.display import format_number
+from attention_agents.recording.scene.scene_layout import rank_tokens, rank_weights
 from attention_agents.recording.step import Step
 
-MOST_ATTENDED = 5
-"""Tokens that are named."""
-NAMED, BAR = 18, 16
+LISTED_TOKENS, LISTED_ACTIONS = 5, 9
+"""The most attended tokens and the likeliest actions."""
+NAME, BAR = 18, 16
 """Characters of a name and of a bar."""
-PANEL = NAMED + BAR + 12
+PANEL = NAME + BAR + 12
 """Characters beside the picture."""
 GAP = 2
 """Characters between the two."""
@@ -63,14 +59,16 @@ def play_in_terminal(
     screen = Screen(episode, layer, head)
     if not console.is_terminal:
         for t, step in enumerate(episode):
-            console.print(screen.line(step, t), highlight=False, markup=False, soft_wrap=True)
+            console.print(
+                screen.describe_step(step, t), highlight=False, markup=False, soft_wrap=True
+            )
         return
     pause = 1 / (fps or film_rate(episode))
     with Live(console=console, auto_refresh=False, transient=False) as live:
         for t, step in enumerate(episode):
-            began = time.monotonic()
+            start = time.monotonic()
             live.update(screen.draw(step, t, console.width, console.height), refresh=True)
-            time.sleep(max(0.0, pause - (time.monotonic() - began)))
+            time.sleep(max(0.0, pause - (time.monotonic() - start)))
 
 
 class Screen:
@@ -84,73 +82,72 @@ class Screen:
     def __init__(self, episode: Episode, layer: int | None = None, head: int | None = None):
         self._header, self._length = episode.header, len(episode)
         self._scene = Scene(episode.header, episode[0], layer, head)
-        self._total = np.cumsum(episode.rewards)
-        self._parts = parts_of(self._header.layout)
+        self._returns = np.cumsum(episode.rewards)
 
-    def line(self, step: Step, t: int) -> str:
-        """Return a step as one line: what was done, what came of it, what was attended to."""
-        seen = ", ".join(f"{name} {weight:.2f}" for name, weight in self._most(step)[:3])
-        value = "" if step.value is None else f"  value {number(step.value)}"
-        done = action_text(self._header, step.action)
-        return f"step {t}  {done}  reward {number(step.reward)}{value}  attends to {seen}"
+    def describe_step(self, step: Step, t: int) -> str:
+        """Return a step as one line: the action, the reward, the most attended tokens."""
+        tokens = ", ".join(f"{name} {weight:.2f}" for name, weight in self._top_tokens(step)[:3])
+        value = "" if step.value is None else f"  value {format_number(step.value)}"
+        action, reward = action_text(self._header, step.action), format_number(step.reward)
+        return f"step {t}  {action}  reward {reward}{value}  attends to {tokens}"
 
     def draw(self, step: Step, t: int, width: int, height: int) -> Group:
         """Return a step as a renderable that fits into so many columns and rows."""
-        side = Group(*self._side(step, t))
+        side = Group(*self._side_lines(step, t))
         title = Text(f"{self._header.env_id}  {self._header.algo.upper()}", style="bold")
         title.append(f"   step {t} of {self._length}", style="dim")
-        if self._scene.stage is None:
+        if self._scene.attended_frame is None:
             return Group(title, side)
         columns, rows = max(8, width - PANEL - GAP), max(4, height - 3)
-        stage = self._scene.stage.within(columns, 2 * rows)
+        frame = self._scene.attended_frame.fit_into(columns, 2 * rows)
         weights = self._scene.view.weights(step)
-        picture = self._scene.stage.picture(step, weights)
-        small = picture.resize((max(1, stage.width), max(2, stage.height // 2 * 2)))
-        beside = Table.grid(padding=(0, GAP))
-        beside.add_column(width=small.width, no_wrap=True)
-        beside.add_column(width=max(1, min(PANEL, width - small.width - GAP)))
-        beside.add_row(half_blocks(small), side)
-        return Group(title, beside)
+        picture = self._scene.attended_frame.render(step, weights)
+        small = picture.resize((max(1, frame.width), max(2, frame.height // 2 * 2)))
+        grid = Table.grid(padding=(0, GAP))
+        grid.add_column(width=small.width, no_wrap=True)
+        grid.add_column(width=max(1, min(PANEL, width - small.width - GAP)))
+        grid.add_row(half_blocks(small), side)
+        return Group(title, grid)
 
-    def _side(self, step: Step, t: int) -> list[Text]:
-        lines = [_styled(action_text(self._header, step.action), colors.CHOSEN, bold=True)]
-        lines += self._choices(step)
-        value = "" if step.value is None else f"value {number(step.value)}  "
-        lines.append(Text(f"{value}reward {number(step.reward)}  so far {number(self._total[t])}"))
-        lines += [Text(""), *(Text(line, style="dim") for line in self._scene.view.lines)]
-        most = self._most(step)
-        top = max([weight for _, weight in most], default=0.0)
-        for name, weight in most:
-            share = weight / top if top > 0 else 0.0
-            lines.append(_bar(name, share, f"{weight:.3f}", colors.bar_colour(share)))
-        return lines
+    def _side_lines(self, step: Step, t: int) -> list[Text]:
+        action = Text(action_text(self._header, step.action), f"bold {_hex(CHOSEN)}", no_wrap=True)
+        value = "" if step.value is None else f"value {format_number(step.value)}  "
+        reward, so_far = format_number(step.reward), format_number(self._returns[t])
+        numbers = Text(f"{value}reward {reward}  so far {so_far}")
+        view = [Text(line, style="dim") for line in self._scene.view.lines]
+        tokens = self._top_tokens(step)
+        top = max([weight for _, weight in tokens], default=0.0)
+        shares = [weight / top if top > 0 else 0.0 for _, weight in tokens]
+        bars = [
+            _bar_line(name, share, f"{weight:.3f}", bar_color(share))
+            for (name, weight), share in zip(tokens, shares, strict=True)
+        ]
+        return [action, *self._action_lines(step), numbers, Text(""), *view, *bars]
 
-    def _choices(self, step: Step) -> list[Text]:
-        said = step.distribution
-        if said is None or said.ndim > 1:
+    def _action_lines(self, step: Step) -> list[Text]:
+        distribution = step.distribution
+        if distribution is None or distribution.ndim > 1:
             return []
-        spell = number if self._header.distribution == "q_values" else "{:.3f}".format
+        low, high, form = 0.0, 1.0, "{:.3f}".format
+        if self._header.distribution == "q_values":
+            low, high, form = float(distribution.min()), float(distribution.max()), format_number
         names, chosen = action_names(self._header), chosen_choices(self._header, step.action)
-        low = float(said.min()) if self._header.distribution == "q_values" else 0.0
-        high = float(said.max()) if self._header.distribution == "q_values" else 1.0
-        shown = sorted(np.argsort(-said)[: min(MOST_ROWS, 9)].tolist())
+        values = {i: float(distribution[i]) for i in np.argsort(-distribution)[:LISTED_ACTIONS]}
         return [
-            _bar(
+            _bar_line(
                 names[i],
-                (float(said[i]) - low) / max(high - low, 1e-9),
-                spell(float(said[i])),
-                colors.CHOSEN if i in chosen else colors.BAR,
+                (values[i] - low) / max(high - low, 1e-9),
+                form(values[i]),
+                CHOSEN if i in chosen else BAR_COLOR,
             )
-            for i in shown
+            for i in sorted(values)
         ]
 
-    def _most(self, step: Step) -> list[tuple[str, float]]:
-        """Return the names and weights of the most attended tokens, the most attended first."""
-        weights = self._scene.view.weights(step)
-        order = np.argsort(-weights, kind="stable")[:MOST_ATTENDED]
-        names = [name for part in self._parts for name in part.names_at(step)]
-        found = [(names[i], float(weights[i])) for i in order if weights[i] > 0]
-        return sorted([*found, *self._scene.view.extras(step)], key=lambda pair: -pair[1])
+    def _top_tokens(self, step: Step) -> list[tuple[str, float]]:
+        """Return names and weights of the most attended tokens and keys, the largest first."""
+        ranked = rank_tokens(self._scene.layout.parts, step, self._scene.view.weights(step))
+        tokens = [pair for pair in ranked[:LISTED_TOKENS] if pair[1] > 0]
+        return rank_weights([*tokens, *self._scene.view.extras(step)])
 
 
 def half_blocks(picture: Image.Image) -> Text:
@@ -165,17 +162,13 @@ def half_blocks(picture: Image.Image) -> Text:
     return text
 
 
-def _bar(name: str, share: float, said: str, colour: colors.Colour) -> Text:
-    full = round(BAR * min(max(share, 0.0), 1.0))
-    line = Text(f"{name[:NAMED]:{NAMED}} ", no_wrap=True)
-    line.append(FULL * full, style=_hex(colour))
-    line.append(" " * (BAR - full) + f" {said}")
+def _bar_line(name: str, share: float, text: str, color: Color) -> Text:
+    filled = round(BAR * min(max(share, 0.0), 1.0))
+    line = Text(f"{name[:NAME]:{NAME}} ", no_wrap=True)
+    line.append(FULL * filled, style=_hex(color))
+    line.append(" " * (BAR - filled) + f" {text}")
     return line
 
 
-def _styled(text: str, colour: colors.Colour, bold: bool = False) -> Text:
-    return Text(text, style=f"{'bold ' if bold else ''}{_hex(colour)}", no_wrap=True)
-
-
-def _hex(colour: tuple[int, ...] | list[int]) -> str:
-    return "#" + bytes(colour).hex()
+def _hex(color: tuple[int, ...] | list[int]) -> str:
+    return "#" + bytes(color).hex()

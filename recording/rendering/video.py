@@ -13,9 +13,9 @@ from attention_agents.recording.files import atomic_path
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.rendering.overlay import Scene
 
-SHORTEST = 6.0
+MIN_DURATION = 6.0
 """Seconds that a short episode is stretched to by showing fewer steps per second."""
-MOST_FPS, LEAST_FPS = 60.0, 2.0
+MAX_FPS, MIN_FPS = 60.0, 2.0
 HOLD = 1.5
 """Seconds for which the last picture stands still."""
 
@@ -46,15 +46,15 @@ def film(
             past.append(step.frame)
     final = episode.final
     if final is not None and final.frame is not None:
-        picture = scene.ending(final.frame, step, len(episode), reward_so_far)
+        picture = scene.draw_ending(final.frame, step, len(episode), reward_so_far)
         yield picture
     yield from [picture] * hold  # type: ignore[list-item]
 
 
 def film_rate(episode: Episode) -> float:
     """Return at how many steps per second to show an episode: the environment's own rate, slowed
-    down where the episode would be over in less than `SHORTEST` seconds."""
-    return min(max(min(episode.header.fps, len(episode) / SHORTEST), LEAST_FPS), MOST_FPS)
+    down where the episode would be over in less than `MIN_DURATION` seconds."""
+    return min(max(min(episode.header.fps, len(episode) / MIN_DURATION), MIN_FPS), MAX_FPS)
 
 
 def write_video(path: str | Path, pictures: Iterable[Image.Image], fps: float) -> Path:

@@ -61,7 +61,7 @@ def test_without_pygame_the_observation_is_pictured(tmp_path: Path, monkeypatch,
 def test_a_picture_that_fails_ends_no_training(tmp_path: Path, monkeypatch, capsys) -> None:
     calls = []
 
-    def broken(*args, **options):
+    def wrap_text(*args, **options):
         calls.append(args)
         raise OSError("no space left")
 

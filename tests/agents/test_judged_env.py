@@ -71,7 +71,7 @@ def test_frames_where_there_are_any() -> None:
 def test_without_a_screen_there_are_no_frames_and_a_reason(monkeypatch) -> None:
     from gymnasium.envs.classic_control import CartPoleEnv
 
-    def broken(self):
+    def wrap_text(self):
         raise RuntimeError("no GL device\n(a long story)")
 
     monkeypatch.setattr(CartPoleEnv, "render", broken)

@@ -142,7 +142,7 @@ def test_a_wrong_configuration_makes_no_folder(tmp_path):
 def test_a_fault_of_the_environment_is_no_mistake_of_the_caller(tmp_path, monkeypatch):
     from gymnasium.envs.classic_control import CartPoleEnv
 
-    def broken(self, action):
+    def wrap_text(self, action):
         raise ValueError("the pole has broken")
 
     monkeypatch.setattr(CartPoleEnv, "step", broken)

@@ -10,10 +10,10 @@ from PIL import Image
 
 from attention_agents.recording.map_spec import MapSpec, mean_over_queries, share_read, stored_rows
 from attention_agents.recording.map_view import View, choose_view
-from attention_agents.recording.rendering.colors import Pen
-from attention_agents.recording.rendering.contact_sheet import _best_tokens
+from attention_agents.recording.rendering.contact_sheet import listed_tokens
+from attention_agents.recording.rendering.drawing import Pen
 from attention_agents.recording.rendering.overlay import Scene
-from attention_agents.recording.rendering.side_panel import AttentionWords
+from attention_agents.recording.rendering.side_panel import AttentionText
 from attention_agents.recording.rollout import rollout
 
 N = 8
@@ -79,7 +79,7 @@ def test_a_contact_sheet_lists_what_has_no_place(header, make_step):
     weights[..., -1] = 0.6
     step = make_step(0, maps={spec.name: weights})
     scene = Scene(replace(header, maps=(spec,)), step)
-    best = _best_tokens(scene, step, scene.view.weights(step))
+    best = listed_tokens(scene, step, scene.view.weights(step))
     assert best[0] == ("CLS", pytest.approx(0.6))
 
 
@@ -194,8 +194,8 @@ def test_the_panel_has_room_for_every_note(make_step):
         head_weights=True,
         mechanism="additive",
     )
-    plain = AttentionWords(View(replace(TOKENS, queries="readout"), None))
-    full = AttentionWords(View(spec, None))
+    plain = AttentionText(View(replace(TOKENS, queries="readout"), None))
+    full = AttentionText(View(spec, None))
     assert full.height == plain.height + 3 * full.ROW
     weights = np.full((2, 1, N + 1), 1 / 9)
     for heads in ({}, {spec.name: np.ones(2, np.float32)}):

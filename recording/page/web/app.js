@@ -1,37 +1,53 @@
 // The page: one or two recordings, one clock, and the state in the address.
 
-const AHEAD = 6; // steps whose pictures are made ready while time runs
+import { Clock } from "./clock.js";
+import { display } from "./display.js";
+import { createElement } from "./dom.js";
+import { nextMoment } from "./key_moments.js";
+import { Help, keyBindings, listenToKeys } from "./keyboard.js";
+import { isRolloutMap, ownMap } from "./map_kinds.js";
+import { PageHeader, aboutSection, warningList } from "./page_header.js";
+import { PageLink } from "./page_link.js";
+import { PlaybackControls } from "./playback_controls.js";
+import { RecordingPane } from "./recording_pane.js";
+import { alignMaps } from "./shown_map.js";
+import { snapshot } from "./snapshot.js";
 
-class App {
-  constructor(data, episodes, pictures, colours) {
-    Object.assign(this, { data, episodes, pictures, colours });
-    this.settings = { opacity: MOST_OPAQUE, scale: 0, truth: true };
+const STEPS_AHEAD = 6; // steps whose pictures are made ready while time runs
+
+export class App {
+  constructor(data, episodes, pictures, colors) {
+    this.data = data;
+    this.episodes = episodes;
+    this.pictures = pictures;
+    this.colors = colors;
+    this.settings = { opacity: display.max_heat_opacity, scale: 0, truth: true };
     this.clock = new Clock(this);
-    this.sides = [];
-    this.turn = 0;
+    this.panes = [];
+    this.drawCount = 0;
     this.settled = Promise.resolve();
-    this.link = new Link(this);
-    const keys = keysOf(this);
-    this.head = new Head(this);
-    this.controls = new Controls(this);
+    this.link = new PageLink(this);
+    const keys = keyBindings(this);
+    this.header = new PageHeader(this);
+    this.controls = new PlaybackControls(this);
     this.help = new Help(keys);
-    listen(keys, this);
+    listenToKeys(keys, this);
     this.build();
   }
 
   build() {
-    this.pair = make("div", { class: "sides" });
+    this.paneRow = createElement("div", { class: "sides" });
     document
       .getElementById("app")
       .replaceChildren(
-        this.head.element,
-        warnings(this.data, this.episodes),
-        this.pair,
-        about(this.data),
+        this.header.element,
+        warningList(this.data, this.episodes),
+        this.paneRow,
+        aboutSection(this.data),
         this.controls.element,
         this.help.element,
       );
-    new ResizeObserver(() => this.resized()).observe(this.pair);
+    new ResizeObserver(() => this.resized()).observe(this.paneRow);
     const light = window.matchMedia("(prefers-color-scheme: dark)");
     light.addEventListener("change", () => this.remeasure());
     window.addEventListener("resize", () => this.remeasure());
@@ -39,52 +55,52 @@ class App {
   }
 
   /** Say whether there are several recordings. */
-  many() {
+  hasSeveral() {
     return this.data.recordings.length > 1;
   }
 
   /** Return in how many environments they were made. */
-  worlds() {
+  environmentCount() {
     return new Set(this.data.recordings.map((recording) => recording.env_id)).size;
   }
 
   /** Return how many moments the longest side has. */
   length() {
-    return Math.max(1, ...this.sides.map((side) => side.episode.length));
+    return Math.max(1, ...this.panes.map((pane) => pane.episode.length));
   }
 
   /** Return how many steps go by in a second. */
   rate() {
-    return this.sides[0].episode.facts.rate;
+    return this.panes[0].episode.facts.rate;
   }
 
   /** Return the side that has the focus, else the first. */
   active() {
     return (
-      this.sides.find((side) => side.element.contains(document.activeElement)) ?? this.sides[0]
+      this.panes.find((pane) => pane.element.contains(document.activeElement)) ?? this.panes[0]
     );
   }
 
   /** Show an episode at the left (0) or at the right (1); null closes the right. */
-  open(place, index, shown, asked) {
-    const before = this.sides[place] ?? this.sides[0],
-      wanted = shown ? { shown, asked } : before;
-    const side =
-      index === null ? null : new Side(this, this.episodes[index], wanted.shown, wanted.asked);
-    this.sides = [
-      ...this.sides.slice(0, place),
-      ...(side ? [side] : []),
-      ...(place ? [] : this.sides.slice(1)),
+  open(place, index, shown, mapChosen) {
+    const before = this.panes[place] ?? this.panes[0],
+      wanted = shown ? { shown, mapChosen } : before;
+    const pane =
+      index === null ? null : new RecordingPane(this, this.episodes[index], wanted.shown, wanted.mapChosen);
+    this.panes = [
+      ...this.panes.slice(0, place),
+      ...(pane ? [pane] : []),
+      ...(place ? [] : this.panes.slice(1)),
     ];
     this.arrange();
-    return side;
+    return pane;
   }
 
   arrange() {
-    this.pair.replaceChildren(...this.sides.map((side) => side.element));
-    this.pair.classList.toggle("two", this.sides.length > 1);
-    agree(this.sides);
-    for (const side of this.sides) side.measure();
+    this.paneRow.replaceChildren(...this.panes.map((pane) => pane.element));
+    this.paneRow.classList.toggle("two", this.panes.length > 1);
+    alignMaps(this.panes);
+    for (const pane of this.panes) pane.measure();
     this.clock.seek(this.clock.t);
   }
 
@@ -93,54 +109,54 @@ class App {
     this.changed();
   }
 
-  jump(kind, way) {
-    const t = jump(this.sides, kind, this.clock.t, way);
+  jump(kind, direction) {
+    const t = nextMoment(this.panes, kind, this.clock.t, direction);
     if (t !== null) this.clock.step(t - this.clock.t);
   }
 
   /** Return the next layer or head of a side. */
-  neighbour(side, name, way) {
-    const { select } = name === "map" ? side.views.layer : side.views.head;
-    if (name === "head" && isRollout(side.episode, side.shown.map)) {
-      const own = ownMapOf(side.episode, side.shown.role);
-      return way > 0 ? 0 : side.episode.recording.maps[own].stored_heads - 1;
+  neighbor(pane, name, direction) {
+    const { select } = name === "map" ? pane.views.layer : pane.views.head;
+    if (name === "head" && isRolloutMap(pane.episode, pane.shown.map)) {
+      const map = ownMap(pane.episode, pane.shown.role);
+      return direction > 0 ? 0 : pane.episode.recording.maps[map].stored_heads - 1;
     }
     const values = [...select.options].map((option) => option.value);
-    const value = values[(values.indexOf(select.value) + way + values.length) % values.length];
+    const value = values[(values.indexOf(select.value) + direction + values.length) % values.length];
     return /^\d+$/.test(value) ? Number(value) : value;
   }
 
-  nextToken(way) {
-    const side = this.active(),
-      { episode } = side,
-      chosen = side.chosen(),
-      t = Math.min(side.t, episode.steps - 1);
+  nextToken(direction) {
+    const pane = this.active(),
+      { episode } = pane,
+      chosen = pane.chosen(),
+      t = Math.min(pane.t, episode.steps - 1);
     for (let n = 1; n <= episode.tokens; n++) {
-      const start = chosen < 0 ? (way > 0 ? -1 : 0) : chosen;
-      const i = (start + way * n + 2 * episode.tokens) % episode.tokens;
-      if (episode.present(t, i)) return side.select(i);
+      const start = chosen < 0 ? (direction > 0 ? -1 : 0) : chosen;
+      const i = (start + direction * n + 2 * episode.tokens) % episode.tokens;
+      if (episode.present(t, i)) return pane.select(i);
     }
   }
 
   /** Fit everything into the width, where it changed. */
   resized() {
-    if (this.width !== this.pair.clientWidth) this.remeasure();
+    if (this.width !== this.paneRow.clientWidth) this.remeasure();
   }
 
   remeasure() {
-    this.width = this.pair.clientWidth;
-    for (const side of this.sides) side.measure();
+    this.width = this.paneRow.clientWidth;
+    for (const pane of this.panes) pane.measure();
     this.changed();
   }
 
   /** Draw what has changed, once its pictures are ready. */
   changed() {
-    const turn = ++this.turn,
+    const count = ++this.drawCount,
       t = this.clock.t;
     this.settled = Promise.all(
-      this.sides.flatMap((side) => side.pictures(t)).map((n) => this.pictures.ready(n)),
+      this.panes.flatMap((pane) => pane.pictures(t)).map((n) => this.pictures.ready(n)),
     ).then(() => {
-      if (turn !== this.turn) return;
+      if (count !== this.drawCount) return;
       this.draw(t);
       if (this.clock.playing) this.prepare(t);
     });
@@ -148,17 +164,17 @@ class App {
   }
 
   draw(t) {
-    for (const side of this.sides) side.draw(t);
+    for (const pane of this.panes) pane.draw(t);
     this.controls.draw();
-    this.head.draw();
+    this.header.draw();
     this.link.remember();
   }
 
   /** Make the pictures of the next steps ready. */
   prepare(t) {
-    for (let ahead = 1; ahead <= AHEAD; ahead++) {
-      for (const side of this.sides)
-        for (const n of side.pictures(t + ahead)) this.pictures.ready(n);
+    for (let ahead = 1; ahead <= STEPS_AHEAD; ahead++) {
+      for (const pane of this.panes)
+        for (const n of pane.pictures(t + ahead)) this.pictures.ready(n);
     }
   }
 
@@ -166,10 +182,10 @@ class App {
   async save() {
     await this.settled;
     const blob = await new Promise((done) => snapshot(this).toBlob(done, "image/png"));
-    const plain = (text) => text.replace(/[^A-Za-z0-9._-]+/g, "_").slice(0, 60);
-    const link = make("a", {
+    const fileName = (text) => text.replace(/[^A-Za-z0-9._-]+/g, "_").slice(0, 60);
+    const link = createElement("a", {
       href: URL.createObjectURL(blob),
-      download: `${plain(this.sides[0].episode.recording.env_id)}_step_${this.clock.t}.png`,
+      download: `${fileName(this.panes[0].episode.recording.env_id)}_step_${this.clock.t}.png`,
     });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);

@@ -1,11 +1,18 @@
 // The one clock: which step it is, and whether time runs.
 
-const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4, 8];
+import { clamp } from "./numbers.js";
+
+export const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4, 8];
 
 /** Steps go by at `rate` per second, times the speed. */
-class Clock {
+export class Clock {
   constructor(app) {
-    Object.assign(this, { app, t: 0, speed: 1, playing: false });
+    this.app = app;
+    this.t = 0;
+    this.speed = 1;
+    this.playing = false;
+    this.before = null; // when the last picture was drawn, in milliseconds
+    this.owed = 0; // steps that are due
   }
 
   get last() {
@@ -32,7 +39,7 @@ class Clock {
     this.playing = true;
     this.before = null;
     this.owed = 0;
-    requestAnimationFrame((now) => this.tick(now));
+    requestAnimationFrame((now) => this.advance(now));
     this.app.changed();
   }
 
@@ -43,14 +50,14 @@ class Clock {
   }
 
   /** Change the speed by one place. */
-  faster(by) {
-    const place = SPEEDS.indexOf(this.speed) + by;
-    this.speed = SPEEDS[clamp(place, 0, SPEEDS.length - 1)];
+  changeSpeed(by) {
+    const index = SPEEDS.indexOf(this.speed) + by;
+    this.speed = SPEEDS[clamp(index, 0, SPEEDS.length - 1)];
     this.app.changed();
   }
 
   /** Go on by as many steps as time has gone by; wait for pictures rather than skip the picture. */
-  async tick(now) {
+  async advance(now) {
     if (!this.playing) return;
     const passed = this.before === null ? 0 : Math.min((now - this.before) / 1000, 0.25);
     this.before = now;
@@ -62,6 +69,6 @@ class Clock {
       if (this.t >= this.last) this.playing = false;
       await this.app.changed();
     }
-    if (this.playing) requestAnimationFrame((then) => this.tick(then));
+    if (this.playing) requestAnimationFrame((then) => this.advance(then));
   }
 }

@@ -1,9 +1,9 @@
 // Making elements. Every string reaches the page as text, never as markup.
 
-const SVG = "http://www.w3.org/2000/svg";
+export const SVG = "http://www.w3.org/2000/svg";
 
 /** Make an element with attributes and children; strings become text. */
-function make(tag, attributes = {}, ...children) {
+export function createElement(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === undefined) continue;
@@ -13,70 +13,55 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Make a drawn sign, 16 by 16; a path is the only thing in it. */
-function sign(path) {
+/** Make an icon of one path, 16 by 16. */
+export function icon(path) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
   svg.setAttribute("aria-hidden", "true");
-  const drawn = document.createElementNS(SVG, "path");
-  drawn.setAttribute("d", path);
-  svg.append(drawn);
+  const shape = document.createElementNS(SVG, "path");
+  shape.setAttribute("d", path);
+  svg.append(shape);
   return svg;
 }
 
 /** Make a button that says what it does, with a hint of its key. */
-function button(label, hint, content, act) {
-  const made = make("button", { type: "button", "aria-label": label, title: hint }, content);
-  made.addEventListener("click", act);
-  return made;
+export function createButton(label, hint, content, act) {
+  const element = createElement("button", { type: "button", "aria-label": label, title: hint }, content);
+  element.addEventListener("click", act);
+  return element;
 }
 
-/** Make a labelled choice. `fill` sets its options, `value` is a string. */
-function choice(label, hint, act) {
-  const select = make("select", { title: hint, "aria-label": label });
+/** Make a labelled choice. `setOptions` sets its options, `value` is a string. */
+export function createChoice(label, hint, act) {
+  const select = createElement("select", { title: hint, "aria-label": label });
   select.addEventListener("change", () => act(select.value));
-  return { element: make("label", { class: "choice" }, make("span", {}, label), select), select };
+  return { element: createElement("label", { class: "choice" }, createElement("span", {}, label), select), select };
 }
 
 /** Set the options of a choice where they changed: pairs of value and text, then the chosen one.
  * Where there is nothing to choose, the choice is hidden. */
-function fill(select, options, value) {
-  const key = JSON.stringify(options);
-  if (select.dataset.options !== key) {
-    select.dataset.options = key;
-    select.replaceChildren(...options.map(([each, text]) => make("option", { value: each }, text)));
+export function setOptions(select, options, value) {
+  const listed = JSON.stringify(options);
+  if (select.dataset.options !== listed) {
+    select.dataset.options = listed;
+    select.replaceChildren(...options.map(([key, text]) => createElement("option", { value: key }, text)));
   }
   select.value = value;
   select.closest("label").hidden = options.length < 2;
 }
 
 /** Write text where it changed. */
-function say(element, text) {
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Return a number in at most about eight characters: 0.0312, 17.2, -4120, 3.1e+07. */
-function number(value, digits = 3) {
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? "none" : String(value);
-  const size = Math.abs(value);
-  if (Number.isInteger(value) && size < 1e6) return String(value);
-  if (size >= 1e6 || size < 1e-4) return value.toExponential(1);
-  const before = String(Math.trunc(size)).length;
-  return value.toFixed(Math.max(0, digits - before + (before === 1 ? 1 : 0)));
-}
-
-/** Return a value within bounds. */
-function clamp(value, low, high) {
-  return Math.min(Math.max(value, low), high);
-}
-
-/** Return one of the page's own colours, as the style sheet has it for light or dark. */
-function ink(name) {
+/** Return one of the page's own colors, as the style sheet has it for light or dark. */
+export function themeColor(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-/** Fit a canvas to a size in CSS pixels; return its pen, which counts in them. */
-function pen(canvas, width, height) {
+/** Fit a canvas to a size in CSS pixels; return its context, which counts in them. */
+export function fitCanvas(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;
   const [across, down] = [
     Math.max(1, Math.round(width * ratio)),

@@ -1,31 +1,32 @@
-// Attention to objects: a box round each entity, a line to it from the one that asks, and its name.
+// Attention to objects: a box round each entity, a line to it from the query entity, and its name.
 
-const LABELLED = 0.05; // share of the largest weight from which entities are named
+import { display, pictureColor } from "./display.js";
+import { clamp, largest } from "./numbers.js";
 
-/** Draw the entities of a part. `boxes` are in pixels of the picture, null where there is none. */
-function drawEntities(context, colours, entities, asks, opacity, size, named) {
-  const most = largest(entities.map((entity) => entity.weight)) || 1e-9;
+/** Draw the entities of a part. Boxes are in pixels of the picture, null where there is none. */
+export function drawEntities(context, colors, entities, query, opacity, size, labeled) {
+  const top = largest(entities.map((entity) => entity.weight)) || 1e-9;
   const placed = entities
     .filter((entity) => entity.box !== null)
-    .map((entity) => ({ ...entity, share: entity.weight / most }))
+    .map((entity) => ({ ...entity, share: entity.weight / top }))
     .sort((a, b) => a.share - b.share);
-  const ego = placed.find((entity) => entity.token === asks);
+  const ego = placed.find((entity) => entity.token === query);
   context.save();
   context.globalAlpha = opacity;
   for (const entity of placed) {
-    if (ego && entity !== ego) drawLine(context, colours, ego.box, entity.box, entity.share);
+    if (ego && entity !== ego) drawLine(context, colors, ego.box, entity.box, entity.share);
   }
-  for (const entity of placed) drawOutline(context, colours, entity, entity === ego);
+  for (const entity of placed) drawOutline(context, colors, entity, entity === ego);
   context.restore();
-  if (!named) return;
-  const taken = placed.map((entity) => entity.box);
+  if (!labeled) return;
+  const occupied = placed.map((entity) => entity.box);
   for (const entity of placed.reverse()) {
-    if (entity.share >= LABELLED) drawName(context, entity, taken, size);
+    if (entity.share >= display.min_label_share) drawName(context, entity, occupied, size);
   }
 }
 
-function drawLine(context, colours, from, to, share) {
-  context.strokeStyle = colours.bar(share, (60 + 195 * share) / 255);
+function drawLine(context, colors, from, to, share) {
+  context.strokeStyle = colors.bar(share, (60 + 195 * share) / 255);
   context.lineWidth = 1 + 4 * share;
   context.beginPath();
   context.moveTo((from[0] + from[2]) / 2, (from[1] + from[3]) / 2);
@@ -33,24 +34,24 @@ function drawLine(context, colours, from, to, share) {
   context.stroke();
 }
 
-function drawOutline(context, colours, entity, asks) {
+function drawOutline(context, colors, entity, isQuery) {
   const share = Math.max(entity.share, 0.25),
     width = 1.5 + 1.5 * entity.share;
-  context.strokeStyle = asks ? "rgb(233 236 240)" : colours.bar(share, (60 + 195 * share) / 255);
+  context.strokeStyle = isQuery ? pictureColor("text") : colors.bar(share, (60 + 195 * share) / 255);
   context.lineWidth = width;
   strokeBox(context, entity.box, width / 2);
 }
 
 /** Draw a box a little outside of its place. */
-function strokeBox(context, [x0, y0, x1, y1], away) {
+export function strokeBox(context, [x0, y0, x1, y1], away) {
   context.strokeRect(x0 - away, y0 - away, x1 - x0 + 2 * away, y1 - y0 + 2 * away);
 }
 
 /** Write a name where it covers no entity and no other name; nowhere if there is no such place. */
-function drawName(context, entity, taken, [across, down]) {
+function drawName(context, entity, occupied, [across, down]) {
   context.font = "12px system-ui, sans-serif";
   const [x0, y0, x1, y1] = entity.box,
-    text = `${entity.name}  ${entity.said}`;
+    text = `${entity.name}  ${entity.text}`;
   const width = context.measureText(text).width + 10,
     height = 17;
   const left = clamp((x0 + x1 - width) / 2, 0, Math.max(0, across - width));
@@ -63,13 +64,13 @@ function drawName(context, entity, taken, [across, down]) {
   for (const [x, y] of spots) {
     const spot = [x, y, x + width, y + height];
     const inside = x >= 0 && y >= 0 && spot[2] <= across && spot[3] <= down;
-    if (!inside || taken.some((other) => overlap(spot, other))) continue;
-    taken.push(spot);
-    context.fillStyle = "rgb(18 20 24 / 0.86)";
+    if (!inside || occupied.some((other) => overlap(spot, other))) continue;
+    occupied.push(spot);
+    context.fillStyle = pictureColor("background", 0.86);
     context.beginPath();
     context.roundRect(x, y, width, height, 4);
     context.fill();
-    context.fillStyle = "rgb(233 236 240)";
+    context.fillStyle = pictureColor("text");
     context.textBaseline = "middle";
     context.fillText(text, x + 5, y + height / 2 + 0.5);
     return;

@@ -12,7 +12,7 @@ from attention_agents.agents.replay.find import find_matches
 from attention_agents.agents.replay.options import FindOptions
 from attention_agents.recording.page.page import write_page
 from attention_agents.recording.reader import Recording, open_recording
-from tests.recording.browser import Shown
+from tests.recording.page.browser.browser_page import Shown
 from tests.recording.page_scene import READOUT, SQUARES, record, scene_header
 
 STEPS = 7

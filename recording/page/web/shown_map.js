@@ -1,0 +1,82 @@
+// Which map is shown of an episode: by default, and when something else was chosen.
+
+import { CausalView } from "./causal_view.js";
+import {
+  CAUSAL,
+  ROLLOUT,
+  isRecordedRollout,
+  isRolloutMap,
+  ownMap,
+  rolloutOf,
+} from "./map_kinds.js";
+import { MapView } from "./map_view.js";
+import { RolloutView } from "./rollout_view.js";
+
+/** Return what is shown at first, as a film shows it. */
+export function firstShown(episode) {
+  const { maps, first_map: first } = episode.recording;
+  return {
+    role: maps[first].role,
+    map: isRecordedRollout(maps[first]) ? ROLLOUT : first,
+    head: "mean",
+    query: null,
+    tokenRow: true,
+    soft: false,
+    hide: false,
+  };
+}
+
+/** Return what is shown, made possible for an episode: there may be no such head or query. */
+export function availableMap(episode, shown) {
+  const { maps } = episode.recording,
+    base = firstShown(episode);
+  const role = maps.some((facts) => facts.role === shown.role) ? shown.role : base.role;
+  const map = mapOfRole(episode, role, shown.map);
+  const facts = maps[map] ?? null;
+  const heads = facts ? facts.stored_heads : 1;
+  const head = shown.head === "max" || shown.head < heads ? shown.head : "mean";
+  const hasQuery = facts && facts.queries !== "tokens" && facts.Q > 1 && shown.query < facts.Q;
+  return {
+    role,
+    map,
+    head: heads > 1 ? head : "mean",
+    query: hasQuery ? shown.query : null,
+    tokenRow: shown.tokenRow,
+    soft: Boolean(facts && facts.soft && shown.soft),
+    hide: Boolean(shown.hide && episode.removal),
+  };
+}
+
+/** Return a map of a role: the wanted one, or the default where the role has no such map. */
+function mapOfRole(episode, role, wanted) {
+  const { maps } = episode.recording,
+    rollout = rolloutOf(episode, role),
+    map = wanted === ROLLOUT ? rollout : wanted;
+  if (map === ROLLOUT || (map === CAUSAL && hasCausalMap(episode, role))) return map;
+  if (Number.isInteger(map) && maps[map] && maps[map].role === role) return map;
+  return rollout !== null && firstShown(episode).map === ROLLOUT ? rollout : ownMap(episode, role);
+}
+
+/** Say whether there is a causal map beside those of a role: it is one of the policy. */
+export function hasCausalMap(episode, role) {
+  return episode.removal !== null && role === firstShown(episode).role;
+}
+
+/** Return the view of an episode that shows what is wanted. `query` is a number or null. */
+export function createView(episode, { role, map, head, soft }, query) {
+  if (map === ROLLOUT) return new RolloutView(episode, role, query);
+  if (map === CAUSAL) return new CausalView(episode, role);
+  return new MapView(episode, map, head, query, soft && episode.recording.maps[map].soft);
+}
+
+/** Give the panes whose map was not chosen the same one: the rollout where all have it. */
+export function alignMaps(panes) {
+  const chosen = panes.find((pane) => pane.mapChosen),
+    wished = panes.some((pane) => firstShown(pane.episode).map === ROLLOUT);
+  const all = panes.every((pane) => rolloutOf(pane.episode, pane.shown.role) !== null);
+  const rollout = chosen ? isRolloutMap(chosen.episode, chosen.shown.map) : wished && all;
+  for (const pane of panes.filter((pane) => !pane.mapChosen)) {
+    const map = rollout ? ROLLOUT : ownMap(pane.episode, pane.shown.role);
+    pane.shown = availableMap(pane.episode, { ...pane.shown, map });
+  }
+}
