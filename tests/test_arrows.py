@@ -54,6 +54,11 @@ def network(*rooms: str, packages: tuple[str, ...] = ()) -> Room:
 ATTENTION = ("policies.tokens", "policies.attention", "envs.tokens")
 ENCODER = (*ATTENTION, "policies.blocks", "policies.readouts", "policies.tokenizers")
 READING = ("recording", "envs.tokens.layout", "envs.tokens.json_reader")
+RECORDED = (
+    *("envs.tokens.layout", "recording.chunk", "recording.files", "recording.header"),
+    *("recording.map_spec", "recording.map_view", "recording.observation_images"),
+    *("recording.quantization", "recording.reader", "recording.rollout", "recording.step"),
+)
 DOING = ("agents", "recording", "policies", "envs")
 ROOMS = {
     "envs": world("envs"),
@@ -73,9 +78,12 @@ ROOMS = {
     ),
     "policies.testkit": network(*ENCODER),
     "recording": Room(READING, ("numpy", "PIL", "minari", "h5py", "gymnasium.spaces")),
-    "recording.rendering": Room(READING, ("numpy", "PIL", "imageio_ffmpeg", "rich")),
-    "recording.query": Room(READING, ("numpy",)),
-    "recording.page": Room(READING, ("numpy", "PIL")),
+    "recording.scene": Room(RECORDED, ("numpy",)),
+    "recording.rendering": Room(
+        (*RECORDED, "recording.scene"), ("numpy", "PIL", "imageio_ffmpeg", "rich")
+    ),
+    "recording.query": Room((*RECORDED, "recording.scene"), ("numpy",)),
+    "recording.page": Room((*RECORDED, "recording.scene"), ("numpy", "PIL")),
     "recording.live": Room(
         (*READING, "policies", "envs"), ("numpy", "torch", "jaxtyping", "gymnasium")
     ),
@@ -215,6 +223,8 @@ def test_imports_run_one_way(name: str) -> None:
         ("policies.inspect", "from stable_baselines3 import PPO"),
         ("recording", "from attention_agents.policies.inspect.tap import AttentionMap"),
         ("recording.rendering", "import torch"),
+        ("recording.scene", "from PIL import Image"),
+        ("recording.page", "from attention_agents.recording.rendering.overlay import Scene"),
         ("recording.live", "from stable_baselines3 import PPO"),
         ("recording.live", "from attention_agents.agents.training.train import train"),
         ("agents.config", "import torch"),

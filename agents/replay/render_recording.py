@@ -23,13 +23,8 @@ from attention_agents.recording.reader import Episode, Recording
 from attention_agents.recording.rendering.contact_sheet import contact_sheet
 from attention_agents.recording.rendering.gallery import gallery
 from attention_agents.recording.rendering.overlay import Scene
-from attention_agents.recording.rendering.video import (
-    HOLD,
-    film,
-    film_rate,
-    has_ffmpeg,
-    write_video,
-)
+from attention_agents.recording.rendering.video import HOLD, film, has_ffmpeg, write_video
+from attention_agents.recording.scene.playback import film_rate
 
 PAGE = "replay.html"
 DEFAULT_PICTURES = PictureOptions()

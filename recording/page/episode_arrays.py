@@ -19,10 +19,10 @@ from attention_agents.recording.page.pictures import Encoded, Pictures
 from attention_agents.recording.page.score_arrays import score_arrays, score_facts
 from attention_agents.recording.page.text_table import TextTable
 from attention_agents.recording.reader import Episode
-from attention_agents.recording.rendering.video import film_rate
 from attention_agents.recording.scene import actions
 from attention_agents.recording.scene.display import MAX_ROWS
 from attention_agents.recording.scene.past_objects import PastObject, past_objects
+from attention_agents.recording.scene.playback import film_rate
 from attention_agents.recording.scene.scene_layout import SceneLayout, layout_of
 from attention_agents.recording.step import Step
 

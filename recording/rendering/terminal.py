@@ -16,11 +16,11 @@ from rich.text import Text
 
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.rendering.overlay import Scene
-from attention_agents.recording.rendering.video import film_rate
 from attention_agents.recording.scene.actions import action_names, action_text, chosen_choices
 from attention_agents.recording.scene.colors import BAR as BAR_COLOR
 from attention_agents.recording.scene.colors import CHOSEN, Color, bar_color
 from attention_agents.recording.scene.display import format_number
+from attention_agents.recording.scene.playback import film_rate
 from attention_agents.recording.scene.scene_layout import rank_tokens, rank_weights
 from attention_agents.recording.step import Step
 

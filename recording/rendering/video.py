@@ -13,9 +13,6 @@ from attention_agents.recording.files import atomic_path
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.rendering.overlay import Scene
 
-MIN_DURATION = 6.0
-"""Seconds that a short episode is stretched to by showing fewer steps per second."""
-MAX_FPS, MIN_FPS = 60.0, 2.0
 HOLD = 1.5
 """Seconds for which the last picture stands still."""
 
@@ -49,12 +46,6 @@ def film(
         picture = scene.draw_ending(final.frame, step, len(episode), reward_so_far)
         yield picture
     yield from [picture] * hold  # type: ignore[list-item]
-
-
-def film_rate(episode: Episode) -> float:
-    """Return at how many steps per second to show an episode: the environment's own rate, slowed
-    down where the episode would be over in less than `MIN_DURATION` seconds."""
-    return min(max(min(episode.header.fps, len(episode) / MIN_DURATION), MIN_FPS), MAX_FPS)
 
 
 def write_video(path: str | Path, pictures: Iterable[Image.Image], fps: float) -> Path:

@@ -15,7 +15,8 @@ from attention_agents.recording.map_spec import MapSpec
 from attention_agents.recording.reader import open_recording
 from attention_agents.recording.rendering.contact_sheet import choose_moments, contact_sheet
 from attention_agents.recording.rendering.overlay import Scene
-from attention_agents.recording.rendering.video import film, film_rate, write_video
+from attention_agents.recording.rendering.video import film, write_video
+from attention_agents.recording.scene.playback import film_rate
 from attention_agents.recording.writer import RecordingWriter
 
 
