@@ -17,7 +17,10 @@ From a configuration to a trained, judged and replayed agent:
 - `train`, `TrainConfig`, `RunFolder`, `TrainingInterrupted`: train an agent into a run folder.
 - `RunConfig`, `EncoderConfig`: a run with nothing left open, as its `config.json` holds it.
 - `load_checkpoint`, `save_checkpoint`, `LoadedPolicy`: trained policies on disk, without pickle.
+- `open_run`, `LoadedRun`: a run, opened to act: its policy, its environments, its settings.
 - `export_sb3_zip`: write a checkpoint as a zip file that `PPO.load` reads.
+- `load_sb3_zip`: read such a file, of this version or of 0.1, without running what it holds.
+- `sb3_custom_objects`: what lets `PPO.load` itself read a file of 0.1.
 - `evaluate`, `Report`: play whole episodes on fixed seeds, beside the random policy.
 - `replay`: record episodes of a run and draw them as film, sheet and page.
 
@@ -43,10 +46,16 @@ if TYPE_CHECKING:
     from attention_agents.agents.evaluation.evaluate import evaluate as evaluate
     from attention_agents.agents.replay.replay import replay as replay
     from attention_agents.agents.runs.checkpoint import LoadedPolicy as LoadedPolicy
-    from attention_agents.agents.runs.checkpoint import export_sb3_zip as export_sb3_zip
     from attention_agents.agents.runs.checkpoint import load_checkpoint as load_checkpoint
     from attention_agents.agents.runs.checkpoint import save_checkpoint as save_checkpoint
+    from attention_agents.agents.runs.loaded_run import LoadedRun as LoadedRun
+    from attention_agents.agents.runs.loaded_run import open_run as open_run
     from attention_agents.agents.runs.run_folder import RunFolder as RunFolder
+    from attention_agents.agents.runs.sb3_zip.sb3_zip import export_sb3_zip as export_sb3_zip
+    from attention_agents.agents.runs.sb3_zip.sb3_zip import load_sb3_zip as load_sb3_zip
+    from attention_agents.agents.runs.sb3_zip.sb3_zip import (
+        sb3_custom_objects as sb3_custom_objects,
+    )
     from attention_agents.agents.training.callbacks.recorder import (
         AttentionRecorderCallback as AttentionRecorderCallback,
     )
@@ -74,10 +83,10 @@ _MODULES = {
     "agents.config.run_config": ("EncoderConfig", "RunConfig", "TrainConfig"),
     "agents.evaluation.evaluate": ("Report", "evaluate"),
     "agents.replay.replay": ("replay",),
-    "agents.runs.checkpoint": (
-        *("LoadedPolicy", "export_sb3_zip", "load_checkpoint", "save_checkpoint"),
-    ),
+    "agents.runs.checkpoint": ("LoadedPolicy", "load_checkpoint", "save_checkpoint"),
+    "agents.runs.loaded_run": ("LoadedRun", "open_run"),
     "agents.runs.run_folder": ("RunFolder",),
+    "agents.runs.sb3_zip.sb3_zip": ("export_sb3_zip", "load_sb3_zip", "sb3_custom_objects"),
     "agents.training.callbacks.recorder": ("AttentionRecorderCallback",),
     "agents.training.train": ("TrainingInterrupted", "train"),
     "envs.make": ("make_env",),

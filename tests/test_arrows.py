@@ -107,6 +107,11 @@ ROOMS = {
         ),
         ("numpy", "gymnasium", *TORCH, *SB3),
     ),
+    "agents.runs.sb3_zip": Room(
+        ("agents.config", "agents.algorithms", "agents.runs.checkpoint", "envs.families"),
+        ("numpy", "gymnasium", "torch", *SB3),
+        closed=(),
+    ),
     "agents.rollouts": Room(
         ("agents.config", "envs", "policies.inspect.policy_adapter", "recording.reader"),
         ("numpy", "gymnasium", *TORCH, *SB3),

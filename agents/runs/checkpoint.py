@@ -165,17 +165,6 @@ def load_checkpoint(folder: str | Path, device: str = "auto") -> LoadedPolicy:
     return LoadedPolicy(model, config, normalisation)
 
 
-def export_sb3_zip(checkpoint: str | Path, path: str | Path) -> Path:
-    """Write a checkpoint as a zip that SB3's own `load` reads.
-
-    SB3's format pickles; `load` needs this package to be importable. Statistics of normalised
-    observations have no place in it.
-    """
-    path = Path(path)
-    load_checkpoint(checkpoint, device="cpu").model.save(path)
-    return path if path.suffix else path.with_suffix(".zip")
-
-
 def _description(
     model: BaseAlgorithm, config: RunConfig, normalize: VecNormalize | None
 ) -> dict[str, Any]:

@@ -22,11 +22,11 @@ from attention_agents.agents.config.run_config import PolicyConfig, RunConfig
 from attention_agents.agents.runs import checkpoint as module
 from attention_agents.agents.runs.checkpoint import (
     FILES,
-    export_sb3_zip,
     load_checkpoint,
     save_checkpoint,
 )
 from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.agents.runs.sb3_zip.sb3_zip import export_sb3_zip
 
 ENCODER = EncoderConfig(layers=2, heads=3, width=12)
 POLICY = PolicyConfig(net_arch=(7,))
