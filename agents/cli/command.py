@@ -15,12 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from attention_agents.agents.cli.options import (
-    UnknownOptionError,
-    option_names,
-    read_options,
-    show_verbs,
-)
+from attention_agents.agents.cli.options import option_names, read_options, show_verbs
 from attention_agents.agents.config.plugins import current_folder
 
 HELP = ("-h", "--help")
@@ -75,10 +70,7 @@ class Command:
         name, words, flags = self._choose_verb(words)
         verb, prog = self.verbs[name], f"{prog} {name}".strip()
         try:
-            options = read_options(verb.options, words, prog, flags)
-        except UnknownOptionError as error:
-            self._check_other_verbs(name, error.option)
-            raise
+            options = read_options(verb.options, words, prog, flags, self._hints(name))
         except SystemExit:
             print(self._with_command_names(verb.epilog(words), prog), end="")
             raise
@@ -116,14 +108,17 @@ class Command:
         form = "python {}.py" if is_script else prog.partition(f" {self.name}")[0] + " {}"
         return re.sub(r"\{(train|evaluate|replay)\}", lambda match: form.format(match[1]), text)
 
-    def _check_other_verbs(self, name: str, option: str) -> None:
-        """Raise a ValueError that names the verbs which have an option that this verb has not."""
-        having = [n for n, verb in self.verbs.items() if option in option_names(verb.options)]
-        having += [self.flags[option][0]] if option in self.flags else []
-        if having:
-            raise ValueError(
-                f"--{option} has no use with {name}: leave it out; it goes with {', '.join(having)}"
-            )
+    def _hints(self, name: str) -> dict[str, str]:
+        """Return what to do about options that only other verbs have."""
+        verbs_of: dict[str, list[str]] = {flag: [verb] for flag, (verb, _) in self.flags.items()}
+        for other, verb in self.verbs.items():
+            for option in option_names(verb.options):
+                verbs_of.setdefault(option, []).append(other)
+        return {
+            option: f"has no use with {name}: leave it out; it goes with {', '.join(verbs)}"
+            for option, verbs in verbs_of.items()
+            if name not in verbs
+        }
 
 
 def run_script(

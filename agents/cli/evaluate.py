@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from attention_agents.agents.cli.command import Command, Verb
 from attention_agents.agents.config.cli_types import Modules, optional_arg
+from attention_agents.agents.config.plugins import import_plugins
 from attention_agents.agents.rollouts.seeds import SEED
 
 EXAMPLES = """
@@ -21,6 +22,9 @@ examples:
   {evaluate} faithfulness RUN
   {evaluate} faithfulness RECORDING --score-steps 200
 """
+
+
+COMMAND_LINE_ONLY = ("plugins", "json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +46,7 @@ class PolicyOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreConfig(PolicyOptions):
+class ScoreOptions(PolicyOptions):
     """Evaluate a trained agent, and the random policy on the same seeds.
 
     The table on stdout ends with the file that holds all numbers, inside the run folder. Rewards
@@ -62,7 +66,7 @@ class ScoreConfig(PolicyOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FaithfulnessConfig(PolicyOptions):
+class FaithfulnessOptions(PolicyOptions):
     """Measure whether the agent's attention maps explain what it does.
 
     Records episodes, removes tokens inside the policy, and writes what that changes beside the
@@ -75,30 +79,18 @@ class FaithfulnessConfig(PolicyOptions):
     """Whole episodes to record."""
     seed: Annotated[int | None, optional_arg("INT", str(SEED))] = None
     """Seed of the first episode; episode i has seed + i."""
-    score_steps: Annotated[int | None, optional_arg("INT", "64")] = None
+    score_steps: int = 64
     """States in which tokens are removed in the order of each map."""
 
 
-def run_score(config: ScoreConfig) -> None:
+def run_score(options: ScoreOptions) -> None:
     """Play the episodes, and print the report."""
-    from attention_agents.agents.config.plugins import import_plugins
+    import_plugins(options.plugins)
     from attention_agents.agents.evaluation.evaluate import evaluate, save, show
 
-    import_plugins(config.plugins)
-    report = evaluate(
-        config.run,
-        env=config.env,
-        checkpoint=config.checkpoint,
-        episodes=config.episodes,
-        seed=config.seed,
-        stochastic=config.stochastic,
-        n_envs=config.n_envs,
-        device=config.device,
-        random_policy=config.random_policy,
-        progress=True,
-    )
+    report = evaluate(**_arguments(options), progress=True)
     # shown before it is saved: the run folder may be read-only
-    if config.json:
+    if options.json:
         print(json.dumps(report.to_json(), indent=1), flush=True)
         save(report)
     else:
@@ -106,37 +98,29 @@ def run_score(config: ScoreConfig) -> None:
         print(save(report))
 
 
-def run_faithfulness(config: FaithfulnessConfig) -> None:
+def run_faithfulness(options: FaithfulnessOptions) -> None:
     """Score the maps, and print the report."""
-    from attention_agents.agents.config.plugins import import_plugins
+    import_plugins(options.plugins)
     from attention_agents.agents.faithfulness.report import print_report
     from attention_agents.agents.faithfulness.run_study import study_faithfulness
-    from attention_agents.agents.faithfulness.scoring import SCORE_STEPS
 
-    import_plugins(config.plugins)
-    report = study_faithfulness(
-        config.path,
-        env=config.env,
-        checkpoint=config.checkpoint,
-        episodes=config.episodes,
-        seed=config.seed,
-        stochastic=config.stochastic,
-        score_steps=SCORE_STEPS if config.score_steps is None else config.score_steps,
-        device=config.device,
-        progress=True,
-    )
-    if config.json:
+    report = study_faithfulness(**_arguments(options), progress=True)
+    if options.json:
         print(json.dumps(report.to_json(), indent=1), flush=True)
     else:
         print_report(report)
         print(report.path)
 
 
+def _arguments(options: PolicyOptions) -> dict[str, Any]:
+    return {name: value for name, value in vars(options).items() if name not in COMMAND_LINE_ONLY}
+
+
 EVALUATE = Command(
     "evaluate",
     {
-        "score": Verb(ScoreConfig, run_score),
-        "faithfulness": Verb(FaithfulnessConfig, run_faithfulness),
+        "score": Verb(ScoreOptions, run_score),
+        "faithfulness": Verb(FaithfulnessOptions, run_faithfulness),
     },
     "Evaluate a trained agent, or measure whether its attention maps explain what it does.",
     examples=EXAMPLES,

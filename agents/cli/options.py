@@ -19,20 +19,12 @@ SYNONYMS = {"score": "attention", "scores": "attention", "normalization": "norma
 """Names of options in other projects, and ours."""
 
 
-class UnknownOptionError(ValueError):
-    """A word of the command line that is no option of it."""
-
-    def __init__(self, message: str, option: str):
-        super().__init__(message)
-        self.option = option
-        """Its name without dashes; "" for a word that is no option."""
-
-
 def read_options(
     options_type: type[Options],
     argv: Sequence[str],
     prog: str,
     flags: Mapping[str, str] | None = None,
+    hints: Mapping[str, str] | None = None,
 ) -> Options:
     """Read a dataclass from words; `--help` prints its docstrings and leaves with SystemExit.
 
@@ -43,10 +35,10 @@ def read_options(
         prog: how the command was called, for help and mistakes.
         flags: options of earlier versions, each with the positional argument that it gives instead;
             "" for one that gives none.
+        hints: what to do about options that it does not have.
 
     Raises:
-        ValueError: a value is missing or cannot be read.
-        UnknownOptionError: there is no such option.
+        ValueError: a value is missing or cannot be read, or there is no such option.
     """
     parsed_type: type = _with_flags(options_type, flags) if flags else options_type
     groups = _option_groups(parsed_type)
@@ -65,7 +57,7 @@ def read_options(
             raise
         raise ValueError(_first_paragraph(error_box.getvalue())) from None
     if unknown:
-        raise _unknown_word(unknown[0], option_names(parsed_type), prog)
+        raise ValueError(_explain_unknown(unknown[0], option_names(parsed_type), prog, hints or {}))
     values = vars(parsed)
     if groups:
         values = {name: value for group in values.values() for name, value in vars(group).items()}
@@ -149,13 +141,17 @@ def _first_paragraph(box: str) -> str:
     return re.sub(r"no type matching (\S+) could be instantiated from", r"expected \1, got", first)
 
 
-def _unknown_word(word: str, names: Sequence[str], prog: str) -> UnknownOptionError:
+def _explain_unknown(word: str, names: Sequence[str], prog: str, hints: Mapping[str, str]) -> str:
+    """Return what is wrong with a word that is no option, and what to do about it."""
     if not word.startswith("-"):
-        return UnknownOptionError(f"unexpected word {word!r}; see {prog} --help", "")
-    name = word.partition("=")[0].replace("_", "-").lstrip("-")
-    if SYNONYMS.get(name) in names:
-        message = f"unknown option --{name}; it is called --{SYNONYMS[name]}"
-        return UnknownOptionError(message, name)
+        return f"unexpected word {word!r}; see {prog} --help"
+    option = word.partition("=")[0]
+    name = option.replace("_", "-").lstrip("-")
+    if name in hints:
+        return f"--{name} {hints[name]}"
+    synonym = SYNONYMS.get(name)
+    if synonym in names:
+        return f"unknown option --{name}; it is called --{synonym}"
     near = difflib.get_close_matches(name, names, n=1)
     advice = f"did you mean --{near[0]}?" if near else f"see {prog} --help"
-    return UnknownOptionError(f"unknown option {word.partition('=')[0]}; {advice}", name)
+    return f"unknown option {option}; {advice}"

@@ -47,14 +47,19 @@ class EpisodeDrawing(NamedTuple):
 class Drawing(NamedTuple):
     """The pictures of a recording."""
 
+    recording: Path
     episodes: list[EpisodeDrawing]
     files: list[Path]
     """Of all episodes together: the page, the numbers."""
+    notes: list[str]
+    """What the caller should know: no frames, episodes cut short, no MP4."""
 
     @property
-    def has_mp4(self) -> bool:
-        """Whether there is an MP4 among the films."""
-        return any(file.suffix == ".mp4" for episode in self.episodes for file in episode.files)
+    def lines(self) -> list[str]:
+        """A line per episode, then the path of the recording and of each picture."""
+        files = [file for episode in self.episodes for file in episode.files]
+        summaries = [episode.summary for episode in self.episodes]
+        return [*summaries, *map(str, (self.recording, *files, *self.files))]
 
 
 def draw_recording(
@@ -85,7 +90,7 @@ def draw_recording(
     if "gallery" in outputs:
         check_gallery(shown, options.layer, options.head)
     folder = recording.folder if options.out is None else make_dir(options.out)
-    drawn_episodes = [
+    drawings = [
         EpisodeDrawing(episode, tuple(_draw_episode(episode, folder, options, progress)))
         for episode in shown
     ]
@@ -96,7 +101,10 @@ def draw_recording(
     if "page" in outputs:
         recordings = [recording] if beside is None else [recording, beside]
         files.append(write_page(folder / PAGE, recordings, episodes=len(shown)))
-    return Drawing(drawn_episodes, files)
+    notes = list(recording.missing)
+    if "video" in outputs and not has_ffmpeg():
+        notes.append('no ffmpeg, so the films are GIFs: pip install "attention-agents[video]"')
+    return Drawing(recording.folder, drawings, files, notes)
 
 
 def check_outputs(make: Sequence[str]) -> list[str]:
@@ -122,20 +130,6 @@ def check_gallery(episodes: Sequence[Episode], layer: int | None, head: int | No
                 f"a gallery shows pieces of pictures, and no token of {episode.header.env_id} "
                 "stands on one: leave 'gallery' out of what to make"
             )
-
-
-def made(out: str | Path) -> Path:
-    """Make a folder where it is missing, and return it.
-
-    Raises:
-        ValueError: it cannot be made.
-    """
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"cannot make the folder {out}: {error.strerror}") from error
-    return folder
 
 
 def _draw_episode(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from attention_agents.agents.replay.diff import diff_policies
-from attention_agents.agents.replay.draw import Replayed, draw_episodes
+from attention_agents.agents.replay.draw import draw_episodes
 from attention_agents.agents.replay.export import export_dataset
 from attention_agents.agents.replay.find import find_matches
 from attention_agents.agents.replay.hide import replay_without_tokens
@@ -21,9 +21,10 @@ from attention_agents.agents.replay.options import (
     TextOutput,
     WatchOptions,
 )
+from attention_agents.agents.replay.render_recording import Drawing
 from attention_agents.agents.replay.watch import watch_episodes
 
-VERBS: dict[type[ReplayOptions], Callable[[Any], TextOutput | Replayed]] = {
+VERBS: dict[type[ReplayOptions], Callable[[Any], TextOutput | Drawing]] = {
     DrawOptions: draw_episodes,
     FindOptions: find_matches,
     HideOptions: replay_without_tokens,
@@ -33,7 +34,7 @@ VERBS: dict[type[ReplayOptions], Callable[[Any], TextOutput | Replayed]] = {
 }
 
 
-def run_replay_verb(options: ReplayOptions) -> TextOutput | Replayed:
+def run_replay_verb(options: ReplayOptions) -> TextOutput | Drawing:
     """Return what the verb of these options prints.
 
     Raises:
@@ -42,7 +43,7 @@ def run_replay_verb(options: ReplayOptions) -> TextOutput | Replayed:
     return VERBS[type(options)](options)
 
 
-def replay(path: str | Path, *, progress: bool = False, **options: Any) -> Replayed:
+def replay(path: str | Path, *, progress: bool = False, **options: Any) -> Drawing:
     """Draw a recording with its attention; given a run, record episodes of it first.
 
         replay("runs/ppo/CartPole-v1_1", episodes=2, make=("page",)).files
