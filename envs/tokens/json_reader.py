@@ -20,22 +20,17 @@ LARGEST_INTEGER = 2**62
 """Integers of this size or more are refused: they would overflow an array."""
 
 
-def read_count(value: Any, name: str) -> int:
-    """Read an integer of at least 1."""
-    if read_value(value, int, name) < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return value
+def _at_least(least: int) -> Callable[[Any, str], int]:
+    def read_integer(value: Any, name: str) -> int:
+        if read_value(value, int, name) < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
+        return value
+
+    return read_integer
 
 
-def read_index(value: Any, name: str) -> int:
-    """Read an integer of at least 0."""
-    if read_value(value, int, name) < 0:
-        raise ValueError(f"{name} must be at least 0, got {value}")
-    return value
-
-
-Count = Annotated[int, read_count]
-Index = Annotated[int, read_index]
+Count = Annotated[int, _at_least(1)]
+Index = Annotated[int, _at_least(0)]
 
 
 def read_object(build: Callable[..., T], data: Any, optional: Collection[str] | None = None) -> T:
@@ -69,6 +64,20 @@ def read_object(build: Callable[..., T], data: Any, optional: Collection[str] | 
         raise ValueError(" and ".join(faults))
     hints = get_type_hints(build, include_extras=True)
     return build(**{name: read_value(value, hints[name], name) for name, value in fields.items()})
+
+
+def split_kind(data: Any, kinds: Collection[str], name: str) -> tuple[str, dict[str, Any]]:
+    """Return the field `kind` of a JSON object, and the other fields.
+
+    Raises:
+        ValueError: it is no object, or of an unknown kind.
+    """
+    fields = dict(data) if isinstance(data, dict) else {"kind": data}
+    kind = fields.pop("kind", None)
+    if not isinstance(kind, str) or kind not in kinds:
+        text = f"unknown kind of {name} {reprlib.repr(kind)}; known are {', '.join(kinds)}"
+        raise ValueError(text)
+    return kind, fields
 
 
 def read_value(value: Any, hint: Any, name: str) -> Any:

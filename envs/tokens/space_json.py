@@ -15,7 +15,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from attention_agents.envs.tokens.json_reader import Count, error_context, read_object, read_value
+from attention_agents.envs.tokens.json_reader import (
+    Count,
+    error_context,
+    read_object,
+    read_value,
+    split_kind,
+)
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import TokenSpec, spec_from_json, spec_to_json
 
@@ -69,12 +75,7 @@ def space_from_json(data: Any) -> spaces.Space:
         ValueError: an unknown kind, a field too many, too few or of the wrong type, or values
             that break a rule of the space or do not fit its tokens.
     """
-    fields = dict(data) if isinstance(data, dict) else {"kind": data}
-    kind = fields.pop("kind", None)
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise ValueError(
-            f"unknown kind of space {reprlib.repr(kind)}; known are {', '.join(_KINDS)}"
-        )
+    kind, fields = split_kind(data, _KINDS, "space")
     with error_context(kind):
         return read_object(_KINDS[kind].build, fields)
 

@@ -8,11 +8,16 @@ one from a space, `policies.tokenizers` has a tokenizer for each. Their annotati
 from __future__ import annotations
 
 import math
-import reprlib
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, get_args
 
-from attention_agents.envs.tokens.json_reader import Count, Index, error_context, read_object
+from attention_agents.envs.tokens.json_reader import (
+    Count,
+    Index,
+    error_context,
+    read_object,
+    split_kind,
+)
 from attention_agents.envs.tokens.layout import (
     Conv,
     TokenGroup,
@@ -221,12 +226,7 @@ def spec_from_json(data: Any, name: str = "tokens", kinds: Any = TokenSpec) -> T
         ValueError: an unknown kind, or a field too many, too few or of the wrong type.
     """
     classes = {_kind(cls): cls for cls in get_args(kinds)}
-    values = dict(data) if isinstance(data, dict) else {"kind": data}
-    kind = values.pop("kind", None)
-    if not isinstance(kind, str) or kind not in classes:
-        raise ValueError(
-            f"unknown kind of {name} {reprlib.repr(kind)}; known are {', '.join(classes)}"
-        )
+    kind, values = split_kind(data, classes, name)
     with error_context(f"{kind} tokens"):
         return read_object(classes[kind], values, ADDED_LATER.get(classes[kind], ()))
 

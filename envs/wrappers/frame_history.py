@@ -11,9 +11,9 @@ from gymnasium import spaces
 
 from attention_agents.envs.token_places import get_token_places
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
-from attention_agents.envs.tokens.spaces import TokenBox, choose_specs, is_bytes
+from attention_agents.envs.tokens.spaces import choose_specs, is_bytes
 from attention_agents.envs.tokens.specs import Cells, FramePart, Frames
-from attention_agents.envs.wrappers.flat_history import check_steps
+from attention_agents.envs.wrappers.observation_window import ObservationWindow, check_window_steps
 
 
 class FrameHistory(gym.ObservationWrapper):
@@ -24,12 +24,12 @@ class FrameHistory(gym.ObservationWrapper):
     dtype: Stable-Baselines3 takes them for no picture and leaves categories alone, the tokenizer
     scales bytes.
 
-    In a Dict every picture, grid and table is framed, and all else is observed as it is at present:
+    In a Dict every picture, grid and table becomes a window, and the rest is of the present:
     numbers, and rows of words (grids of a single row). To see those of the past too, use
     `envs.wrappers.flat_history.History`, which flattens the whole observation to one token per
     step.
 
-    Entities of the past keep the identities that `get_token_places` was told of them when they were
+    Entities of the past keep the identities that `get_token_places` returned when they were
     present.
 
     Args:
@@ -43,7 +43,7 @@ class FrameHistory(gym.ObservationWrapper):
 
     def __init__(self, env: gym.Env, steps: int):
         super().__init__(env)
-        check_steps(env, steps)
+        check_window_steps(env, steps)
         space = env.observation_space
         framed = framed_parts(space)
         if not framed:
@@ -52,10 +52,8 @@ class FrameHistory(gym.ObservationWrapper):
                 f"{space}; for vectors, use History"
             )
         self._is_dict = isinstance(space, spaces.Dict)
-        parts: dict[str, Any] = (
-            dict(space.spaces) if isinstance(space, spaces.Dict) else {"": space}
-        )
-        self._windows = {key: _FrameWindow(parts[key], part, steps) for key, part in framed.items()}
+        parts: dict[str, Any] = {**space.spaces} if isinstance(space, spaces.Dict) else {"": space}
+        self._windows = {key: _make_window(parts[key], part, steps) for key, part in framed.items()}
         parts |= {key: window.space for key, window in self._windows.items()}
         self.observation_space = spaces.Dict(list(parts.items())) if self._is_dict else parts[""]
         self._ids: deque[np.ndarray | None] = deque(maxlen=steps)
@@ -96,32 +94,9 @@ class FrameHistory(gym.ObservationWrapper):
         return self._ids[-back] if back <= len(self._ids) else None
 
 
-class _FrameWindow:
-    """The last T frames of one part of the observation."""
-
-    def __init__(self, space: spaces.Box, part: FramePart, steps: int):
-        P = int(np.prod(space.shape))
-        is_picture = is_bytes(space) and len(space.shape) == 3  # what SB3 would have scaled
-        # the presence column shares the bounds of the numbers, so that files hold one for all
-        low, high = (np.empty((steps, 1 + P), space.dtype) for _ in range(2))
-        low[:, 1:] = np.minimum(space.low, 0).ravel()
-        high[:, 1:] = np.maximum(space.high, 0).ravel()
-        low[:, 0], high[:, 0] = low[:, 1:].min(), max(high[:, 1:].max(), 1)
-        tokens = Frames(steps, part, is_picture)
-        self.space = TokenBox(low, high, low.shape, space.dtype, tokens=tokens)
-        self._empty = self._frames = np.zeros(low.shape, space.dtype)
-
-    def clear(self) -> None:
-        self._frames = self._empty
-
-    def append(self, frame: np.ndarray) -> np.ndarray:
-        # a fresh array, and the only one: a window that the caller keeps does not change
-        frames = np.empty_like(self._empty)
-        frames[:-1] = self._frames[1:]
-        frames[-1, 0] = 1
-        frames[-1, 1:] = np.ravel(frame)
-        self._frames = frames
-        return frames
+def _make_window(space: spaces.Box, part: FramePart, steps: int) -> ObservationWindow:
+    is_picture = is_bytes(space) and len(space.shape) == 3  # which SB3 would have scaled
+    return ObservationWindow(space, Frames(steps, part, is_picture), space.dtype)
 
 
 def framed_parts(space: spaces.Space) -> dict[str, FramePart]:
