@@ -47,28 +47,28 @@ class RemovalOrder(NamedTuple):
 
 
 class CurveAreas(NamedTuple):
-    """The areas under the curves of an order at S steps; all shares are from 0 to 1."""
+    """The areas under the curves of an order at one step; all shares are from 0 to 1."""
 
-    deletion: Float[np.ndarray, "S"]
+    deletion: float
     """Mean change while tokens go: high when those that matter go first."""
-    insertion: Float[np.ndarray, "S"]
+    insertion: float
     """Mean agreement while tokens come back: high when those that matter come first."""
-    deletion_curve: Float[np.ndarray, "S G"]
+    deletion_curve: Float[np.ndarray, "G"]
     """Change by the share of tokens that have gone, at `GRID`."""
-    insertion_curve: Float[np.ndarray, "S G"]
+    insertion_curve: Float[np.ndarray, "G"]
     """Agreement by the share that has come back, at `GRID`."""
-    flips: Float[np.ndarray, "S"]
+    flips: float
     """1 where the likeliest action changes without the first `TOP` tokens, else 0; NaN where there
     are no more than these."""
 
     @property
-    def both(self) -> Float[np.ndarray, "S"]:
+    def both(self) -> float:
         """Mean of deletion and insertion."""
         return (self.deletion + self.insertion) / 2
 
     @classmethod
     def mean(cls, areas: list[CurveAreas]) -> CurveAreas:
-        """Average the areas of several orders, step by step."""
+        """Average the areas of several orders."""
         return cls(*(np.mean(parts, 0) for parts in zip(*areas, strict=True)))
 
 
@@ -168,7 +168,7 @@ def areas_of_order(
     inserted: Float[np.ndarray, "P"],
     flipped: Bool[np.ndarray, "P"],
 ) -> CurveAreas:
-    """Return the areas of one order at one step, S = 1.
+    """Return the areas of one order at one step.
 
     Args:
         deleted: share of change after each count of tokens has gone.
@@ -184,9 +184,9 @@ def areas_of_order(
     shares = counts / max(n, 1)
     agreed = 1 - inserted
     return CurveAreas(
-        np.array([area_under(deleted, counts)]),
-        np.array([area_under(agreed, counts)]),
-        np.interp(GRID, shares, deleted)[None],
-        np.interp(GRID, shares, agreed)[None],
-        np.array([flips]),
+        area_under(deleted, counts),
+        area_under(agreed, counts),
+        np.interp(GRID, shares, deleted),
+        np.interp(GRID, shares, agreed),
+        flips,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,11 +14,10 @@ from rich.table import Table
 
 from attention_agents.agents.faithfulness.deletion_curves import GRID, RANDOM, RANDOM_ORDERS, TOP
 from attention_agents.agents.faithfulness.saliency_maps import CAUSAL
-from attention_agents.agents.faithfulness.scoring import SHUFFLES, ScoringTotals
+from attention_agents.agents.faithfulness.scoring import SHUFFLES, RecordingScorer
 from attention_agents.agents.faithfulness.verdict import (
     LEAST_CHANGE,
     RULE,
-    Estimate,
     MapRating,
     rate_map,
     verdict_sentence,
@@ -38,7 +36,8 @@ class FaithfulnessReport:
     recording: str
     facts: dict[str, Any]
     """What was recorded: env, algo, run, checkpoint, episodes, ..."""
-    totals: ScoringTotals
+    scorer: RecordingScorer
+    """With the results of every map."""
     drawn: str
     """Name of the map that is drawn by default; empty where no map reads tokens."""
     ratings: tuple[MapRating, ...]
@@ -73,22 +72,22 @@ class FaithfulnessReport:
     @property
     def notes(self) -> tuple[str, ...]:
         """What else a reader should know."""
-        notes, best, curves = [], self.best, self.chance.both
+        notes, best, curves = [], self.best, self.chance["both"]
         if best is not None and best.name != self.drawn and best.verdict != "nothing to explain":
             notes.append(verdict_sentence(best, self.chance, opening="Best: the map"))
         notes.append(
-            f"{self.totals.causal_steps} causal maps; areas over "
+            f"{self.scorer.causal_steps} causal maps; areas over "
             f"{0 if curves is None else curves.steps} different states; changes are "
-            f"{self.totals.unit}"
+            f"{self.scorer.unit}"
         )
-        sanity = None if self._drawn_rating is None else self._drawn_rating.sanity
+        sanity = None if self._drawn_rating is None else self._drawn_rating["sanity"]
         if sanity is not None:
             notes.append(
                 f"sanity: with shuffled weights, {self.drawn} gains {sanity.mean:+.2f} over random "
                 f"order ({sanity.low:+.2f} to {sanity.high:+.2f}); "
                 + ("it should not" if sanity.low > 0 else "nothing, as it should be")
             )
-        notes += [f"removed {text}" for text in self.totals.removal]
+        notes += [f"removed {text}" for text in self.scorer.removal]
         if self.is_recurrent:
             notes.append("what the policy remembers of earlier steps is not removed")
         return (*notes, *([self.truth] if self.truth else []))
@@ -100,9 +99,9 @@ class FaithfulnessReport:
             "verdict": self.verdict,
             "drawn": self.drawn,
             "best": None if self.best is None else self.best.name,
-            "unit": self.totals.unit,
-            "removal": list(self.totals.removal),
-            "causal_steps": self.totals.causal_steps,
+            "unit": self.scorer.unit,
+            "removal": list(self.scorer.removal),
+            "causal_steps": self.scorer.causal_steps,
             "truth": self.truth,
             "remembers": self.is_recurrent,
             "rule": RULE,
@@ -121,12 +120,12 @@ class FaithfulnessReport:
         title = f"{facts['env']}: {facts['algo']} ({facts['checkpoint']}), what its maps are worth"
         table = Table(title=title, caption="* the map that is drawn", box=SIMPLE_HEAD)
         table.add_column("order of", no_wrap=True)
-        columns = {name: cell for name, cell in CELLS.items() if any(map(cell, self.ratings))}
-        for name in columns:
+        used = [name for name in COLUMNS if any(_cell_text(part, name) for part in self.ratings)]
+        for name in used:
             table.add_column(name, justify="right", no_wrap=True)
         for rating in self.ratings:
             is_drawn = rating.name == self.drawn
-            cells = (cell(rating) for cell in columns.values())
+            cells = (_cell_text(rating, name) for name in used)
             style = "bold" if is_drawn else None
             table.add_row(f"{rating.name}{' *' * is_drawn}", *cells, style=style)
         return table
@@ -136,19 +135,21 @@ class FaithfulnessReport:
         return next((rating for rating in self.ratings if rating.name == self.drawn), None)
 
 
-def rate_maps(totals: ScoringTotals) -> tuple[MapRating, ...]:
+def rate_maps(scorer: RecordingScorer) -> tuple[MapRating, ...]:
     """Rate every map; attention comes first, the best before the others."""
-    chance = totals.results[RANDOM].area_values("both")
-    causal = totals.results[CAUSAL].area_values("both")
-    changes = max(totals.largest_changes) >= LEAST_CHANGE
-    ratings = [rate_map(results, chance, causal, changes) for results in totals.results.values()]
-    families = ["attention", "gradient", "removal", "random"]
+    chance, causal = scorer.results[RANDOM].both, scorer.results[CAUSAL].both
+    changes = max(scorer.largest_changes) >= LEAST_CHANGE
+    ratings = [rate_map(results, chance, causal, changes) for results in scorer.results.values()]
 
-    def rank(rating: MapRating) -> tuple[int, float]:
-        mean = 0.0 if rating.both is None else rating.both.mean
-        return families.index(rating.results.family), -mean
+    def sort_key(rating: MapRating) -> tuple[int, float]:
+        both = rating["both"]
+        return FAMILIES.index(rating.results.family), 0.0 if both is None else -both.mean
 
-    return tuple(sorted(ratings, key=rank))
+    return tuple(sorted(ratings, key=sort_key))
+
+
+FAMILIES = ("attention", "gradient", "removal", "random")
+"""In the order in which ratings are listed."""
 
 
 def print_report(report: FaithfulnessReport) -> None:
@@ -160,32 +161,20 @@ def print_report(report: FaithfulnessReport) -> None:
         print(line)
 
 
-def _mean_cell(name: str, form: str) -> Callable[[MapRating], str]:
-    def cell(rating: MapRating) -> str:
-        value: Estimate | None = getattr(rating, name)
-        return "" if value is None else format(value.mean, form)
-
-    return cell
-
-
-def _interval_cell(name: str) -> Callable[[MapRating], str]:
-    def cell(rating: MapRating) -> str:
-        value: Estimate | None = getattr(rating, name)
-        if value is None or rating.results.family == "random":
-            return ""
-        return f"{value.low:+.2f} {value.high:+.2f}"
-
-    return cell
-
-
-CELLS = {
-    "deletion": _mean_cell("deletion", ".3f"),
-    "insertion": _mean_cell("insertion", ".3f"),
-    "over\nrandom": _interval_cell("gain"),
-    "over\nshuffled": _interval_cell("over_shuffled"),
-    "rank\ncorr.": _mean_cell("correlation", "+.2f"),
-    f"top {TOP}\nflip": _mean_cell("flips", ".0%"),
-    "hits\ntruth": _mean_cell("hit", ".0%"),
-    "mass on\ntruth": _mean_cell("mass", ".0%"),
+COLUMNS = {
+    "deletion": ("deletion", "{0.mean:.3f}"),
+    "insertion": ("insertion", "{0.mean:.3f}"),
+    "over\nrandom": ("gain", "{0.low:+.2f} {0.high:+.2f}"),
+    "over\nshuffled": ("over_shuffled", "{0.low:+.2f} {0.high:+.2f}"),
+    "rank\ncorr.": ("correlation", "{0.mean:+.2f}"),
+    f"top {TOP}\nflip": ("flips", "{0.mean:.0%}"),
+    "hits\ntruth": ("hit", "{0.mean:.0%}"),
+    "mass on\ntruth": ("mass", "{0.mean:.0%}"),
 }
-"""The columns of the table, and how each is read from a rating."""
+"""Headings, each with an estimate of a rating and how it is written."""
+
+
+def _cell_text(rating: MapRating, heading: str) -> str:
+    name, form = COLUMNS[heading]
+    estimate = None if (name, rating.name) == ("gain", RANDOM) else rating[name]
+    return "" if estimate is None else form.format(estimate)

@@ -102,7 +102,7 @@ def report_faithfulness(
     """
     check_recording(recording, loaded.model.policy)
     with progress_bars(progress) as on_progress:
-        totals = score_recording(recording, loaded, ground_truth, score_steps, on_progress)
+        scorer = score_recording(recording, loaded, ground_truth, score_steps, on_progress)
     config, view = loaded.config, choose_view(recording.header.maps)
     report = FaithfulnessReport(
         recording=str(recording.folder),
@@ -115,9 +115,9 @@ def report_faithfulness(
             "seeds": [episode.seed for episode in recording.episodes if len(episode)],
             "score_steps": score_steps,
         },
-        totals=totals,
+        scorer=scorer,
         drawn=view.spec.name if view.drawable else "",
-        ratings=rate_maps(totals),
+        ratings=rate_maps(scorer),
         truth=ground_truth.reason,
         is_recurrent=adapter_of(loaded.model.policy).is_recurrent,
     )

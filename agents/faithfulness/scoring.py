@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from attention_agents.agents.faithfulness.deletion_curves import (
-    GRID,
     RANDOM,
     CurveAreas,
     deletion_areas,
@@ -66,94 +66,41 @@ class MapResults:
     shuffled_areas: list[CurveAreas] = field(default_factory=list)
     """Of networks with shuffled weights, at the steps of `areas`; empty where not tried."""
 
-    def area_values(self, name: str) -> Float[np.ndarray, "S"]:
-        """Return one number of `CurveAreas` for each step, such as "deletion" or "both"."""
-        return np.concatenate([np.zeros(0), *(getattr(areas, name) for areas in self.areas)])
+    @property
+    def both(self) -> Float[np.ndarray, "S"]:
+        """Mean of deletion and insertion at each step."""
+        return np.array([areas.both for areas in self.areas])
 
     def mean_curve(self, name: str) -> list[float]:
         """Return a mean curve over the shares of `GRID`."""
-        rows = [np.zeros((0, len(GRID))), *(getattr(areas, name) for areas in self.areas)]
-        joined = np.concatenate(rows)
-        return [round(float(value), 4) for value in joined.mean(0)] if len(joined) else []
-
-    def pointing_values(self, name: str) -> Float[np.ndarray, "S"]:
-        """Return one number of `PointingResult` for each step at which it is known."""
-        return np.array([getattr(result, name) for result in self.pointing])
+        curves = [getattr(areas, name) for areas in self.areas]
+        return [round(float(value), 4) for value in np.mean(curves, 0)] if curves else []
 
 
-@dataclass
-class ScoringTotals:
-    """The results of every map in a recording."""
-
-    results: dict[str, MapResults] = field(default_factory=dict)
-    largest_changes: list[float] = field(default_factory=list)
-    """At each step along whose orders tokens were removed, as a share."""
-    unit: str = ""
-    causal_steps: int = 0
-    """Steps with a causal map."""
-    removal: tuple[str, ...] = ()
-    """How tokens are removed, for each part of the observation."""
-
-    def results_of(self, name: str, family: Family, description: str) -> MapResults:
-        return self.results.setdefault(name, MapResults(name, family, description))
-
-
-def score_recording(
-    recording: Recording,
-    loaded: LoadedPolicy,
-    ground_truth: GroundTruth,
-    score_steps: int = SCORE_STEPS,
-    on_progress: OnProgress = lambda part, steps: None,
-) -> ScoringTotals:
-    """Rate the maps of every episode of a recording, and write each one's scores beside it.
+class RecordingScorer:
+    """Add up the results of every map, episode by episode.
 
     Args:
-        loaded: the policy that was recorded.
-        ground_truth: which tokens matter by the environment.
-        score_steps: see `SCORE_STEPS`; more make intervals narrower.
-
-    Raises:
-        ValueError: no step has two tokens, or the recording is of another run.
+        on_progress: called with the part of the work, and how many steps of it are done.
     """
-    policy, scorer = loaded.model.policy, _Scorer(on_progress)
-    distinct = distinct_steps(recording, adapter_of(policy).is_recurrent)
-    sampled = spread_evenly(distinct, score_steps)
-    limit = max(1, CAUSAL_REMOVALS // len(recording.header.layout))
-    causal = spread_evenly([np.arange(len(episode)) for episode in recording.episodes], limit)
-    for i, episode in enumerate(recording.episodes):
-        steps, mask = np.union1d(causal[i], sampled[i]), ground_truth.masks[i]
-        if len(steps):
-            recorded = RecordedPolicy.from_episode(policy, loaded.normalize, episode)
-            scores = scorer.score_causal(recorded, steps, None if mask is None else mask[steps])
-            write_scores(episode.folder, scores)
-            counted = np.flatnonzero(np.isin(steps, distinct[i]))
-            if len(counted):
-                scorer.rate_maps(recorded, scores, counted, sampled[i])
-    if not any(results.areas for results in scorer.totals.results.values()):
-        raise ValueError(
-            f"no step of {recording.folder} has two tokens or more, and was chosen by the policy, "
-            "so there is nothing to score"
-        )
-    return scorer.totals
 
-
-class _Scorer:
-    """Add up the results of every map, episode by episode."""
-
-    def __init__(self, on_progress: OnProgress):
-        self.totals, self._on_progress = ScoringTotals(), on_progress
-        self._rng = np.random.default_rng(SEED)
+    def __init__(self, on_progress: OnProgress = lambda part, steps: None):
+        self.results: dict[str, MapResults] = {}
+        self.largest_changes: list[float] = []
+        """At each step along whose orders tokens were removed, as a share."""
+        self.unit, self.causal_steps = "", 0
+        self.removal: tuple[str, ...] = ()
+        """How tokens are removed, for each part of the observation."""
+        self._on_progress, self._rng = on_progress, np.random.default_rng(SEED)
 
     def score_causal(
         self, recorded: RecordedPolicy, steps: Int[np.ndarray, "S"], mask: np.ndarray | None
     ) -> Scores:
         """Compute the causal map at some steps of an episode."""
-        totals = self.totals
-        scores = leave_one_out(
-            recorded, steps, mask, lambda done: self._on_progress("causal maps", done)
-        )
-        totals.unit, totals.removal = scores.unit, recorded.removal_texts
-        totals.causal_steps += len(steps)
+        on_progress = partial(self._on_progress, "causal maps")
+        scores = leave_one_out(recorded, steps, mask, on_progress)
+        self.unit, self.removal = scores.unit, recorded.removal_texts
+        self.causal_steps += len(steps)
         return scores
 
     def rate_maps(
@@ -182,12 +129,15 @@ class _Scorer:
             self._rate_orders(recorded, [map_.select_steps(rows) for map_ in maps], steps[rows])
             self._rate_shuffled(recorded, maps, steps[rows])
 
+    def _results_of(self, name: str, family: Family, description: str) -> MapResults:
+        return self.results.setdefault(name, MapResults(name, family, description))
+
     def _compare_with_causal(
         self, map_: SaliencyMap, recorded: RecordedPolicy, scores: Scores, counted: np.ndarray
     ) -> None:
         """Compare a map with the causal one, and with the ground truth where that is known."""
-        results = self.totals.results_of(map_.name, map_.family, map_.description)
-        chance = self.totals.results_of(RANDOM, "random", "random order, on average")
+        results = self._results_of(map_.name, map_.family, map_.description)
+        chance = self._results_of(RANDOM, "random", "random order, on average")
         for row, s in zip(map_.rows, counted, strict=True):
             present = recorded.present[scores.steps[s]]
             if map_.name != CAUSAL:
@@ -208,9 +158,9 @@ class _Scorer:
             rows = {map_.name: map_.rows[k] for map_ in maps}
             areas_by_map = deletion_areas(recorded, step, rows, self._rng)
             for name, areas in areas_by_map.items():
-                self.totals.results[name].areas.append(areas)
+                self.results[name].areas.append(areas)
             largest = max(float(areas.deletion_curve.max()) for areas in areas_by_map.values())
-            self.totals.largest_changes.append(largest)
+            self.largest_changes.append(largest)
             self._on_progress("orders of removal", 1)
 
     def _rate_shuffled(
@@ -227,5 +177,44 @@ class _Scorer:
             areas = deletion_areas(recorded, step, rows, self._rng)
             for name in names:
                 mean = CurveAreas.mean([areas[f"{name} {i}"] for i in range(SHUFFLES)])
-                self.totals.results[name].shuffled_areas.append(mean)
+                self.results[name].shuffled_areas.append(mean)
             self._on_progress("shuffled weights", 1)
+
+
+def score_recording(
+    recording: Recording,
+    loaded: LoadedPolicy,
+    ground_truth: GroundTruth,
+    score_steps: int = SCORE_STEPS,
+    on_progress: OnProgress = lambda part, steps: None,
+) -> RecordingScorer:
+    """Rate the maps of every episode of a recording, and write each one's scores beside it.
+
+    Args:
+        loaded: the policy that was recorded.
+        ground_truth: which tokens matter by the environment.
+        score_steps: see `SCORE_STEPS`; more make intervals narrower.
+
+    Raises:
+        ValueError: no step has two tokens, or the recording is of another run.
+    """
+    policy, scorer = loaded.model.policy, RecordingScorer(on_progress)
+    distinct = distinct_steps(recording, adapter_of(policy).is_recurrent)
+    sampled = spread_evenly(distinct, score_steps)
+    limit = max(1, CAUSAL_REMOVALS // len(recording.header.layout))
+    causal = spread_evenly([np.arange(len(episode)) for episode in recording.episodes], limit)
+    for i, episode in enumerate(recording.episodes):
+        steps, mask = np.union1d(causal[i], sampled[i]), ground_truth.masks[i]
+        if len(steps):
+            recorded = RecordedPolicy.from_episode(policy, loaded.normalize, episode)
+            scores = scorer.score_causal(recorded, steps, None if mask is None else mask[steps])
+            write_scores(episode.folder, scores)
+            counted = np.flatnonzero(np.isin(steps, distinct[i]))
+            if len(counted):
+                scorer.rate_maps(recorded, scores, counted, sampled[i])
+    if not any(results.areas for results in scorer.results.values()):
+        raise ValueError(
+            f"no step of {recording.folder} has two tokens or more, and was chosen by the policy, "
+            "so there is nothing to score"
+        )
+    return scorer

@@ -48,25 +48,23 @@ class MapRating:
     """How well one map explains the policy."""
 
     results: MapResults
-    deletion: Estimate | None
-    insertion: Estimate | None
-    both: Estimate | None
-    """Mean of deletion and insertion."""
-    gain: Estimate | None
-    """Of `both` over random order, step by step; None for random order itself."""
+    estimates: dict[str, Estimate | None]
+    """Means over steps, by name:
+
+    deletion, insertion, both: see `CurveAreas`.
+    gain: of `both` over random order, step by step.
+    correlation: rank correlation with the causal map.
+    flips: how often the action changes without the heaviest tokens, see `CurveAreas`.
+    hit, mass: see `PointingResult`.
+    over_shuffled: of `both` over the same map of networks with shuffled weights.
+    sanity: what that map of networks with shuffled weights gains over random order; it should be 0.
+    """
     closed: float | None
     """Share of the way from random order to the causal map; None where these do not differ."""
-    correlation: Estimate | None
-    """Rank correlation with the causal map."""
-    flips: Estimate | None
-    """How often the action changes without the heaviest tokens, see `CurveAreas.flips`."""
-    hit: Estimate | None
-    mass: Estimate | None
-    over_shuffled: Estimate | None = None
-    """Of `both` over the same map of networks with shuffled weights; None where not tried."""
-    sanity: Estimate | None = None
-    """What that map of networks with shuffled weights gains over random order: it should be 0."""
-    verdict: Verdict = "does not explain"
+    verdict: Verdict
+
+    def __getitem__(self, name: str) -> Estimate | None:
+        return self.estimates[name]
 
     @property
     def name(self) -> str:
@@ -74,15 +72,11 @@ class MapRating:
 
     def to_json(self) -> dict[str, Any]:
         results = self.results
-        names = ("deletion", "insertion", "both", "gain", "correlation", "flips", "hit", "mass")
         return {
             "name": results.name,
             "family": results.family,
             "words": results.description,
-            **{
-                name: estimate_to_json(getattr(self, name))
-                for name in (*names, "over_shuffled", "sanity")
-            },
+            **{name: estimate_to_json(value) for name, value in self.estimates.items()},
             "closed": None if self.closed is None else round(self.closed, 4),
             "deletion_curve": results.mean_curve("deletion_curve"),
             "insertion_curve": results.mean_curve("insertion_curve"),
@@ -103,31 +97,28 @@ def rate_map(
         causal: the same in the order of the causal map.
         policy_changes: whether removing tokens changes the policy at all.
     """
-    both, over_shuffled, sanity = results.area_values("both"), None, None
-    if results.shuffled_areas:
-        shuffled = np.concatenate([areas.both for areas in results.shuffled_areas])
-        over_shuffled, sanity = estimate_mean(both - shuffled), estimate_mean(shuffled - chance)
-    gain = estimate_mean(both - chance) if len(both) else None
+    both, is_tried = results.both, len(results.shuffled_areas) > 0
+    shuffled = np.array([areas.both for areas in results.shuffled_areas])
+    samples = {
+        "deletion": [areas.deletion for areas in results.areas],
+        "insertion": [areas.insertion for areas in results.areas],
+        "both": both,
+        "gain": both - chance if len(both) else [],
+        "correlation": results.correlations,
+        "flips": [areas.flips for areas in results.areas],
+        "hit": [pointing.hit for pointing in results.pointing],
+        "mass": [pointing.mass for pointing in results.pointing],
+        "over_shuffled": both - shuffled if is_tried else [],
+        "sanity": shuffled - chance if is_tried else [],
+    }
+    estimates = {name: estimate_mean(values) for name, values in samples.items()}
+    gain = estimates["gain"]
     room = float((causal - chance).mean()) if len(causal) else 0.0
     closed = None if gain is None or room < LEAST_CHANGE else gain.mean / room
-    correlation = estimate_mean(results.correlations)
-    areas = {name: estimate_mean(results.area_values(name)) for name in AREAS}
-    pointing = {name: estimate_mean(results.pointing_values(name)) for name in ("hit", "mass")}
-    return MapRating(
-        results,
-        **areas,
-        **pointing,
-        gain=gain,
-        closed=closed,
-        correlation=correlation,
-        over_shuffled=over_shuffled,
-        sanity=sanity,
-        verdict=verdict_for(gain, closed, correlation, over_shuffled, policy_changes),
+    verdict = verdict_for(
+        gain, closed, estimates["correlation"], estimates["over_shuffled"], policy_changes
     )
-
-
-AREAS = ("deletion", "insertion", "both", "flips")
-"""Numbers of `CurveAreas` with an estimate in a rating."""
+    return MapRating(results, estimates, closed, verdict)
 
 
 def verdict_for(
@@ -154,7 +145,7 @@ def verdict_for(
 def caveats(rating: MapRating, chance: MapRating) -> list[str]:
     """Return what speaks against a map beside `RULE`; only what the intervals are clear about."""
     texts = []
-    sanity, flips, chance_flips = rating.sanity, rating.flips, chance.flips
+    sanity, flips, chance_flips = rating["sanity"], rating["flips"], chance["flips"]
     if sanity is not None and sanity.low > 0:
         texts.append(
             f"yet with shuffled weights too it gains {sanity.low:+.2f} to {sanity.high:+.2f} over "
@@ -165,7 +156,7 @@ def caveats(rating: MapRating, chance: MapRating) -> list[str]:
             f"yet without the {TOP} tokens that it weighs most the action changes in "
             f"{flips.mean:.0%} of states, without {TOP} random ones in {chance_flips.mean:.0%}"
         )
-    hit, chance_hit = rating.hit, chance.hit
+    hit, chance_hit = rating["hit"], chance["hit"]
     if hit is not None and chance_hit is not None and hit.high < chance_hit.mean:
         texts.append(
             f"yet what weighs most is what matters in {hit.mean:.0%} of states, a random token in "
@@ -187,7 +178,8 @@ def verdict_sentence(rating: MapRating, chance: MapRating, opening: str = "The m
             f"{name} does not explain the policy: there is nothing to explain, for "
             "whatever is removed, the policy hardly changes."
         )
-    if rating.gain is None or rating.both is None or chance.both is None:
+    gain, both, chance_both = rating["gain"], rating["both"], chance["both"]
+    if gain is None or both is None or chance_both is None:
         return f"{name} does not explain the policy: there was no step to judge it by."
     claim = {
         "explains": "explains the policy",
@@ -195,9 +187,9 @@ def verdict_sentence(rating: MapRating, chance: MapRating, opening: str = "The m
         "does not explain": "does not explain the policy",
         "undecided": "is not shown to explain the policy, for the steps are too few to tell",
     }[rating.verdict]
-    texts = [_numbers_text(rating, rating.gain, rating.both, chance.both)]
-    over = rating.over_shuffled
-    if over is not None and over.low <= 0 < rating.gain.low:
+    texts = [_numbers_text(rating, gain, both, chance_both)]
+    over = rating["over_shuffled"]
+    if over is not None and over.low <= 0 < gain.low:
         texts.append(
             "over the same map of networks with shuffled weights it gains "
             f"{over.low:+.2f} to {over.high:+.2f}"
@@ -212,8 +204,9 @@ def _numbers_text(rating: MapRating, gain: Estimate, both: Estimate, chance: Est
     )
     if rating.closed is not None:
         text += f", {rating.closed:.0%} of the way to the causal map"
-    if rating.correlation is not None:
-        text += f", rank correlation with it {rating.correlation.mean:+.2f}"
+    correlation = rating["correlation"]
+    if correlation is not None:
+        text += f", rank correlation with it {correlation.mean:+.2f}"
     return text
 
 

@@ -27,7 +27,7 @@ from attention_agents.agents.faithfulness.rank_metrics import (
 from attention_agents.agents.faithfulness.recorded_episode import spread_evenly
 from attention_agents.agents.faithfulness.report import FaithfulnessReport
 from attention_agents.agents.faithfulness.saliency import relevance, sarfa, sarfa_of_parts
-from attention_agents.agents.faithfulness.scoring import MapResults, ScoringTotals
+from attention_agents.agents.faithfulness.scoring import MapResults, RecordingScorer
 from attention_agents.agents.faithfulness.verdict import (
     Estimate,
     estimate_mean,
@@ -86,30 +86,27 @@ def test_areas_by_hand():
         np.array([1.0, 0.5, 0.5, 0.0]),
         np.array([False, False, True, True]),
     )
-    assert found.deletion[0] == pytest.approx(0.425)
-    assert found.insertion[0] == pytest.approx((0.25 + 1.0 + 0.75) / 4)
-    assert found.both[0] == pytest.approx((0.425 + 0.5) / 2)
-    assert found.flips[0] == 1
-    assert found.deletion_curve.shape == (1, len(GRID))
-    np.testing.assert_allclose(found.deletion_curve[0, [0, -1]], [0, 1])
-    np.testing.assert_allclose(found.insertion_curve[0, [0, -1]], [0, 1])
+    assert found.deletion == pytest.approx(0.425)
+    assert found.insertion == pytest.approx((0.25 + 1.0 + 0.75) / 4)
+    assert found.both == pytest.approx((0.425 + 0.5) / 2)
+    assert found.flips == 1
+    assert found.deletion_curve.shape == (len(GRID),)
+    np.testing.assert_allclose(found.deletion_curve[[0, -1]], [0, 1])
+    np.testing.assert_allclose(found.insertion_curve[[0, -1]], [0, 1])
 
 
 def test_with_three_tokens_or_fewer_no_action_is_compared():
     three = areas_of_order(np.arange(4), np.zeros(4), np.zeros(4), np.ones(4, bool))
-    assert np.isnan(three.flips[0])
+    assert np.isnan(three.flips)
 
 
-def test_several_orders_are_averaged_step_by_step():
-    a = CurveAreas(
-        *(np.array(x) for x in ([0.1, 0.3], [0.5, 0.7], [[0.0], [0.2]], [[1.0], [0.0]], [1, 0]))
-    )
-    b = CurveAreas(
-        *(np.array(x) for x in ([0.3, 0.5], [0.7, 0.9], [[0.2], [0.2]], [[0.0], [0.0]], [1, 1]))
-    )
+def test_several_orders_are_averaged():
+    a = CurveAreas(0.3, 0.7, np.array([0.2, 0.4]), np.array([0.0, 1.0]), 0)
+    b = CurveAreas(0.5, 0.9, np.array([0.2, 0.8]), np.array([0.0, 0.0]), 1)
     mean = CurveAreas.mean([a, b])
-    np.testing.assert_allclose(mean.deletion, [0.2, 0.4])
-    np.testing.assert_allclose(mean.flips, [1, 0.5])
+    assert mean[:2] == pytest.approx((0.4, 0.8)) and mean.flips == 0.5
+    np.testing.assert_allclose(mean.deletion_curve, [0.2, 0.6])
+    np.testing.assert_allclose(mean.insertion_curve, [0.0, 0.5])
 
 
 def test_a_share_grows_from_0_to_1():
@@ -220,15 +217,14 @@ def test_the_rule(gain, closed, correlation, over_shuffled, changes, verdict):
 
 
 def areas(both, flips=0.0):
-    flat = np.asarray(both, float)
-    curves = np.zeros((len(flat), len(GRID)))
-    return CurveAreas(flat, flat, curves, curves, np.full(len(flat), float(flips)))
+    curve = np.zeros(len(GRID))
+    return [CurveAreas(value, value, curve, curve, flips) for value in both]
 
 
 def results(name, both, correlations=(), shuffled=None):
-    control = [] if shuffled is None else [areas(shuffled)]
+    control = [] if shuffled is None else areas(shuffled)
     return MapResults(
-        name, "attention", "", [areas(both)], list(correlations), shuffled_areas=control
+        name, "attention", "", areas(both), list(correlations), shuffled_areas=control
     )
 
 
@@ -237,12 +233,12 @@ def test_a_finding_weighs_a_map_against_chance_the_causal_map_and_shuffled_weigh
     shuffled = np.array([0.35, 0.45, 0.4])
     own = results("actor/1", [0.7, 0.8, 0.6], [0.5, np.nan, 0.7], shuffled)
     found = rate_map(own, chance, causal, policy_changes=True)
-    assert found.gain is not None and found.over_shuffled is not None
-    assert found.gain.mean == pytest.approx(0.3)
+    assert found["gain"] is not None and found["over_shuffled"] is not None
+    assert found["gain"].mean == pytest.approx(0.3)
     assert found.closed == pytest.approx(0.75)
-    assert found.over_shuffled.mean == pytest.approx(0.3)
-    assert found.sanity is not None and found.sanity.mean == pytest.approx(0)
-    assert found.correlation is not None and found.correlation.steps == 2
+    assert found["over_shuffled"].mean == pytest.approx(0.3)
+    assert found["sanity"] is not None and found["sanity"].mean == pytest.approx(0)
+    assert found["correlation"] is not None and found["correlation"].steps == 2
     assert found.verdict == "explains"
     even = rate_map(results("random", chance), chance, causal, policy_changes=True)
     text = verdict_sentence(found, even)
@@ -256,7 +252,7 @@ def test_every_sentence_names_the_map_that_it_speaks_of():
     rows = {"actor/1": [0.7, 0.8, 0.6], "actor/0": [0.2, 0.3, 0.2]}
     found = [rate_map(results(n, row), chance, causal, True) for n, row in rows.items()]
     even = rate_map(results("random", chance), chance, causal, True)
-    facts: dict[str, Any] = dict(recording="seen", facts={}, totals=ScoringTotals(), truth="")
+    facts: dict[str, Any] = dict(recording="seen", facts={}, scorer=RecordingScorer(), truth="")
     report = FaithfulnessReport(**facts, drawn="actor/0", ratings=(*found, even))
     assert report.verdict.startswith("The map actor/0 does not explain the policy: its order")
     assert report.notes[0].startswith("Best: the map actor/1 explains the policy in part: its")
@@ -271,7 +267,7 @@ def test_a_sentence_says_what_speaks_against_a_map():
     def found(name, both, flips, hit, shuffled=None):
         pointing = [PointingResult(float(hit), float(hit), 0.5)] * 10
         own = results(name, both, [0.5] * 10, shuffled)
-        own.areas, own.pointing = [areas(both, flips)], pointing
+        own.areas, own.pointing = areas(both, flips), pointing
         return rate_map(own, chance, causal, policy_changes=True)
 
     even = found("random", chance, 0.5, 0.5)
