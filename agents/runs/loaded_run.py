@@ -102,7 +102,7 @@ class LoadedRun:
                 env,
                 self.model,
                 target,
-                normalise=self.normalize,
+                normalize=self.normalize,
                 run=str(self.folder.path),
                 value_unit="normalised" if self.config.normalize_reward else "",
                 world=world,

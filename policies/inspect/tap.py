@@ -23,6 +23,9 @@ from attention_agents.policies.inspect.attention_modules import (
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.tokens import Tokens
 
+MODULE_FIELDS = ("queries", "keys", "normalised_over", "extra_keys", "part", "asker")
+"""Fields of a map that its module knows."""
+
 
 class AttentionMap(NamedTuple):
     """The weights of one attention module in one pass; all on the policy's device."""
@@ -59,20 +62,9 @@ class AttentionMap(NamedTuple):
     @classmethod
     def from_weights(cls, entry: AttentionModule, mechanism: str, weights: Heard) -> AttentionMap:
         """Join the weights of a pass with what is known of their module."""
-        module = entry.module
-        return cls(
-            name=entry.name,
-            role=entry.role,
-            layer=entry.layer,
-            queries=module.queries,
-            keys=module.keys,
-            normalised_over=module.normalised_over,
-            extra_keys=module.extra_keys,
-            part=module.part,
-            asker=module.asker,
-            mechanism=mechanism,
-            **weights._asdict(),
-        )
+        fields = {name: getattr(entry.module, name) for name in MODULE_FIELDS}
+        fields |= {"name": entry.name, "role": entry.role, "layer": entry.layer}
+        return cls(**fields, mechanism=mechanism, **weights._asdict())
 
 
 class Pass(NamedTuple):

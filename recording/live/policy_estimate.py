@@ -9,7 +9,6 @@ what was not seen in the pass is None.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +18,6 @@ from torch import Tensor, nn
 
 from attention_agents.policies.inspect.policy_adapter import (
     FeaturePass,
-    Observations,
     PolicyAdapter,
     find_adapter,
 )
@@ -49,29 +47,13 @@ class PassReader:
         self.adapter, self.policy = adapter, adapter.policy
         self.distribution: Distribution = adapter.kind.name
 
-    def estimate(
-        self, features: dict[str, Tensor], observation: Any, action: np.ndarray
-    ) -> PolicyEstimate:
+    def estimate(self, passed: FeaturePass) -> PolicyEstimate:
         """Return the estimate of one state.
 
         Args:
-            features: (1, F) by role, of the pass that chose the action.
-            observation: as the policy got it, for a critic with an extractor of its own.
-            action: that was taken, in the environment's units.
+            passed: of the pass that chose the action, V = 1; without valid actions, which a reader
+                finds out by itself.
         """
-        return self._apply_output_layers(features, observation, action)
-
-    def _apply_output_layers(
-        self,
-        features: Mapping[str, Tensor | None],
-        observation: Any,
-        action: np.ndarray,
-        valid: Tensor | None = None,
-    ) -> PolicyEstimate:
-        def observe() -> Observations:
-            return self.policy.obs_to_tensor(observation)[0]
-
-        passed = FeaturePass(features, torch.as_tensor(action)[None], observe, valid)
         outputs = self.adapter.outputs_of_pass(passed)
         value = None if outputs.value is None else float(outputs.value)
         return PolicyEstimate(self.adapter.kind.distribution(outputs)[0], value)
@@ -84,9 +66,7 @@ class UnknownPassReader:
         continuous = isinstance(policy.action_space, spaces.Box)
         self.distribution: Distribution = "gaussian" if continuous else "probabilities"
 
-    def estimate(
-        self, features: dict[str, Tensor], observation: Any, action: np.ndarray
-    ) -> PolicyEstimate:
+    def estimate(self, passed: FeaturePass) -> PolicyEstimate:
         return UNKNOWN
 
 
@@ -97,17 +77,15 @@ class MaskedPassReader(PassReader):
         super().__init__(adapter)
         self._features = ForwardListener(self.policy.pi_features_extractor)
 
-    def estimate(
-        self, features: dict[str, Tensor], observation: Any, action: np.ndarray
-    ) -> PolicyEstimate:
+    def estimate(self, passed: FeaturePass) -> PolicyEstimate:
         valid, is_known = None, self._features.call is not None
         if self._features.call is not None:
             batch, masks = self._features.call.output, self._masks()
-            rows = _matching_rows(batch, features["actor"])
+            rows = _matching_rows(batch, passed.features["actor"])
             fitting = masks is None or len(masks) == len(batch)
             is_known = fitting and _are_equal(masks, rows)
             valid = masks[rows[:1]] if masks is not None and is_known else None
-        estimate = self._apply_output_layers(features, observation, action, valid)
+        estimate = super().estimate(passed._replace(valid=valid))
         return estimate if is_known else estimate._replace(distribution=None)
 
     def _masks(self) -> Tensor | None:
@@ -134,33 +112,30 @@ class RecurrentPassReader(PassReader):
         self._critic_state: tuple[Tensor, Tensor] | None = None
         """(L, 1, K) each; None when the episode's beginning was not seen."""
 
-    def estimate(
-        self, features: dict[str, Tensor], observation: Any, action: np.ndarray
-    ) -> PolicyEstimate:
+    def estimate(self, passed: FeaturePass) -> PolicyEstimate:
         if self._actor_lstm.call is None:
             return UNKNOWN
         (sequence, state), (outputs, _) = self._actor_lstm.call
-        rows = _matching_rows(sequence[-1], features["actor"])
+        rows = _matching_rows(sequence[-1], passed.features["actor"])
         if not _are_equal(outputs[-1], rows):
             return UNKNOWN
         actor = outputs[-1][rows[:1]]  # (1, K)
         begins = not any(part[:, rows].any() for part in state)
-        critic_features = self._critic_features(features, observation)
+        critic_features = self._critic_features(passed)
         if self.policy.shared_lstm:
             critic = actor
         elif self._critic_lstm is None:
             critic = self.policy.critic(critic_features)
         else:
             critic = self._critic_latent(self._critic_lstm, begins, critic_features)
-        latents = {"actor": actor, "critic": critic}
-        return self._apply_output_layers(latents, observation, action)
+        return super().estimate(passed._replace(features={"actor": actor, "critic": critic}))
 
-    def _critic_features(self, features: dict[str, Tensor], observation: Any) -> Tensor:
+    def _critic_features(self, passed: FeaturePass) -> Tensor:
         if self.policy.share_features_extractor:
-            return features["actor"]
-        if "critic" in features:
-            return features["critic"]
-        return self.policy.extract_features(self.policy.obs_to_tensor(observation)[0])[1]
+            return passed.features["actor"]
+        if "critic" in passed.features:
+            return passed.features["critic"]
+        return self.policy.extract_features(passed.observe())[1]
 
     def _critic_latent(
         self, listener: ForwardListener, begins: bool, features: Tensor

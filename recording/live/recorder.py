@@ -18,6 +18,7 @@ import torch
 from attention_agents.envs.token_places import get_token_places
 from attention_agents.envs.tokens.layout import TokenLayout, TokenPlaces
 from attention_agents.policies.inspect.attention_modules import acting_role, attention_extractors
+from attention_agents.policies.inspect.policy_adapter import FeaturePass, Observations
 from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap, Pass, probe_maps
 from attention_agents.recording.header import Header
 from attention_agents.recording.live.header import build_header, critic_maps, map_spec
@@ -60,7 +61,7 @@ class RecordAttention(gym.Wrapper):
         full: store maps from tokens to tokens as whole matrices; else their mean over queries. All
             other maps are stored whole.
         map_dtype: "uint8" (off by at most 1/508 of the largest weight of a row) or "float32".
-        normalise: what the loop does to an observation before the policy sees it. Observations are
+        normalize: what the loop does to an observation before the policy sees it. Observations are
             recorded raw; a critic with an extractor of its own is asked besides, and needs it.
         index: which row of the policy's batch belongs to this environment.
         run: name of the run that the policy comes from.
@@ -81,20 +82,20 @@ class RecordAttention(gym.Wrapper):
         *,
         full: bool = False,
         map_dtype: Literal["uint8", "float32"] = "uint8",
-        normalise: Callable[[Any], Any] | None = None,
+        normalize: Callable[[Any], Any] | None = None,
         index: int = 0,
         run: str = "",
         value_unit: str = "",
         world: Header | None = None,
     ):
         super().__init__(env)
-        policy = model.policy
+        self._policy = policy = model.policy
         extractors = attention_extractors(policy)
         self._role = acting_role(extractors)
         self._layout: TokenLayout = extractors[self._role].layout
         self._tap = AttentionTap(policy)
         self._reader, self._index = pass_reader_of(policy), index
-        self._normalise = normalise if normalise is not None else lambda observation: observation
+        self._normalize = normalize if normalize is not None else lambda observation: observation
         probed = [map_ for map_ in probe_maps(policy).maps if map_.role == self._role]
         self._maps = tuple(map_spec(map_, full) for map_ in probed)
         self._critic_maps = critic_maps(policy, self._maps)
@@ -185,9 +186,13 @@ class RecordAttention(gym.Wrapper):
         i = self._index
         batch = len(acting_pass.features[self._role])
         features = {r: f[i : i + 1] for r, f in acting_pass.features.items() if len(f) == batch}
+
+        def observe() -> Observations:
+            return self._policy.obs_to_tensor(self._normalize(snapshot.observation))[0]
+
         with torch.no_grad():
-            observation = self._normalise(snapshot.observation)
-            estimate = self._reader.estimate(features, observation, action)
+            passed = FeaturePass(features, torch.as_tensor(action)[None], observe)
+            estimate = self._reader.estimate(passed)
         return estimate, self._tap.take()
 
     def _complete_pass(self, latest: Pass | None) -> Pass | None:

@@ -86,7 +86,7 @@ def attention_picture(
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) / "seen"
         env = TimeLimit(make_rendering_env(config, tell), STEPS)
-        watched = RecordAttention(env, model, folder, normalise=lambda obs: normalized(model, obs))
+        watched = RecordAttention(env, model, folder, normalize=lambda obs: normalized(model, obs))
         with closing(watched):
             seeds = periodic_seeds(config.seed, 1)
             play([watched], greedy_actor(model), seeds, lambda info, score: None)

@@ -55,7 +55,7 @@ class AttentionRecorderCallback(BaseCallback):
             self.folder,
             every=self.every_episodes,
             full=self.full,
-            normalise=None if normalize is None else normalize.normalize_obs,
+            normalize=None if normalize is None else normalize.normalize_obs,
             value_unit="normalised" if normalize is not None and normalize.norm_reward else "",
         )
         vec_env.envs[0] = self._recorder

@@ -10,6 +10,7 @@ import torch
 from sb3_contrib import MaskablePPO, RecurrentPPO
 
 from attention_agents.envs.make import make_env
+from attention_agents.policies.inspect.policy_adapter import FeaturePass
 from attention_agents.policies.inspect.tap import AttentionTap
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.sb3.maskable_pointer import MaskablePointerPolicy
@@ -115,6 +116,15 @@ def test_a_recurrent_gaussian_is_told_in_the_environments_units(tmp_path):
         assert step.value == pytest.approx(value, abs=1e-5)
 
 
+def estimate_of(reader, features, obs, action):
+    """Estimate one state, as a recorder does."""
+
+    def observe():
+        return reader.policy.obs_to_tensor(obs)[0]
+
+    return reader.estimate(FeaturePass(features, torch.as_tensor(action)[None], observe))
+
+
 def passed(model, observations, **more):
     with AttentionTap(model.policy) as tap:
         answer = model.predict(observations, deterministic=True, **more)
@@ -129,12 +139,12 @@ def test_where_an_episodes_beginning_was_not_heard_no_value_is_told():
     (_, memory), _ = passed(model, obs)
     reader = pass_reader_of(model.policy)
     assert isinstance(reader, RecurrentPassReader)
-    assert reader.estimate({"actor": torch.zeros(1, 12)}, obs, np.int64(0)) == (None, None)
+    assert estimate_of(reader, {"actor": torch.zeros(1, 12)}, obs, np.int64(0)) == (None, None)
     with torch.no_grad():
         _, features = passed(model, obs, state=memory, episode_start=np.zeros(1, bool))
-        middle = reader.estimate(features, obs, np.int64(0))
+        middle = estimate_of(reader, features, obs, np.int64(0))
         _, features = passed(model, obs, state=memory, episode_start=np.ones(1, bool))
-        start = reader.estimate(features, obs, np.int64(0))
+        start = estimate_of(reader, features, obs, np.int64(0))
     assert middle.distribution is not None and middle.value is None
     assert start.value is not None
 
@@ -147,13 +157,15 @@ def test_rows_that_cannot_be_told_apart_are_not_guessed():
     reader = pass_reader_of(model.policy)
     with torch.no_grad():
         _, features = passed(model, obs, state=memory, episode_start=np.zeros(2, bool))
-        judged = reader.estimate({"actor": features["actor"][:1]}, obs[:1], np.int64(0))
+        judged = estimate_of(reader, {"actor": features["actor"][:1]}, obs[:1], np.int64(0))
         assert judged == (None, None)
         obs[1] = 2
         _, features = passed(model, obs, state=memory, episode_start=np.zeros(2, bool))
-        first = reader.estimate({"actor": features["actor"][:1]}, obs[:1], np.int64(0)).distribution
-        second = reader.estimate(
-            {"actor": features["actor"][1:]}, obs[1:], np.int64(0)
+        first = estimate_of(
+            reader, {"actor": features["actor"][:1]}, obs[:1], np.int64(0)
+        ).distribution
+        second = estimate_of(
+            reader, {"actor": features["actor"][1:]}, obs[1:], np.int64(0)
         ).distribution
     probabilities = model.policy.action_dist.distribution.probs
     np.testing.assert_allclose(np.stack([first, second]), probabilities, atol=1e-5)
@@ -175,7 +187,7 @@ def test_a_masked_policys_judgement_is_among_the_valid_actions(kind):
         batch, valid = np.stack([other, obs]), np.stack([np.ones_like(masks), masks])
         (actions, _), features = passed(model, batch, action_masks=valid)
         with torch.no_grad():
-            judged = reader.estimate({"actor": features["actor"][1:]}, obs[None], actions[1])
+            judged = estimate_of(reader, {"actor": features["actor"][1:]}, obs[None], actions[1])
             seen, _ = model.policy.obs_to_tensor(obs[None])
             expected = model.policy.get_distribution(seen, masks[None])
             value = float(model.policy.predict_values(seen))
@@ -202,7 +214,7 @@ def test_a_pointer_with_masks_is_read_too():
     valid[:, 1] = False
     (actions, _), features = passed(model, obs, action_masks=valid)
     with torch.no_grad():
-        judged = reader.estimate({"actor": features["actor"][:1]}, obs, actions[0])
+        judged = estimate_of(reader, {"actor": features["actor"][:1]}, obs, actions[0])
     probabilities = model.policy.action_dist.distribution.probs[0]
     np.testing.assert_allclose(judged.distribution, probabilities, atol=1e-5)
     assert judged.distribution[1] == 0
@@ -213,9 +225,9 @@ def test_without_masks_a_masked_policy_is_read_as_it_is():
     reader = pass_reader_of(model.policy)
     obs = np.ones((1, 3), np.float32)
     with torch.no_grad():
-        nothing = reader.estimate({"actor": torch.zeros(1, 12)}, obs, np.int64(0))
+        nothing = estimate_of(reader, {"actor": torch.zeros(1, 12)}, obs, np.int64(0))
         _, features = passed(model, obs)
-        judged = reader.estimate(features, obs, np.int64(0))
+        judged = estimate_of(reader, features, obs, np.int64(0))
         last = model.policy.action_dist.distribution.probs[0]
     assert nothing.distribution is None
     np.testing.assert_allclose(judged.distribution, last, atol=1e-6)
@@ -229,7 +241,7 @@ def test_judging_changes_nothing_and_lets_go_of_the_policy():
     obs = np.ones((1, 4), np.float32)
     (action, memory), features = passed(model, obs)
     with torch.no_grad():
-        reader.estimate(features, obs, action[0])
+        estimate_of(reader, features, obs, action[0])
     (again, kept), _ = passed(model, obs)
     assert np.array_equal(action, again) and np.array_equal(memory, kept)
     assert torch.equal(torch.get_rng_state(), streams)

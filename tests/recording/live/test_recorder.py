@@ -272,7 +272,7 @@ def test_the_policy_is_asked_about_what_it_saw(tmp_path):
     """The loop doubles its observations; the critic of its own extractor must hear of it."""
     model = build("ppo two encoders")
     env = RecordAttention(
-        make_env("CartPole-v1"), model, tmp_path / "seen", normalise=lambda obs: 2 * obs
+        make_env("CartPole-v1"), model, tmp_path / "seen", normalize=lambda obs: 2 * obs
     )
     obs, _ = env.reset(seed=1)
     env.step(model.predict(2 * obs)[0])
