@@ -4,8 +4,8 @@ import argparse
 
 from stable_baselines3 import PPO
 
+from attention_agents import AttentionExtractor
 from attention_agents.policies.inspect.tap import AttentionTap
-from attention_agents.policies.sb3.extractor import AttentionExtractor
 
 
 def main(timesteps: int) -> None:

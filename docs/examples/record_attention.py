@@ -4,10 +4,7 @@ import argparse
 
 from stable_baselines3 import PPO
 
-from attention_agents.envs.make import make_env
-from attention_agents.policies.sb3.extractor import AttentionExtractor
-from attention_agents.recording.live.recorder import RecordAttention
-from attention_agents.recording.reader import open_recording
+from attention_agents import AttentionExtractor, RecordAttention, make_env, open_recording
 from attention_agents.recording.rendering.overlay import compose
 
 

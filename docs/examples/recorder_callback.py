@@ -5,9 +5,7 @@ import argparse
 import numpy as np
 from stable_baselines3 import DQN
 
-from attention_agents.agents.training.callbacks.recorder import AttentionRecorderCallback
-from attention_agents.policies.sb3.extractor import AttentionExtractor
-from attention_agents.recording.reader import open_recording
+from attention_agents import AttentionExtractor, AttentionRecorderCallback, open_recording
 
 
 def main(timesteps: int, folder: str) -> None:

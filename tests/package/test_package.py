@@ -97,7 +97,7 @@ def test_the_wheel_holds_every_file_of_the_rooms(wheel: Path) -> None:
         path
         for room in ROOMS
         for path in (ROOT / room).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and path.name != "jsconfig.json"
     ]
     rooms = {f"attention_agents/{path.relative_to(ROOT).as_posix()}" for path in files}
     own = {f"attention_agents/{path.name}" for path in (ROOT / "attention_agents").glob("*.py")}
@@ -122,6 +122,20 @@ def test_folders_named_like_ours_in_a_notebook(clash: Path, installed: Path, mon
     client.execute()
     texts = [output.text for output in notebook.cells[0].outputs if output.name == "stdout"]
     assert texts == ["5 steps with 1 map\n"]
+
+
+def test_the_command_works_from_a_wheel_that_cannot_be_written(site: Path, tmp_path: Path) -> None:
+    train = ("-m", "attention_agents", "train", "--env", "CartPole-v1", "-n", "64", "--no-progress")
+    tiny = ("--layers", "1", "--heads", "2", "--width", "8", "--eval-freq", "0")
+    result = run_python(tmp_path, *train, *tiny, "--hyperparams", "n_steps:8", path=site)
+    run = tmp_path / result.stdout.splitlines()[-1]
+    assert (run / "final").is_dir()
+    result = run_python(
+        tmp_path, "-m", "attention_agents", "evaluate", str(run), "--episodes", "2", path=site
+    )
+    assert "mean return" in result.stdout
+    result = run_python(tmp_path, "-m", "attention_agents", "replay", str(run), path=site)
+    assert Path(tmp_path / result.stdout.splitlines()[-1]).suffix == ".html"
 
 
 @pytest.mark.parametrize("name", sorted(__import__("attention_agents").__all__))
