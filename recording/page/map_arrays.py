@@ -81,7 +81,9 @@ def map_facts(header: Header, reduction: Reduction) -> list[dict[str, Any]]:
         mean = _shrinks(header, spec, reduction) and Q > 1
         sums = "keys" if mean and spec.normalized_over == "queries" else spec.normalized_over
         heads = 1 if reduction == "heads" else H
+        module = view.lines[0].rpartition(", ")[0]
         titles = {str(head): View(spec, head).lines[0] for head in range(heads)}
+        titles["max"] = f"{module}, largest of {spec.heads} heads (derived)"
         facts.append(
             {
                 **asdict(spec),

@@ -1,4 +1,4 @@
-"""Writing the page: one HTML file that holds its own code, its colours and everything it shows.
+"""Writing the page: one HTML file that holds its own code, its colors and everything it shows.
 
 It opens from the disk and asks for nothing: its Content-Security-Policy lets in the two blocks
 whose sha256 it names, and pictures that are in the file. What was recorded is JSON in a block that

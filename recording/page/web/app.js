@@ -86,7 +86,9 @@ export class App {
     const before = this.panes[place] ?? this.panes[0],
       wanted = shown ? { shown, mapChosen } : before;
     const pane =
-      index === null ? null : new RecordingPane(this, this.episodes[index], wanted.shown, wanted.mapChosen);
+      index === null
+        ? null
+        : new RecordingPane(this, this.episodes[index], wanted.shown, wanted.mapChosen);
     this.panes = [
       ...this.panes.slice(0, place),
       ...(pane ? [pane] : []),
@@ -122,7 +124,8 @@ export class App {
       return direction > 0 ? 0 : pane.episode.recording.maps[map].stored_heads - 1;
     }
     const values = [...select.options].map((option) => option.value);
-    const value = values[(values.indexOf(select.value) + direction + values.length) % values.length];
+    const value =
+      values[(values.indexOf(select.value) + direction + values.length) % values.length];
     return /^\d+$/.test(value) ? Number(value) : value;
   }
 

@@ -74,7 +74,8 @@ export class AttendedFrame {
       const why = this.pane.viewAt(t) instanceof CausalView ? "this step was not scored" : "";
       return setText(this.text, t < this.pane.episode.steps ? why : "what the last action led to");
     }
-    if (!layout.placed.length) return setText(this.text, "the tokens have no place on this picture");
+    if (!layout.placed.length)
+      return setText(this.text, "the tokens have no place on this picture");
     if (!view.facts.drawable)
       return setText(this.text, `this map weighs ${view.facts.keys}, which stand nowhere`);
     if (heat.lift) setText(this.top, heat.scale);
@@ -109,7 +110,10 @@ export class AttendedFrame {
     if (token === null) return;
     const view = pane.viewAt(t),
       weight = view.facts.drawable ? view.format(view.weights(t)[token], 3) : "";
-    setText(tip, [episode.name(t, token), episode.category(t, token), weight].filter(Boolean).join("  "));
+    setText(
+      tip,
+      [episode.name(t, token), episode.category(t, token), weight].filter(Boolean).join("  "),
+    );
     const left = Math.min(event.offsetX + 12, this.size[0] - tip.offsetWidth);
     tip.style.left = `${Math.max(0, left)}px`;
     tip.style.top = `${Math.max(0, event.offsetY - 30)}px`;
@@ -118,10 +122,10 @@ export class AttendedFrame {
   /** Return the token under the pointer: of those that see it, the one with the nearest middle. */
   tokenUnder(event) {
     const { episode, t } = this.pane,
-      valueRange = this.canvas.getBoundingClientRect(),
+      area = this.canvas.getBoundingClientRect(),
       [height, width] = episode.layout.size;
-    const x = ((event.clientX - valueRange.left) / valueRange.width) * width;
-    const y = ((event.clientY - valueRange.top) / valueRange.height) * height;
+    const x = ((event.clientX - area.left) / area.width) * width;
+    const y = ((event.clientY - area.top) / area.height) * height;
     let best = null,
       nearest = Infinity;
     for (let i = 0; i < episode.tokens; i++) {

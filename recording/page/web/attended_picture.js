@@ -125,4 +125,3 @@ function drawChosen(context, box) {
   context.strokeStyle = pictureColor("chosen");
   strokeBox(context, box, 0);
 }
-

@@ -119,4 +119,3 @@ export class AttentionView {
     return shift;
   }
 }
-

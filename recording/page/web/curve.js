@@ -19,7 +19,14 @@ export class Curve {
     this.chart = createElement("div", { class: "chart" }, this.canvas, this.cursor);
     this.range = ["high", "low"].map(() => createElement("span", {}));
     const range = createElement("span", { class: "range" }, ...this.range);
-    this.element = createElement("div", { class: "curve" }, this.title, range, this.chart, this.value);
+    this.element = createElement(
+      "div",
+      { class: "curve" },
+      this.title,
+      range,
+      this.chart,
+      this.value,
+    );
     this.height = HEIGHT;
     for (const event of ["pointerdown", "pointermove"]) {
       this.chart.addEventListener(event, (pointer) => this.scrub(pointer));
@@ -41,7 +48,8 @@ export class Curve {
     if (this.kind === "bars") [low, high] = [Math.min(low, 0), Math.max(high, 0)];
     const digits = formatNumber(high) === formatNumber(low) ? 6 : 3;
     setText(this.range[0], formatNumber(high, digits));
-    if (formatNumber(low, digits) !== formatNumber(high, digits)) setText(this.range[1], formatNumber(low, digits));
+    if (formatNumber(low, digits) !== formatNumber(high, digits))
+      setText(this.range[1], formatNumber(low, digits));
     if (low === high) [low, high] = [low - 1, high + 1];
     const y = (value) => 4 + (this.height - 8) * (1 - (value - low) / (high - low));
     const x = (t) => ((t + 0.5) / this.pane.app.length()) * width;
@@ -78,9 +86,9 @@ export class Curve {
 
   scrub(pointer) {
     if (!(pointer.buttons & 1)) return;
-    const valueRange = this.chart.getBoundingClientRect(),
+    const area = this.chart.getBoundingClientRect(),
       { app } = this.pane;
-    app.clock.seek(Math.floor(((pointer.clientX - valueRange.left) / valueRange.width) * app.length()));
+    app.clock.seek(Math.floor(((pointer.clientX - area.left) / area.width) * app.length()));
   }
 }
 

@@ -32,7 +32,11 @@ export class CurvesPanel {
       this.token,
       new Axis(pane),
     ];
-    this.element = createElement("div", { class: "curves" }, ...this.rows.map((row) => row.element));
+    this.element = createElement(
+      "div",
+      { class: "curves" },
+      ...this.rows.map((row) => row.element),
+    );
   }
 
   createLine(title, values, hint) {

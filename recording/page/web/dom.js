@@ -26,16 +26,23 @@ export function icon(path) {
 
 /** Make a button that says what it does, with a hint of its key. */
 export function createButton(label, hint, content, act) {
-  const element = createElement("button", { type: "button", "aria-label": label, title: hint }, content);
+  const element = createElement(
+    "button",
+    { type: "button", "aria-label": label, title: hint },
+    content,
+  );
   element.addEventListener("click", act);
   return element;
 }
 
-/** Make a labelled choice. `setOptions` sets its options, `value` is a string. */
+/** Make a labeled choice. `setOptions` sets its options, `value` is a string. */
 export function createChoice(label, hint, act) {
   const select = createElement("select", { title: hint, "aria-label": label });
   select.addEventListener("change", () => act(select.value));
-  return { element: createElement("label", { class: "choice" }, createElement("span", {}, label), select), select };
+  return {
+    element: createElement("label", { class: "choice" }, createElement("span", {}, label), select),
+    select,
+  };
 }
 
 /** Set the options of a choice where they changed: pairs of value and text, then the chosen one.
@@ -44,7 +51,9 @@ export function setOptions(select, options, value) {
   const listed = JSON.stringify(options);
   if (select.dataset.options !== listed) {
     select.dataset.options = listed;
-    select.replaceChildren(...options.map(([key, text]) => createElement("option", { value: key }, text)));
+    select.replaceChildren(
+      ...options.map(([key, text]) => createElement("option", { value: key }, text)),
+    );
   }
   select.value = value;
   select.closest("label").hidden = options.length < 2;

@@ -37,7 +37,9 @@ function drawLine(context, colors, from, to, share) {
 function drawOutline(context, colors, entity, isQuery) {
   const share = Math.max(entity.share, 0.25),
     width = 1.5 + 1.5 * entity.share;
-  context.strokeStyle = isQuery ? pictureColor("text") : colors.bar(share, (60 + 195 * share) / 255);
+  context.strokeStyle = isQuery
+    ? pictureColor("text")
+    : colors.bar(share, (60 + 195 * share) / 255);
   context.lineWidth = width;
   strokeBox(context, entity.box, width / 2);
 }

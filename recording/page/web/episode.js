@@ -21,7 +21,7 @@ export class Episode {
     this.length = arrays.frame.length; // one more than steps where the end was pictured
     this.partOf = this.parts.flatMap((part, p) => new Array(part.count).fill(p));
     this.returns = new Float64Array(this.steps);
-    arrays.reward.reduce((sum, reward, t) => (this.returns[t] = sum + reward), 0);
+    arrays.reward.reduce((total, reward, t) => (this.returns[t] = total + reward), 0);
     this.removal = arrays.causal ? new RemovalScores(this) : null;
   }
 
@@ -168,7 +168,7 @@ export class Episode {
     if (this.recording.distribution !== "probabilities" || rows === null) return NaN;
     const nats = (p) => (p > 0 ? -p * Math.log(p) : 0);
     const bits = this.recording.action_kind === "multi_binary";
-    return rows[0].reduce((sum, p) => sum + nats(p) + (bits ? nats(1 - p) : 0), 0);
+    return rows[0].reduce((total, p) => total + nats(p) + (bits ? nats(1 - p) : 0), 0);
   }
 
   /** Return how the episode ended at a step; empty where it did not. */

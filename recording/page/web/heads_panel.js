@@ -70,7 +70,10 @@ export class HeadsPanel {
     const across = size === null || size[1] > WIDE_RATIO * size[0] ? 2 : 4;
     this.list.style.setProperty("--across", String(across));
     const width = Math.max(24, (this.list.clientWidth || 300) / across - 14);
-    return [Math.round(width), size === null ? BARS_HEIGHT : Math.round((width * size[0]) / size[1])];
+    return [
+      Math.round(width),
+      size === null ? BARS_HEIGHT : Math.round((width * size[0]) / size[1]),
+    ];
   }
 
   hasPicture(view) {
@@ -94,7 +97,12 @@ export class HeadsPanel {
     weights.forEach((weight, i) => {
       const barHeight = (height - 2) * (weight / top);
       context.fillStyle = this.pane.app.colors.bar(weight / top);
-      context.fillRect(i * slot, height - barHeight, Math.max(1, slot - (slot > 4 ? 1 : 0)), barHeight);
+      context.fillRect(
+        i * slot,
+        height - barHeight,
+        Math.max(1, slot - (slot > 4 ? 1 : 0)),
+        barHeight,
+      );
     });
   }
 

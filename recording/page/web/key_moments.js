@@ -51,7 +51,8 @@ function actionChanges(episode) {
     const before = episode.action(t - 1);
     changes.push(Math.hypot(...episode.action(t).map((value, i) => value - before[i])));
   }
-  if (episode.recording.action_kind === "continuous") return stepsAbove(changes, quantile(changes, RARE));
+  if (episode.recording.action_kind === "continuous")
+    return stepsAbove(changes, quantile(changes, RARE));
   return stepsAbove(changes, 0);
 }
 
@@ -73,4 +74,3 @@ function stepsAbove(values, least, equal = false) {
     (t) => values[t] > 0 && (equal ? values[t] >= least : values[t] > least),
   );
 }
-

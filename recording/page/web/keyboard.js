@@ -9,8 +9,7 @@ import { clamp } from "./numbers.js";
 export function keyBindings(app) {
   const { clock } = app;
   const pane = () => app.active();
-  const turn = (name, direction) =>
-    pane().show({ [name]: app.neighbor(pane(), name, direction) });
+  const turn = (name, direction) => pane().show({ [name]: app.neighbor(pane(), name, direction) });
   return [
     [[" ", "k"], "play or pause", () => clock.toggle()],
     [["ArrowRight", "."], "one step on", () => clock.step(1)],
@@ -91,9 +90,16 @@ export class Help {
         createElement("td", {}, words),
       ),
     );
-    const close = createButton("close the list", "close (Esc)", "Close", () => this.element.close());
+    const close = createButton("close the list", "close (Esc)", "Close", () =>
+      this.element.close(),
+    );
     const table = createElement("table", {}, createElement("tbody", {}, ...rows));
-    const head = createElement("div", { class: "heading" }, createElement("h2", { id: "keys" }, "Keys"), close);
+    const head = createElement(
+      "div",
+      { class: "heading" },
+      createElement("h2", { id: "keys" }, "Keys"),
+      close,
+    );
     const more = createElement(
       "p",
       {},

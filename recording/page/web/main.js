@@ -47,7 +47,8 @@ function readings(app) {
       const { canvas, heat } = pane(n).attendedFrame;
       return { width: canvas.width, height: canvas.height, top: heat.top };
     },
-    lift: (x, y, n = 0) => pane(n).attendedFrame.heat.lift[y * pane(n).attendedFrame.canvas.width + x],
+    lift: (x, y, n = 0) =>
+      pane(n).attendedFrame.heat.lift[y * pane(n).attendedFrame.canvas.width + x],
   };
 }
 

@@ -10,7 +10,9 @@ export function isRecordedRollout(facts) {
 
 /** Say whether a map of an episode is a rollout, computed or recorded. */
 export function isRolloutMap(episode, map) {
-  return map === ROLLOUT || (Number.isInteger(map) && isRecordedRollout(episode.recording.maps[map]));
+  return (
+    map === ROLLOUT || (Number.isInteger(map) && isRecordedRollout(episode.recording.maps[map]))
+  );
 }
 
 /** Return a role's rollout: that of the page from whole matrices, else the recorded one or null. */

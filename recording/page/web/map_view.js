@@ -56,7 +56,9 @@ export class MapView extends AttentionView {
   /** Return which token asks; null where none does, or all do. */
   queryToken(part) {
     if (this.query !== null && this.facts.queries === "tokens") return this.query;
-    return this.facts.query_source === display.ego && part.ego !== null ? part.start + part.ego : null;
+    return this.facts.query_source === display.ego && part.ego !== null
+      ? part.start + part.ego
+      : null;
   }
 
   /** Return which map this is, and whose query, in words. */
@@ -143,4 +145,3 @@ export class MapView extends AttentionView {
     return this.facts.queries === "tokens" && !this.queryPresent(t, this.query);
   }
 }
-

@@ -60,7 +60,11 @@ export class PartGrid {
     this.pane = pane;
     this.part = pane.episode.parts[p];
     const label = `observed: ${this.part.title}`;
-    this.picture = new ObservedPicture(pane, p, { class: "grid", role: "img", "aria-label": label });
+    this.picture = new ObservedPicture(pane, p, {
+      class: "grid",
+      role: "img",
+      "aria-label": label,
+    });
     this.heading = new Heading(this.part.title);
     this.element = createElement(
       "section",

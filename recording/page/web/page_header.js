@@ -18,14 +18,21 @@ export class PageHeader {
     this.heat = new HeatControls(app);
     const saveLabel = "save the picture as PNG";
     const save = createButton(saveLabel, `${saveLabel} (p)`, "Save PNG", () => app.save());
-    const help = createButton("list of keys", "list of keys (?)", "Keys ?", () => app.help.toggle());
+    const help = createButton("list of keys", "list of keys (?)", "Keys ?", () =>
+      app.help.toggle(),
+    );
     const choices = [this.left, this.right, this.heat].map((item) => item.element);
     const world = createElement("div", { class: "world" }, this.name, this.algo);
     this.element = createElement(
       "header",
       {},
       world,
-      createElement("div", { class: "tools" }, ...choices, createElement("span", { class: "group" }, save, help)),
+      createElement(
+        "div",
+        { class: "tools" },
+        ...choices,
+        createElement("span", { class: "group" }, save, help),
+      ),
     );
   }
 
@@ -53,7 +60,11 @@ export class PageHeader {
 export function warningList(data, episodes) {
   const damaged = episodes.map((episode) => episode.facts.missing).filter(Boolean);
   const texts = [...(data.reduced ? data.notes : []), ...damaged];
-  const list = createElement("ul", { class: "warnings" }, ...texts.map((text) => createElement("li", {}, text)));
+  const list = createElement(
+    "ul",
+    { class: "warnings" },
+    ...texts.map((text) => createElement("li", {}, text)),
+  );
   list.hidden = !texts.length;
   return list;
 }

@@ -60,7 +60,8 @@ function encodeLink(app) {
     for (const [name, value] of paneLink(app, pane))
       link.set(name + (n ? String(n + 1) : ""), value);
   });
-  if (app.settings.opacity !== display.max_heat_opacity) link.set("opacity", app.settings.opacity.toFixed(2));
+  if (app.settings.opacity !== display.max_heat_opacity)
+    link.set("opacity", app.settings.opacity.toFixed(2));
   if (app.settings.scale) link.set("scale", String(app.settings.scale));
   if (!app.settings.truth) link.set("truth", "0");
   return link.toString();

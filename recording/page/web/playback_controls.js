@@ -31,7 +31,12 @@ export class PlaybackControls {
       control("one step on", "one step on (Right)", "on", () => clock.step(1)),
       control("last step", "last step (End)", "end", () => clock.step(Infinity)),
     );
-    this.scrub = createElement("input", { type: "range", min: "0", step: "1", "aria-label": "step" });
+    this.scrub = createElement("input", {
+      type: "range",
+      min: "0",
+      step: "1",
+      "aria-label": "step",
+    });
     this.scrub.addEventListener("input", () => clock.step(Number(this.scrub.value) - clock.t));
     this.position = createElement("output", { class: "where" });
     this.speed = createChoice("Speed", "slower [ and faster ]", (value) => {
@@ -75,7 +80,13 @@ export class PlaybackControls {
     };
     const back = control(-1, "previous", `Shift+${key.toUpperCase()}`, "back"),
       on = control(1, "next", key, "on");
-    return createElement("span", { class: "group jump" }, back, createElement("span", {}, label), on);
+    return createElement(
+      "span",
+      { class: "group jump" },
+      back,
+      createElement("span", {}, label),
+      on,
+    );
   }
 
   draw() {
@@ -119,12 +130,17 @@ export class HeatControls {
     );
     this.scale = createChoice(
       "Scale",
-      "where the scale of colours ends, in multiples of an even spread",
+      "where the scale of colors ends, in multiples of an even spread",
       (value) => app.set({ scale: Number(value) }),
     );
     const dashed = "dashed: what the environment says matters (w)";
     this.truth = createButton("mark what matters", dashed, "What matters", () => toggleTruth(app));
-    const label = createElement("label", { class: "choice" }, createElement("span", {}, "Opacity"), this.opacity);
+    const label = createElement(
+      "label",
+      { class: "choice" },
+      createElement("span", {}, "Opacity"),
+      this.opacity,
+    );
     const controls = [label, this.scale.element, this.truth];
     this.element = createElement("div", { class: "heat-controls" }, ...controls);
   }

@@ -65,7 +65,13 @@ export class RecordingPane {
     const [heads, ...tokens] = this.attention;
     this.element = box(
       "side",
-      box("head", this.title, verdictSection(this.episode.recording.verdict), this.views, this.otherMap),
+      box(
+        "head",
+        this.title,
+        verdictSection(this.episode.recording.verdict),
+        this.views,
+        this.otherMap,
+      ),
       box("seen", this.attendedFrame, ...this.memory),
       box(
         "panel",

@@ -43,7 +43,11 @@ export class RemovalScores {
     const s = this.rows.get(t);
     if (s === undefined || !this.episode.present(t, i)) return null;
     const index = s * this.episode.tokens + i,
-      { hidden_distribution: distributions, hidden_text: texts, hidden_value: values } = this.arrays;
+      {
+        hidden_distribution: distributions,
+        hidden_text: texts,
+        hidden_value: values,
+      } = this.arrays;
     return {
       rows: distributions ? this.episode.distributionRows(distributions, index) : null,
       action: this.episode.texts[texts[index]],

@@ -96,4 +96,3 @@ export class RolloutView extends AttentionView {
     return row;
   }
 }
-

@@ -30,7 +30,7 @@ export function firstShown(episode) {
 export function availableMap(episode, shown) {
   const { maps } = episode.recording,
     base = firstShown(episode);
-  const role = maps.some((facts) => facts.role === shown.role) ? shown.role : base.role;
+  const role = maps.some((map) => map.role === shown.role) ? shown.role : base.role;
   const map = mapOfRole(episode, role, shown.map);
   const facts = maps[map] ?? null;
   const heads = facts ? facts.stored_heads : 1;
@@ -75,7 +75,7 @@ export function alignMaps(panes) {
     wished = panes.some((pane) => firstShown(pane.episode).map === ROLLOUT);
   const all = panes.every((pane) => rolloutOf(pane.episode, pane.shown.role) !== null);
   const rollout = chosen ? isRolloutMap(chosen.episode, chosen.shown.map) : wished && all;
-  for (const pane of panes.filter((pane) => !pane.mapChosen)) {
+  for (const pane of panes.filter(({ mapChosen }) => !mapChosen)) {
     const map = rollout ? ROLLOUT : ownMap(pane.episode, pane.shown.role);
     pane.shown = availableMap(pane.episode, { ...pane.shown, map });
   }

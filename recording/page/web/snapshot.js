@@ -35,7 +35,8 @@ function drawCard(app, pane) {
     within = Math.min(t, episode.steps - 1);
   const view = t < episode.steps && pane.viewAt(within).isKnown(within) ? pane.viewAt(t) : null,
     lines = captionLines(pane, t, view);
-  const best = view && view.facts.drawable ? rankWeights(view.weights(t)).slice(0, MAX_LISTED_TOKENS) : [];
+  const best =
+    view && view.facts.drawable ? rankWeights(view.weights(t)).slice(0, MAX_LISTED_TOKENS) : [];
   const picture = drawPicture(app, pane, t, view);
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(480, picture ? picture.canvas.width : 0);
@@ -79,7 +80,9 @@ function captionLines(pane, t, view) {
     `${recording.env_id}  ${recording.algo.toUpperCase()}`,
     pane.subtitle(),
     truth && `dashed: ${truth}`,
-    played ? `action: ${episode.actionText(t)}, reward ${formatNumber(episode.arrays.reward[t])}` : "",
+    played
+      ? `action: ${episode.actionText(t)}, reward ${formatNumber(episode.arrays.reward[t])}`
+      : "",
     ...(view ? [...view.lines(t), ...view.notes(t), view.spread(t)] : []),
     view && pointingText(pane, t, view),
   ].filter(Boolean);

@@ -11,7 +11,9 @@ export class NumbersPanel {
     const unit = pane.episode.recording.value_unit;
     const names = [`${unit} value`.trim(), "reward", "return so far"];
     this.values = names.map(() => createElement("dd", {}));
-    const pairs = names.map((name, i) => createElement("div", {}, createElement("dt", {}, name), this.values[i]));
+    const pairs = names.map((name, i) =>
+      createElement("div", {}, createElement("dt", {}, name), this.values[i]),
+    );
     this.element = createElement("dl", { class: "numbers" }, ...pairs);
   }
 
@@ -30,7 +32,9 @@ export class NumbersPanel {
 export class AttentionText {
   constructor() {
     this.heading = new Heading("attention");
-    this.lines = Array.from({ length: 7 }, (_, n) => createElement("p", { class: n ? null : "attended" }));
+    this.lines = Array.from({ length: 7 }, (_, n) =>
+      createElement("p", { class: n ? null : "attended" }),
+    );
     this.reason = createElement("p", { class: "why" });
     this.element = createElement(
       "section",
@@ -56,4 +60,3 @@ export class AttentionText {
     });
   }
 }
-

@@ -136,7 +136,10 @@ export class BestTokens {
     if (!facts.drawable) return this.drawKeys(view, view.row(t), facts);
     const weights = view.weights(t),
       top = largest(weights) || 1e-9;
-    setText(this.rows.heading.title, facts.queries === "removal" ? "matters most" : "most attended");
+    setText(
+      this.rows.heading.title,
+      facts.queries === "removal" ? "matters most" : "most attended",
+    );
     const best = rankWeights(weights)
       .filter(([i]) => this.pane.episode.present(t, i))
       .slice(0, MAX_BEST)

@@ -11,9 +11,14 @@ export class TokenPanel {
   constructor(pane) {
     this.pane = pane;
     this.heading = new Heading("chosen token");
-    this.close = createButton("let go of the token", "let go (Esc)", "let go", () => pane.select(null));
-    this.hide = createButton("hide this token", "what the policy does without it (d)", "Hide it", () =>
-      pane.hide(),
+    this.close = createButton("let go of the token", "let go (Esc)", "let go", () =>
+      pane.select(null),
+    );
+    this.hide = createButton(
+      "hide this token",
+      "what the policy does without it (d)",
+      "Hide it",
+      () => pane.hide(),
     );
     this.hide.hidden = !pane.episode.removal;
     this.heading.element.append(createElement("span", { class: "group" }, this.hide, this.close));
@@ -62,7 +67,9 @@ export class TokenPanel {
     if (trueTokens(this.pane, t)?.includes(i)) facts.push("the environment says that it matters");
     if (id !== null) facts.push(`object ${id}, followed by its identity`);
     if (box)
-      facts.push(`on the picture from (${formatCorner(box.slice(0, 2))}) to (${formatCorner(box.slice(2))})`);
+      facts.push(
+        `on the picture from (${formatCorner(box.slice(0, 2))}) to (${formatCorner(box.slice(2))})`,
+      );
     return `${facts.join(", ")}.`;
   }
 
@@ -100,15 +107,24 @@ export class TokenPanel {
       createElement("th", { scope: "col" }, "read by"),
       createElement("th", { scope: "col" }, "mean"),
     );
-    if (heads > 1) head.append(...columns.map((h) => createElement("th", { scope: "col" }, `head ${h}`)));
+    if (heads > 1)
+      head.append(...columns.map((h) => createElement("th", { scope: "col" }, `head ${h}`)));
     const rows = roleMaps.map(([index, facts]) => {
       const cells = ["mean", ...(heads > 1 ? columns : [])].map((h) =>
         this.cell(t, i, index, facts, h),
       );
-      return createElement("tr", {}, createElement("th", { scope: "row" }, mapName(facts)), ...cells);
+      return createElement(
+        "tr",
+        {},
+        createElement("th", { scope: "row" }, mapName(facts)),
+        ...cells,
+      );
     });
     if (pane.episode.removal && pane.episode.removal.has(t)) rows.push(this.causalRow(t, i));
-    this.table.replaceChildren(createElement("thead", {}, head), createElement("tbody", {}, ...rows));
+    this.table.replaceChildren(
+      createElement("thead", {}, head),
+      createElement("tbody", {}, ...rows),
+    );
   }
 
   /** Return the row of how much the policy changes without it. */
@@ -125,7 +141,8 @@ export class TokenPanel {
   /** Return the weight in a map, or in one of its heads; a map of one head has no cell per head. */
   cell(t, i, index, facts, head) {
     const single = typeof head === "number";
-    if (single && (facts.stored_heads === 1 || head >= facts.stored_heads)) return createElement("td", {});
+    if (single && (facts.stored_heads === 1 || head >= facts.stored_heads))
+      return createElement("td", {});
     const view = this.pane.view({ ...this.pane.shown, map: index, head, soft: false }, null);
     return createElement("td", {}, view.weights(t)[i].toFixed(3));
   }
@@ -134,4 +151,3 @@ export class TokenPanel {
 function formatCorner(point) {
   return point.map((value) => formatNumber(value, 1)).join(", ");
 }
-

@@ -50,7 +50,11 @@ function verdictTable(headings, maps) {
     createElement("tbody", {}, ...rows),
   );
   const label = "what each order of tokens comes to, with 95% intervals";
-  return createElement("div", { class: "wide", tabindex: "0", role: "region", "aria-label": label }, table);
+  return createElement(
+    "div",
+    { class: "wide", tabindex: "0", role: "region", "aria-label": label },
+    table,
+  );
 }
 
 /** Return a cell: an estimate, and under it its interval, which may break after "to". */
@@ -58,7 +62,13 @@ function intervalCell(text) {
   const [, mean, low, high] = /^(\S+) \((\S+) to (\S+)\)$/.exec(text) ?? [];
   if (mean === undefined) return createElement("td", {}, text);
   const ends = [`${low} to`, high].map((end) => createElement("span", {}, end));
-  return createElement("td", {}, mean, " ", createElement("span", { class: "interval" }, ends[0], " ", ends[1]));
+  return createElement(
+    "td",
+    {},
+    mean,
+    " ",
+    createElement("span", { class: "interval" }, ends[0], " ", ends[1]),
+  );
 }
 
 /** Return a small plot of a curve of several orders; null where there is none. */
@@ -67,7 +77,10 @@ function curvePlot(title, name, maps, n) {
   if (!plotted.length) return null;
   const [width, height] = PLOT;
   const svg = createSvg("svg", { viewBox: `-14 -6 ${width + 18} ${height + 20}`, role: "img" });
-  svg.setAttribute("aria-label", `${name} curves of ${plotted.map(({ name: order }) => order).join(", ")}`);
+  svg.setAttribute(
+    "aria-label",
+    `${name} curves of ${plotted.map(({ name: order }) => order).join(", ")}`,
+  );
   svg.append(createSvg("path", { class: "axes", d: `M0 0V${height}H${width}` }), ...axisNumbers());
   for (const map of plotted) {
     const points = map.curves[n].map((y, i, curve) => {
@@ -80,7 +93,13 @@ function curvePlot(title, name, maps, n) {
     createElement("span", {}, createElement("span", { class: `key ${lineClass(map)}` }), map.name),
   );
   const caption = createElement("figcaption", {}, createElement("b", {}, name), ` ${title}`);
-  return createElement("figure", {}, svg, createElement("div", { class: "legend" }, ...legend), caption);
+  return createElement(
+    "figure",
+    {},
+    svg,
+    createElement("div", { class: "legend" }, ...legend),
+    caption,
+  );
 }
 
 /** Return what stands at the ends of both axes. */

@@ -28,6 +28,7 @@ def test_layers_and_heads_by_key(show, road):
     assert page.press("h", "h").state()["head"] == 1
     assert page.press("Shift+H").state()["head"] == 0
     assert page.press("x").state()["head"] == "max"
+    assert "largest of 3 heads (derived)" in page.text(".attention")
     assert page.press("m").state()["head"] == "mean"
     assert page.press("Shift+L").state()["map"] == 1
     assert page.press("l", "l").state()["map"] == 3
