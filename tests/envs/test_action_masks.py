@@ -75,19 +75,19 @@ def test_a_part_without_a_valid_choice_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("space", "valid", "drawn"),
+    ("space", "valid", "sampled"),
     [
         (spaces.Discrete(5), [0, 1, 0, 1, 1], {1, 3, 4}),
         (spaces.MultiDiscrete([3, 2]), [1, 0, 1, 0, 1], {(0, 1), (2, 1)}),
         (spaces.MultiBinary(3), [1, 0, 0, 1, 1, 1], {(0, 1, 0), (0, 1, 1)}),
     ],
 )
-def test_all_valid_actions_are_drawn_and_no_other(space, valid, drawn):
+def test_all_valid_actions_are_drawn_and_no_other(space, valid, sampled):
     space.seed(3)
     assert sum(choice_counts(space)) == len(valid)
-    found = [sample_valid_action(space, np.array(valid, bool)) for _ in range(60)]
-    assert all(space.contains(action) for action in found)
-    assert {tuple(a.tolist()) if isinstance(a, np.ndarray) else int(a) for a in found} == drawn
+    samples = [sample_valid_action(space, np.array(valid, bool)) for _ in range(60)]
+    assert all(space.contains(action) for action in samples)
+    assert {tuple(a.tolist()) if isinstance(a, np.ndarray) else int(a) for a in samples} == sampled
 
 
 @pytest.mark.parametrize("kind", ["discrete", "multi", "bits"])

@@ -89,11 +89,11 @@ def test_asking_moves_no_random_stream():
 def test_the_cue_and_the_ripest_fruit():
     env = make_env("attention/CueRecall-v0", history=5, env_kwargs={"length": 3})
     env.reset(seed=0)
-    found = [names(env)]
+    names_over_time = [names(env)]
     for _ in range(3):
         env.step(0)
-        found.append(names(env))
-    assert found == [[], [], [], ["-3 steps"]]
+        names_over_time.append(names(env))
+    assert names_over_time == [[], [], [], ["-3 steps"]]
     short = make_env("attention/CueRecall-v0", history=3, env_kwargs={"length": 3})
     short.reset(seed=0)
     for _ in range(3):

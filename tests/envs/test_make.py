@@ -78,7 +78,7 @@ def own_module(tmp_path, monkeypatch):
         gym.registry.pop(name, None)
 
 
-def made(env_id, **kwargs):
+def make_or_skip(env_id, **kwargs):
     family = family_name(env_id)
     if family in NEEDS:
         pytest.importorskip(NEEDS[family])
@@ -103,13 +103,13 @@ def leaves(obs):
 @pytest.mark.parametrize("env_id", IDS)
 def test_family_is_the_same_before_and_after_registration(env_id):
     assert family_name(env_id) == IDS[env_id]
-    made(env_id).close()
+    make_or_skip(env_id).close()
     assert family_name(env_id) == IDS[env_id]
 
 
 @pytest.mark.parametrize("env_id", [*IDS, "CarRacing-v3"])
 def test_stable_baselines_takes_every_family(env_id):
-    env = made(env_id)
+    env = make_or_skip(env_id)
     check_env(env, warn=False, skip_render_check=True)
     obs, _ = env.reset(seed=0)
     assert env.observation_space.contains(obs)
@@ -127,26 +127,26 @@ def test_a_seeded_reset_determines_what_comes_whatever_came_before(env_id, train
     def trajectory(env):
         env.action_space.seed(3)
         obs, _ = env.reset(seed=3)
-        seen = [*leaves(obs)]
+        observations = [*leaves(obs)]
         for _ in range(9 if family_name(env_id) == "highway" else 60):
             obs, reward, terminated, truncated, _ = env.step(env.action_space.sample())
-            seen += [*leaves(obs), reward, terminated, truncated]
+            observations += [*leaves(obs), reward, terminated, truncated]
             if terminated or truncated:
                 obs, _ = env.reset()
-                seen += leaves(obs)
-        return seen
+                observations += leaves(obs)
+        return observations
 
-    used = made(env_id, training=training)
+    used = make_or_skip(env_id, training=training)
     used.reset(seed=11)
     used.action_space.seed(11)
     for _ in range(5 if family_name(env_id) == "highway" else 40):
         _, _, terminated, truncated, _ = used.step(used.action_space.sample())
         if terminated or truncated:
             used.reset()
-    first, second = trajectory(used), trajectory(made(env_id, training=training))
+    first, second = trajectory(used), trajectory(make_or_skip(env_id, training=training))
     assert len(first) == len(second)
-    for one, other in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for value_1, value_2 in zip(first, second, strict=True):
+        np.testing.assert_array_equal(value_1, value_2)
 
 
 @pytest.mark.parametrize("env_id", [*IDS, "CarRacing-v3", "Acrobot-v1", "MountainCar-v0"])
@@ -154,7 +154,7 @@ def test_frames_need_no_display(env_id, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     if family_name(env_id) == "mujoco" and not mujoco_draws():
         pytest.skip("MuJoCo finds neither EGL nor OSMesa (libegl1, libosmesa6) to draw with")
-    env = made(env_id, render_mode="rgb_array")
+    env = make_or_skip(env_id, render_mode="rgb_array")
     env.reset(seed=0)
     env.step(env.action_space.sample())
     frame = env.render()
@@ -179,7 +179,7 @@ def test_frames_need_no_display(env_id, monkeypatch):
     ],
 )
 def test_numbers_have_names(env_id, index, name):
-    space = made(env_id).observation_space
+    space = make_or_skip(env_id).observation_space
     assert isinstance(space.tokens, Features)
     assert len(space.tokens.names) == space.shape[0]
     assert space.tokens.names[index] == name
@@ -208,7 +208,7 @@ def test_numbers_have_names(env_id, index, name):
     ],
 )
 def test_actions_have_names(env_id, names):
-    assert action_names(made(env_id)) == names
+    assert action_names(make_or_skip(env_id)) == names
 
 
 def test_an_environment_that_make_env_did_not_make_has_names_too():
@@ -216,8 +216,10 @@ def test_an_environment_that_make_env_did_not_make_has_names_too():
 
 
 def test_tokens_are_said_by_the_space():
-    assert isinstance(made("MiniGrid-DoorKey-5x5-v0").observation_space["view"].tokens, Cells)
-    assert isinstance(made("MinAtar/Breakout-v1").observation_space.tokens, Patches)
+    assert isinstance(
+        make_or_skip("MiniGrid-DoorKey-5x5-v0").observation_space["view"].tokens, Cells
+    )
+    assert isinstance(make_or_skip("MinAtar/Breakout-v1").observation_space.tokens, Patches)
 
 
 def test_a_history_is_the_outermost_wrapper():
@@ -228,7 +230,7 @@ def test_a_history_is_the_outermost_wrapper():
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "ALE/Breakout-v5", "MinAtar/Breakout-v1"])
 def test_steps_are_limited_as_the_agent_counts_them(env_id):
-    env = made(env_id, max_episode_steps=3)
+    env = make_or_skip(env_id, max_episode_steps=3)
     env.reset(seed=0)
     ends = [env.step(0)[2:4] for _ in range(3)]
     assert ends == [(False, False)] * 2 + [(False, True)]
@@ -264,7 +266,7 @@ def test_suggestions_know_what_is_installed():
 
 
 def test_atari_ids_without_a_prefix_are_found():
-    assert family_name(made("PongNoFrameskip-v4").spec.id) == "atari"
+    assert family_name(make_or_skip("PongNoFrameskip-v4").spec.id) == "atari"
     pytest.importorskip("ale_py")
     assert make_env("Pong-v4").observation_space.shape == (4, 84, 84)
 
@@ -341,7 +343,7 @@ def test_arguments_are_checked(arguments, message):
 )
 def test_what_an_environment_refuses_is_said_in_one_sentence(env_id, env_kwargs, message):
     with pytest.raises(ValueError, match=message) as error:
-        made(env_id, env_kwargs=env_kwargs)
+        make_or_skip(env_id, env_kwargs=env_kwargs)
     assert str(error.value).startswith(f"{env_id} refused ")
     assert "\n" not in str(error.value)
 

@@ -23,17 +23,17 @@ LAYOUT = TokenLayout(
 
 
 def test_an_environment_that_does_not_say_has_no_places():
-    found = get_token_places(make_env("CartPole-v1"), LAYOUT, (400, 600, 3))
-    assert np.isnan(found.boxes).all()
-    assert found.ids.tolist() == [-1] * 4
+    frame_places = get_token_places(make_env("CartPole-v1"), LAYOUT, (400, 600, 3))
+    assert np.isnan(frame_places.boxes).all()
+    assert frame_places.ids.tolist() == [-1] * 4
 
 
 def test_a_picture_is_scaled_to_its_frame_group_by_group():
     env = PicturePlaces(Counter((1,)), (5, 7))
-    found = get_token_places(env, LAYOUT, (50, 21, 3))
-    assert np.isnan(found.boxes[:2]).all()
-    assert found.boxes[2:].tolist() == [[0, 0, 9, 50], [12, 0, 21, 50]]
-    assert found.boxes.dtype == np.float32
+    frame_places = get_token_places(env, LAYOUT, (50, 21, 3))
+    assert np.isnan(frame_places.boxes[:2]).all()
+    assert frame_places.boxes[2:].tolist() == [[0, 0, 9, 50], [12, 0, 21, 50]]
+    assert frame_places.boxes.dtype == np.float32
 
 
 def test_a_picture_of_another_size_has_no_places():

@@ -35,12 +35,15 @@ def column(env, name):
 def test_each_row_is_the_vehicle_that_was_observed(env_id):
     env, obs = started(env_id, steps=0)
     for _ in range(4):
-        kind, seen = env.unwrapped.observation_type, env.get_wrapper_attr("observed_vehicles")
-        assert seen[0] is env.unwrapped.vehicle
-        assert int(obs[:, column(env, "presence")].sum()) == len(seen)
+        kind, observed_vehicles = (
+            env.unwrapped.observation_type,
+            env.get_wrapper_attr("observed_vehicles"),
+        )
+        assert observed_vehicles[0] is env.unwrapped.vehicle
+        assert int(obs[:, column(env, "presence")].sum()) == len(observed_vehicles)
         low, high = kind.features_range["vx"]
-        origin = 0 if kind.absolute else seen[0].velocity[0]
-        for row, vehicle in enumerate(seen):
+        origin = 0 if kind.absolute else observed_vehicles[0].velocity[0]
+        for row, vehicle in enumerate(observed_vehicles):
             speed = vehicle.velocity[0] - (origin if row else 0)
             expected = np.clip(np.interp(speed, (low, high), (-1, 1)), -1, 1)
             assert obs[row, column(env, "vx")] == pytest.approx(expected, abs=1e-5)
@@ -53,11 +56,11 @@ def test_each_row_is_the_vehicle_that_was_observed(env_id):
 def test_a_box_covers_exactly_the_drawn_vehicle(env_id):
     env, _ = started(env_id)
     frame = env.render()
-    found = places(env, frame)
+    frame_places = places(env, frame)
     road = env.unwrapped.road
     tested = 0
     for row, vehicle in enumerate(env.get_wrapper_attr("observed_vehicles")):
-        if not np.isfinite(found.boxes[row]).all():
+        if not np.isfinite(frame_places.boxes[row]).all():
             continue
         everyone = list(road.vehicles)
         road.vehicles = [v for v in everyone if v is not vehicle]
@@ -67,7 +70,7 @@ def test_a_box_covers_exactly_the_drawn_vehicle(env_id):
         drawn = np.array([*lit.min(0)[::-1], *(lit.max(0)[::-1] + 1)])
         turned = abs(vehicle.heading) > np.deg2rad(2)
         # The edge of a turned rectangle falls between pixels.
-        np.testing.assert_allclose(found.boxes[row], drawn, atol=1 if turned else 0)
+        np.testing.assert_allclose(frame_places.boxes[row], drawn, atol=1 if turned else 0)
         tested += 1
     assert tested >= 1
 
@@ -93,16 +96,16 @@ def test_vehicles_off_the_frame_have_an_identity_but_no_box():
     env, _ = started("highway-fast-v0", steps=0)
     frame = env.render()
     env.get_wrapper_attr("observed_vehicles")[1].position += (1000.0, 0.0)
-    found = places(env, frame)
-    assert np.isnan(found.boxes[1]).all()
-    assert found.ids[1] > 0
+    frame_places = places(env, frame)
+    assert np.isnan(frame_places.boxes[1]).all()
+    assert frame_places.ids[1] > 0
 
 
 def test_places_before_any_frame_are_unknown():
     env, _ = started("highway-fast-v0", steps=0)
-    found = places(env, np.zeros((150, 600, 3), np.uint8))
-    assert np.isnan(found.boxes).all()
-    assert found.ids[0] == 0
+    frame_places = places(env, np.zeros((150, 600, 3), np.uint8))
+    assert np.isnan(frame_places.boxes).all()
+    assert frame_places.ids[0] == 0
 
 
 def test_training_asks_for_the_neighbours_once_an_observation(monkeypatch):
@@ -121,15 +124,15 @@ def test_training_asks_for_the_neighbours_once_an_observation(monkeypatch):
 def test_rendering_and_asking_for_places_change_nothing(env_id):
     def trajectory(watched):
         env = make_env(env_id, render_mode="rgb_array" if watched else None)
-        seen = [env.reset(seed=7)[0]]
+        observed_vehicles = [env.reset(seed=7)[0]]
         for _ in range(5):
             if watched:
                 places(env, env.render())
             obs, reward, terminated, truncated, _ = env.step(1)
-            seen.append(np.append(obs.ravel(), reward))
+            observed_vehicles.append(np.append(obs.ravel(), reward))
             if terminated or truncated:
                 break
-        return np.concatenate([np.ravel(x) for x in seen])
+        return np.concatenate([np.ravel(x) for x in observed_vehicles])
 
     np.testing.assert_array_equal(trajectory(True), trajectory(False))
 

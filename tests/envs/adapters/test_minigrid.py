@@ -30,7 +30,7 @@ def empty_room(position, direction):
 
 def look(env):
     """Return the observation of the state as it is, through the wrappers."""
-    return env.get_wrapper_attr("_tokens")(env.unwrapped.gen_obs())
+    return env.get_wrapper_attr("observation")(env.unwrapped.gen_obs())
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS, ids=DIRECTIONS.get)
@@ -62,7 +62,7 @@ def test_a_ball_lights_the_tile_of_its_cell(direction, cell):
 @pytest.mark.parametrize("direction", DIRECTIONS, ids=DIRECTIONS.get)
 def test_cells_beyond_the_grid_have_no_place(direction):
     env = empty_room((1, 14), direction)
-    found = places(env, env.render())
+    frame_places = places(env, env.render())
     on_grid = {
         int(y * SIDE + x)
         for i in range(16)
@@ -71,8 +71,8 @@ def test_cells_beyond_the_grid_have_no_place(direction):
         if 0 <= x < SIDE and 0 <= y < SIDE
     }
     assert 0 < len(on_grid) < SIDE * SIDE
-    assert set(np.flatnonzero(np.isfinite(found.boxes).all(1))) == on_grid
-    assert (found.ids == -1).all()
+    assert set(np.flatnonzero(np.isfinite(frame_places.boxes).all(1))) == on_grid
+    assert (frame_places.ids == -1).all()
 
 
 def test_the_agent_stands_in_the_middle_of_the_last_row():
@@ -114,7 +114,7 @@ def test_constant_missions_are_left_out_and_varying_ones_are_words():
         "direction",
     ]
     env = make_env("MiniGrid-GoToDoor-5x5-v0")
-    words = env.get_wrapper_attr("_words")
+    words = env.get_wrapper_attr("_vocabulary")
     for seed in range(4):
         obs, _ = env.reset(seed=seed)
         read = [words.vocabulary[i - 2] for i in obs["mission"][:, 0] if i]
@@ -132,6 +132,6 @@ def test_every_babyai_word_is_known():
 
 
 def test_a_mission_longer_than_possible_is_refused():
-    words = make_env("MiniGrid-GoToDoor-5x5-v0").get_wrapper_attr("_words")
+    words = make_env("MiniGrid-GoToDoor-5x5-v0").get_wrapper_attr("_vocabulary")
     with pytest.raises(ValueError, match="may have 5 words, got 6"):
-        words.indices("go to the very red door")
+        words.encode_mission("go to the very red door")

@@ -29,11 +29,11 @@ def test_atari_patch_on_the_raw_frame(token):
     env.reset(seed=0)
     frame = env.render()
     assert frame.shape == (210, 160, 3)
-    group, found = places(env, frame)
+    group, frame_places = places(env, frame)
     assert group.grid == (7, 7)
 
     # Paint the console's screen where the token says that it stands, and look what is observed.
-    x0, y0, x1, y1 = found.boxes[token]
+    x0, y0, x1, y1 = frame_places.boxes[token]
     inner = env
     while not isinstance(inner, AtariPreprocessing):
         inner = inner.env
@@ -56,15 +56,15 @@ def test_minatar_patch_covers_exactly_its_cells():
     assert lit_box(changed).tolist() == [4 * 32, 7 * 32, 5 * 32, 8 * 32]
     assert changed.sum() == 32 * 32
 
-    group, found = places(env, frame)
+    group, frame_places = places(env, frame)
     reads_cell = [x0 <= 4 < x1 and y0 <= 7 < y1 for x0, y0, x1, y1 in group.boxes]
     covers_tile = [
         x0 <= 4 * 32 and x1 >= 5 * 32 and y0 <= 7 * 32 and y1 >= 8 * 32
-        for x0, y0, x1, y1 in found.boxes
+        for x0, y0, x1, y1 in frame_places.boxes
     ]
     assert any(reads_cell)
     assert reads_cell == covers_tile
-    np.testing.assert_array_equal(found.boxes, np.array(group.boxes) * 32)
+    np.testing.assert_array_equal(frame_places.boxes, np.array(group.boxes) * 32)
 
 
 def test_carracing_patches_hold_the_car_in_the_picture_and_on_the_frame():
@@ -74,10 +74,10 @@ def test_carracing_patches_hold_the_car_in_the_picture_and_on_the_frame():
     for _ in range(60):
         env.step(np.array([0.0, 0.1, 0.0], np.float32))
     world = env.unwrapped
-    seen, frame = world._render("state_pixels"), env.render()
-    assert (seen.shape, frame.shape) == ((96, 96, 3), (400, 600, 3))
+    picture, frame = world._render("state_pixels"), env.render()
+    assert (picture.shape, frame.shape) == ((96, 96, 3), (400, 600, 3))
     world.car.hull.color = (0, 0, 1)
-    change = np.abs(world._render("state_pixels").astype(int) - seen).max(2)
+    change = np.abs(world._render("state_pixels").astype(int) - picture).max(2)
     lit_seen, lit_frame = lit_box(change > 40), lit_box((env.render() != frame).any(2))
     on_frame = lit_seen * (600 / 96, 400 / 96, 600 / 96, 400 / 96)
     np.testing.assert_allclose(on_frame, lit_frame, atol=600 / 96)
@@ -86,9 +86,9 @@ def test_carracing_patches_hold_the_car_in_the_picture_and_on_the_frame():
         x, y = (lit[:2] + lit[2:]) / 2
         return [i for i, (x0, y0, x1, y1) in enumerate(boxes) if x0 <= x < x1 and y0 <= y < y1]
 
-    group, found = places(env, frame)
+    group, frame_places = places(env, frame)
     assert 0 < len(holding(group.boxes, lit_seen)) < len(group)
-    assert holding(group.boxes, lit_seen) == holding(found.boxes, lit_frame)
+    assert holding(group.boxes, lit_seen) == holding(frame_places.boxes, lit_frame)
 
 
 def test_carracing_observes_what_the_car_sees_with_its_colours_first():

@@ -51,31 +51,31 @@ def test_gymnasium_and_stable_baselines_take_it(name):
 def test_a_seed_determines_an_episode_whatever_came_before(name):
     def trajectory(env):
         obs, info = env.reset(seed=5)
-        seen = [obs, info]
+        observations = [obs, info]
         rng = np.random.default_rng(7)
         for _ in range(50):
             step = env.step(int(rng.integers(env.action_space.n)))
-            seen += step
+            observations += step
             if step[2] or step[3]:
-                seen += env.reset()
-        return seen
+                observations += env.reset()
+        return observations
 
     used = TASKS[name]()
     play(used, lambda obs, info: 0, seed=9)
     first, second = trajectory(used), trajectory(TASKS[name]())
     assert len(first) == len(second)
-    for one, other in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for value_1, value_2 in zip(first, second, strict=True):
+        np.testing.assert_array_equal(value_1, value_2)
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_observations_that_are_kept_do_not_change(name):
     env = TASKS[name]()
-    kept, _ = env.reset(seed=0)
-    copy = kept.copy()
+    first_obs, _ = env.reset(seed=0)
+    copy = first_obs.copy()
     for action in range(env.action_space.n):
         env.step(action)
-    np.testing.assert_array_equal(kept, copy)
+    np.testing.assert_array_equal(first_obs, copy)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -154,9 +154,9 @@ def test_the_cue_is_seen_at_its_step_alone():
         obs, info = env.reset(seed=seed)
         assert info["cue_step"] == info["step"] == 0
         assert obs.tolist() == [*np.eye(3)[env.cue], 0, 0]
-        seen = [env.step(action)[0].tolist() for action in (1, 0, 2)]
+        observations = [env.step(action)[0].tolist() for action in (1, 0, 2)]
         places = [1 / 3, 2 / 3, 1]
-        for row, place in zip(seen, places, strict=True):
+        for row, place in zip(observations, places, strict=True):
             assert row == pytest.approx([0, 0, 0, place, float(place == 1)])
 
 
@@ -194,8 +194,8 @@ def test_actions_before_the_junction_change_nothing(length):
 
 def test_random_actions_score_as_documented_in_cue_recall():
     env, rng = CueRecall(), np.random.default_rng(0)
-    found = scores(env, lambda obs, info: int(rng.integers(2)), 1500).mean()
-    assert found == pytest.approx(0.5, abs=4 * 0.5 / 1500**0.5)
+    returns = scores(env, lambda obs, info: int(rng.integers(2)), 1500).mean()
+    assert returns == pytest.approx(0.5, abs=4 * 0.5 / 1500**0.5)
 
 
 def test_the_frame_shows_the_cue_at_the_start_alone():
@@ -254,24 +254,24 @@ def test_random_picks_score_as_documented_in_collect(fruit, mines, documented):
     exact = random_collect(fruit, mines)
     assert exact == pytest.approx(documented, abs=0.005)
     env, rng = Collect(fruit, mines), np.random.default_rng(0)
-    found = scores(env, lambda obs, info: rng.choice(np.flatnonzero(env.action_masks())), 1500)
-    assert found.mean() == pytest.approx(exact, abs=4 * found.std() / 1500**0.5)
+    returns = scores(env, lambda obs, info: rng.choice(np.flatnonzero(env.action_masks())), 1500)
+    assert returns.mean() == pytest.approx(exact, abs=4 * returns.std() / 1500**0.5)
 
 
 def test_every_number_of_things_occurs_and_a_single_fruit_too():
     env = Collect(fruit=3, mines=2)
     env.reset(seed=0)
-    seen = set()
+    observations = set()
     for _ in range(300):
         obs, _ = env.reset()
-        seen.add((int(obs[:, 1].sum()), int(obs[:, 2].sum())))
+        observations.add((int(obs[:, 1].sum()), int(obs[:, 2].sum())))
         assert (obs[:, 0] == obs[:, 1] + obs[:, 2]).all()
         assert not obs[obs[:, 0] == 0].any()
         ripeness = obs[obs[:, 1] == 1, 3]
         assert len(set(ripeness.tolist())) == len(ripeness)
         assert ((ripeness >= 0.1) & (ripeness <= 1)).all()
         assert not obs[obs[:, 2] == 1, 3].any()
-    assert seen == {(fruit, mines) for fruit in (1, 2, 3) for mines in (0, 1, 2)}
+    assert observations == {(fruit, mines) for fruit in (1, 2, 3) for mines in (0, 1, 2)}
 
 
 def find(env, fruit, mines):

@@ -98,16 +98,16 @@ class Crowd(gym.Env):
         return (np.zeros(2, np.float32),) * self.entities, 0.0, False, False, {}
 
 
-def made(error: BaseException | None = None, **when: int) -> gym.Env:
-    return Failing(error, **when)
+def make_failing_env(error: BaseException | None = None, **schedule: int) -> gym.Env:
+    return Failing(error, **schedule)
 
 
 def crowd() -> gym.Env:
     return PadSequences(Crowd(), 3)
 
 
-def unmade(kind: type[BaseException], said: object) -> gym.Env:
-    raise kind(said)
+def unmade(kind: type[BaseException], argument: object) -> gym.Env:
+    raise kind(argument)
 
 
 def ended() -> gym.Env:
@@ -135,7 +135,7 @@ def workers(*makes):
 
 def play(make, steps: int) -> int:
     """Return how many steps two environments take, of which the second is the given one."""
-    with workers(made if make is not crowd else crowd, make) as env:
+    with workers(make_failing_env if make is not crowd else crowd, make) as env:
         env.reset()
         taken = 0
         for _ in range(steps):
@@ -145,13 +145,13 @@ def play(make, steps: int) -> int:
 
 
 def test_nothing_is_raised_where_nothing_is_wrong():
-    assert play(made, 7) == 7
+    assert play(make_failing_env, 7) == 7
 
 
-@pytest.mark.parametrize("when", [{"at_step": 2}, {"at_reset": 1}, {"at_reset": 2}])
-def test_an_error_of_a_worker_is_raised_with_its_traceback(when):
+@pytest.mark.parametrize("schedule", [{"at_step": 2}, {"at_reset": 1}, {"at_reset": 2}])
+def test_an_error_of_a_worker_is_raised_with_its_traceback(schedule):
     with pytest.raises(KeyError, match="the map is missing") as raised:
-        play(partial(made, KeyError("the map is missing"), **when), 7)
+        play(partial(make_failing_env, KeyError("the map is missing"), **schedule), 7)
     cause = raised.value.__cause__
     assert isinstance(cause, WorkerError)
     assert "in the process of an environment:" in str(cause) and "raise self.error" in str(cause)
@@ -163,7 +163,9 @@ def test_too_many_entities_are_told_as_in_this_process():
 
 
 def test_a_reset_raises_by_itself():
-    with workers(made, partial(made, KeyError("the map is missing"), at_reset=1)) as env:
+    with workers(
+        make_failing_env, partial(make_failing_env, KeyError("the map is missing"), at_reset=1)
+    ) as env:
         with pytest.raises(KeyError, match="the map is missing"):
             env.reset()
         assert len(env.reset()) == 2
@@ -206,7 +208,7 @@ def test_such_errors_arrive_in_words(make, words):
 )
 def test_an_error_like_that_of_a_broken_pipe_stays_what_it_is(error):
     with pytest.raises(type(error), match=str(error)) as raised:
-        play(partial(made, error, at_step=2), 7)
+        play(partial(make_failing_env, error, at_step=2), 7)
     assert type(raised.value) is type(error)
 
 
@@ -218,22 +220,24 @@ def ask_attr(env):
     return env.get_attr("map")
 
 
-@pytest.mark.parametrize("ask", [ask_method, ask_attr])
+@pytest.mark.parametrize("request_worker", [ask_method, ask_attr])
 @pytest.mark.parametrize(
     ("error", "raised"),
     [(ValueError("no level is loaded"), ValueError), (SystemExit(3), RuntimeError)],
 )
-def test_what_an_environment_raises_when_asked_is_raised_and_nothing_ends(ask, error, raised):
-    with workers(made, lambda: Monitor(Failing(error))) as env:
-        with pytest.raises(raised, match=str(error)) as told:
-            ask(env)
-        assert isinstance(told.value.__cause__, WorkerError)
+def test_what_an_environment_raises_when_asked_is_raised_and_nothing_ends(
+    request_worker, error, raised
+):
+    with workers(make_failing_env, lambda: Monitor(Failing(error))) as env:
+        with pytest.raises(raised, match=str(error)) as caught:
+            request_worker(env)
+        assert isinstance(caught.value.__cause__, WorkerError)
         env.reset()
         assert env.step(np.zeros(2, int))[1].tolist() == [0.5, 0.5]
 
 
 def test_answers_and_what_wraps_an_environment_are_told_as_ever():
-    with workers(made, lambda: Monitor(made()), made) as env:
+    with workers(make_failing_env, lambda: Monitor(make_failing_env()), make_failing_env) as env:
         env.reset()
         env.step(np.zeros(3, int))
         assert env.env_method("action_masks", indices=[0, 2]) == [[True, False]] * 2
@@ -251,7 +255,7 @@ def test_answers_and_what_wraps_an_environment_are_told_as_ever():
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize(
-    ("kind", "said", "raised", "text"),
+    ("kind", "argument", "raised", "text"),
     [
         (ValueError, "one process only", ValueError, "one process only"),
         (AttributeError, "no such map", AttributeError, "no such map"),
@@ -260,12 +264,12 @@ def test_answers_and_what_wraps_an_environment_are_told_as_ever():
         (SystemExit, 3, RuntimeError, "SystemExit: 3"),
     ],
 )
-def test_an_environment_that_cannot_be_made_is_told_at_once(kind, said, raised, text, first):
-    make = partial(unmade, kind, said)
-    with pytest.raises(raised) as told:
-        SafeSubprocVecEnv([make, made] if first else [made, make])
-    assert (type(told.value), str(told.value)) == (raised, text)
-    assert "raise kind(said)" in str(told.value.__cause__)
+def test_an_environment_that_cannot_be_made_is_told_at_once(kind, argument, raised, text, first):
+    make = partial(unmade, kind, argument)
+    with pytest.raises(raised) as caught:
+        SafeSubprocVecEnv([make, make_failing_env] if first else [make_failing_env, make])
+    assert (type(caught.value), str(caught.value)) == (raised, text)
+    assert "raise kind(argument)" in str(caught.value.__cause__)
     assert not multiprocessing.active_children()
 
 
@@ -273,12 +277,12 @@ def test_a_process_that_ends_at_the_start_is_gone():
     with pytest.raises(
         WorkerGoneError, match="the process of an environment ended; its last message"
     ):
-        SafeSubprocVecEnv([made, ended])
+        SafeSubprocVecEnv([make_failing_env, ended])
     assert not multiprocessing.active_children()
 
 
 @pytest.mark.parametrize(
-    "ask",
+    "request_worker",
     [
         lambda env: env.step(np.zeros(2, int)),
         lambda env: env.reset(),
@@ -288,19 +292,19 @@ def test_a_process_that_ends_at_the_start_is_gone():
     ],
     ids=["step", "reset", "env_method", "get_attr", "has_attr"],
 )
-def test_a_process_that_was_killed_is_gone(ask):
-    with workers(made, made) as env:
+def test_a_process_that_was_killed_is_gone(request_worker):
+    with workers(make_failing_env, make_failing_env) as env:
         env.reset()
         env.processes[1].kill()
         env.processes[1].join()
         with pytest.raises(WorkerGoneError, match="the process of an environment ended; its last"):
-            ask(env)
+            request_worker(env)
 
 
 def test_a_process_that_ends_while_it_waits_or_answers_is_gone():
-    for said in (b"", struct.pack("!i", 7) + b"abc"):  # nothing; 3 bytes of 7
+    for argument in (b"", struct.pack("!i", 7) + b"abc"):  # nothing; 3 bytes of 7
         here, there = multiprocessing.Pipe()
-        os.write(there.fileno(), said)
+        os.write(there.fileno(), argument)
         there.close()
         with pytest.raises(WorkerGoneError):
             WorkerPipe(here).recv()

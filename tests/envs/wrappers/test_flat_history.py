@@ -30,11 +30,11 @@ def test_windows_are_the_past_of_this_episode_only():
 
 def test_a_window_that_is_kept_does_not_change():
     env = History(Counter((9,)), steps=3)
-    kept, _ = env.reset(seed=0)
-    copy = kept.copy()
+    first_obs, _ = env.reset(seed=0)
+    copy = first_obs.copy()
     for _ in range(4):
         env.step(0)
-    np.testing.assert_array_equal(kept, copy)
+    np.testing.assert_array_equal(first_obs, copy)
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_steps_of_the_past_have_no_place_on_the_frame():
     env = History(make_env("MiniGrid-Empty-5x5-v0", render_mode="rgb_array"), steps=4)
     env.reset(seed=0)
     layout = build_layout(choose_specs(env.observation_space))
-    found = get_token_places(env, layout, env.render().shape)
-    assert found.boxes.shape == (4, 4)
-    assert np.isnan(found.boxes).all()
+    frame_places = get_token_places(env, layout, env.render().shape)
+    assert frame_places.boxes.shape == (4, 4)
+    assert np.isnan(frame_places.boxes).all()
 
 
 def test_too_long_observations_are_refused():

@@ -71,11 +71,11 @@ def test_windows_are_the_frames_of_this_episode_only():
 
 def test_a_window_that_is_kept_does_not_change():
     env = FrameHistory(Painter((9,)), steps=T)
-    kept, _ = env.reset(seed=0)
-    copy = kept.copy()
+    first_obs, _ = env.reset(seed=0)
+    copy = first_obs.copy()
     for _ in range(4):
         env.step(0)
-    np.testing.assert_array_equal(kept, copy)
+    np.testing.assert_array_equal(first_obs, copy)
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -88,22 +88,22 @@ def test_stable_baselines_changes_no_number_of_a_window(name):
     model = PPO("MlpPolicy", env, n_steps=2, batch_size=2, device="cpu")
     assert isinstance(model.observation_space, TokenBox)
     tensor, _ = model.policy.obs_to_tensor(obs)
-    seen = preprocess_obs(tensor, model.observation_space)
-    np.testing.assert_array_equal(seen[0].numpy(), obs.astype(np.float32))
+    observed = preprocess_obs(tensor, model.observation_space)
+    np.testing.assert_array_equal(observed[0].numpy(), obs.astype(np.float32))
 
 
 @pytest.mark.parametrize("name", PARTS)
 def test_a_row_is_the_frame_as_the_environment_gave_it(name):
     inner = Sampler(copy.deepcopy(PARTS[name]))
-    seen = []
+    observed = []
     sample = inner.observation_space.sample
-    inner.observation_space.sample = lambda: seen.append(sample()) or seen[-1]
+    inner.observation_space.sample = lambda: observed.append(sample()) or observed[-1]
     env = FrameHistory(inner, steps=T)
     env.reset(seed=0)
     env.step(0)
     window = env.step(0)[0]
     shape = env.observation_space.tokens.part.shape
-    for row, frame in zip(window, seen[-T:], strict=True):
+    for row, frame in zip(window, observed[-T:], strict=True):
         np.testing.assert_array_equal(row[1:].reshape(shape), frame)
 
 
@@ -154,10 +154,10 @@ def test_only_the_present_frame_stands_on_the_rendered_one():
     inner = PicturePlaces(Sampler(PARTS["patches"]), (4, 6))
     env = FrameHistory(inner, steps=T)
     layout = build_layout(choose_specs(env.observation_space))
-    found = get_token_places(env, layout, (40, 60, 3))
-    here = np.isfinite(found.boxes).all(1)
+    frame_places = get_token_places(env, layout, (40, 60, 3))
+    here = np.isfinite(frame_places.boxes).all(1)
     assert here.tolist() == [False] * 12 + [True] * 6
-    assert found.boxes[-1].tolist() == [40, 20, 60, 40]
+    assert frame_places.boxes[-1].tolist() == [40, 20, 60, 40]
 
 
 @pytest.mark.parametrize(
@@ -228,9 +228,9 @@ def test_entities_of_the_past_keep_who_they_were():
     env.reset(seed=0)
     for first in range(7, 13):
         places = get_token_places(env, layout, (9, 9, 3))
-        known = [then >= 7 for then in (first - 2, first - 1, first)]
+        known_ids = [then >= 7 for then in (first - 2, first - 1, first)]
         assert (
-            places.ids.reshape(T, 5)[:, 0] == np.where(known, first + np.arange(-2, 1), -1)
+            places.ids.reshape(T, 5)[:, 0] == np.span(known_ids, first + np.arange(-2, 1), -1)
         ).all()
         assert np.isfinite(places.boxes).all(1).tolist() == [False] * 10 + [True] * 5
         env.step(0)
@@ -256,11 +256,11 @@ class Crowd(Sampler):
 
     def token_places(self, layout, frame_shape):
         places = TokenPlaces.unknown(len(layout))
-        for group, where in zip(layout.groups, layout.slices, strict=True):
+        for group, span in zip(layout.groups, layout.slices, strict=True):
             first = {"w": 100, "birds": 200}.get(group.key)
             if first is not None:
-                places.ids[where] = first + 10 * self.time + np.arange(len(group))
-                places.boxes[where] = first
+                places.ids[span] = first + 10 * self.time + np.arange(len(group))
+                places.boxes[span] = first
         return places
 
 
@@ -271,20 +271,24 @@ def test_each_table_keeps_its_own_identities():
     get_token_places(env, layout, (9, 9, 3))
     env.step(0)
     places = get_token_places(env, layout, (9, 9, 3))
-    told = {
-        (group.key, group.offsets and group.offsets[0]): (places.ids[where], places.boxes[where])
-        for group, where in zip(layout.groups, layout.slices, strict=True)
+    places_by_age = {
+        (group.key, group.offsets and group.offsets[0]): (places.ids[span], places.boxes[span])
+        for group, span in zip(layout.groups, layout.slices, strict=True)
     }
-    assert {key: ids.tolist() for key, (ids, _) in told.items()} == {
+    assert {key: ids.tolist() for key, (ids, _) in places_by_age.items()} == {
         ("w", -1): [100, 101, 102, 103],
         ("w", 0): [110, 111, 112, 113],
         ("turn", None): [-1],
         ("birds", -1): [200, 201, 202, 203, 204],
         ("birds", 0): [210, 211, 212, 213, 214],
     }
-    boxes = {key: np.unique(boxes).tolist() for key, (_, boxes) in told.items() if key[1] == 0}
+    boxes = {
+        key: np.unique(boxes).tolist() for key, (_, boxes) in places_by_age.items() if key[1] == 0
+    }
     assert boxes == {("w", 0): [100], ("birds", 0): [200]}
-    assert np.isnan(told["w", -1][1]).all() and np.isnan(told["birds", -1][1]).all()
+    assert (
+        np.isnan(places_by_age["w", -1][1]).all() and np.isnan(places_by_age["birds", -1][1]).all()
+    )
 
 
 @pytest.mark.parametrize("outer", [FrameHistory, History])

@@ -83,9 +83,9 @@ def test_a_row_of_zeros_that_is_present_counts():
 
 def test_a_table_that_is_kept_does_not_change():
     _, pad = pad_space(spaces.Sequence(spaces.Discrete(2)), 3)
-    kept = pad((1,))
+    first_table = pad((1,))
     pad((0, 0))
-    assert kept[:, 0].tolist() == [1, 0, 0]
+    assert first_table[:, 0].tolist() == [1, 0, 0]
     graph = spaces.Graph(spaces.Discrete(2), spaces.Discrete(2))
     _, pad = pad_space(graph, 3)
     pad(spaces.GraphInstance(np.array([1]), None, None))["edges"][:] = 7
@@ -102,25 +102,25 @@ def test_a_graph_gives_nodes_and_edges_that_know_their_ends():
     )
     nodes = np.array([[0.5, -0.5], [0, 0], [1, 1]], np.float32)
     links = np.array([[0, 2], [2, 1]], np.int32)
-    seen = pad(spaces.GraphInstance(nodes, np.array([2, 0]), links))
-    assert table.contains(seen)
-    assert seen["nodes"][:3].tolist() == [[1, 0, 0.5, -0.5], [1, 0.25, 0, 0], [1, 0.5, 1, 1]]
-    assert not seen["nodes"][3:].any()
-    assert seen["edges"][:2].tolist() == [[1, 0, 0.5, 0, 0, 1], [1, 0.5, 0.25, 1, 0, 0]]
-    assert not seen["edges"][2:].any()
+    padded = pad(spaces.GraphInstance(nodes, np.array([2, 0]), links))
+    assert table.contains(padded)
+    assert padded["nodes"][:3].tolist() == [[1, 0, 0.5, -0.5], [1, 0.25, 0, 0], [1, 0.5, 1, 1]]
+    assert not padded["nodes"][3:].any()
+    assert padded["edges"][:2].tolist() == [[1, 0, 0.5, 0, 0, 1], [1, 0.5, 0.25, 1, 0, 0]]
+    assert not padded["edges"][2:].any()
     assert build_layout(choose_specs(table)).names[4:6] == ("node 4", "edge 0")
 
 
 def test_a_graph_may_have_no_edges():
     space = spaces.Graph(spaces.Box(-1, 1, (2,)), spaces.Discrete(3))
     table, pad = pad_space(space, MOST)
-    seen = pad(spaces.GraphInstance(np.ones((2, 2), np.float32), None, None))
-    assert table.contains(seen)
-    assert not seen["edges"].any()
+    padded = pad(spaces.GraphInstance(np.ones((2, 2), np.float32), None, None))
+    assert table.contains(padded)
+    assert not padded["edges"].any()
     table, pad = pad_space(spaces.Graph(spaces.Discrete(3), None), MOST)
-    seen = pad(spaces.GraphInstance(np.array([2, 0]), None, None))
+    padded = pad(spaces.GraphInstance(np.array([2, 0]), None, None))
     assert isinstance(table, TokenBox)
-    assert seen[:2].tolist() == [[1, 0, 0, 1], [1, 1, 0, 0]]
+    assert padded[:2].tolist() == [[1, 0, 0, 1], [1, 1, 0, 0]]
 
 
 DEEP = spaces.Dict(
@@ -131,7 +131,7 @@ DEEP = spaces.Dict(
 )
 
 
-def made(space, **kwargs):
+def make_padded_env(space, **kwargs):
     gym.register("Sampler-v0", lambda **_: Sampler(space))
     try:
         return make_env("Sampler-v0", **kwargs)
@@ -140,7 +140,7 @@ def made(space, **kwargs):
 
 
 def test_make_env_pads_at_any_depth_before_it_makes_spaces_plain():
-    env = made(DEEP, max_entities=97)
+    env = make_padded_env(DEEP, max_entities=97)
     check_env(env, warn=False)
     members = env.observation_space.spaces
     assert set(members) == {"camera", "team/0", "team/1", "roads/nodes", "roads/edges", "inbox"}
@@ -150,11 +150,11 @@ def test_make_env_pads_at_any_depth_before_it_makes_spaces_plain():
 
 
 def test_make_env_has_room_for_32_when_nobody_says_more():
-    assert made(spaces.Sequence(spaces.Discrete(3))).observation_space.shape == (32, 4)
+    assert make_padded_env(spaces.Sequence(spaces.Discrete(3))).observation_space.shape == (32, 4)
 
 
 def test_a_history_of_sequences_is_flat():
-    env = made(spaces.Sequence(spaces.Discrete(3)), max_entities=7, history=3)
+    env = make_padded_env(spaces.Sequence(spaces.Discrete(3)), max_entities=7, history=3)
     assert env.observation_space.shape == (3, 1 + 7 * 4)
 
 
@@ -200,7 +200,7 @@ def test_there_must_be_room():
 
 
 def test_there_is_no_room_for_more_than_can_be_attended_to():
-    assert made(spaces.Sequence(spaces.Discrete(3)), max_entities=1024).observation_space
+    assert make_padded_env(spaces.Sequence(spaces.Discrete(3)), max_entities=1024).observation_space
     with pytest.raises(
         ValueError,
         match="max_entities must be at most 1024, the most tokens that can be attended to, got",
@@ -212,7 +212,9 @@ def test_there_is_no_room_for_more_than_can_be_attended_to():
 
 
 def test_tables_of_too_many_tokens_in_all_are_refused_with_the_option():
-    env = made(spaces.Dict(a=spaces.Sequence(UNIT), b=spaces.Sequence(UNIT)), max_entities=600)
+    env = make_padded_env(
+        spaces.Dict(a=spaces.Sequence(UNIT), b=spaces.Sequence(UNIT)), max_entities=600
+    )
     with pytest.raises(ValueError, match=r"would give 1200 tokens .*\. Make less room .*--max-ent"):
         build_layout(choose_specs(env.observation_space))
 

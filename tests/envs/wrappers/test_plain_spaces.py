@@ -157,10 +157,10 @@ def test_a_picture_keeps_its_tokens_in_stable_baselines(shape, tokens, turned, t
     model = PPO("MlpPolicy", env, n_steps=2, batch_size=2, device="cpu")
     assert (model.observation_space.shape, model.observation_space.tokens) == (turned, tokens_then)
     picture = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
-    seen = env.observation(picture)
-    assert seen.shape == turned
+    observed = env.observation(picture)
+    assert observed.shape == turned
     for y, x in np.ndindex(shape[:2]):
-        assert seen[:, y, x].tolist() == np.atleast_1d(picture[y, x]).tolist()
+        assert observed[:, y, x].tolist() == np.atleast_1d(picture[y, x]).tolist()
 
 
 def test_a_picture_that_stable_baselines_would_turn_takes_no_other_tokens():
