@@ -3,7 +3,7 @@
 In your own training script:
 
 - `AttentionExtractor`: a features extractor for `policy_kwargs` of Stable-Baselines3.
-- `Mechanism`: which attention it computes: score, normalizer, window, hard choice, head mixing.
+- `AttentionConfig`: which attention it computes: score, normalizer, hard choice, visibility.
 - `PointerPolicy`: a policy whose actions point at entities.
 - `TokenBox`, `TokenLayout`: an observation space that says what its tokens are, and what they are.
 - `make_env`: make a Gymnasium environment with the wrappers and tokens of its family.
@@ -66,7 +66,9 @@ if TYPE_CHECKING:
     from attention_agents.envs.tokens.spaces import TokenBox as TokenBox
     from attention_agents.envs.wrappers.flat_history import History as History
     from attention_agents.envs.wrappers.frame_history import FrameHistory as FrameHistory
-    from attention_agents.policies.attention.mechanism import Mechanism as Mechanism
+    from attention_agents.policies.attention.attention_config import (
+        AttentionConfig as AttentionConfig,
+    )
     from attention_agents.policies.inspect.tap import AttentionMap as AttentionMap
     from attention_agents.policies.inspect.tap import AttentionTap as AttentionTap
     from attention_agents.policies.sb3.extractor import AttentionExtractor as AttentionExtractor
@@ -94,7 +96,7 @@ _MODULES = {
     "envs.tokens.spaces": ("TokenBox",),
     "envs.wrappers.flat_history": ("History",),
     "envs.wrappers.frame_history": ("FrameHistory",),
-    "policies.attention.mechanism": ("Mechanism",),
+    "policies.attention.attention_config": ("AttentionConfig",),
     "policies.inspect.tap": ("AttentionMap", "AttentionTap"),
     "policies.sb3.extractor": ("AttentionExtractor",),
     "policies.sb3.pointer": ("PointerPolicy",),

@@ -85,12 +85,12 @@ MECHANISMS: dict[str, Mapping[str, Any]] = {
     "additive": {"attention": "additive"},
     "location": {"attention": "location"},
     "cosine": {"attention": "cosine"},
-    "top-k": {"hard": "top-k"},
-    "gumbel": {"hard": "gumbel"},
-    "perturbed-top-k": {"hard": "perturbed-top-k"},
-    "sparsemax": {"normaliser": "sparsemax"},
-    "entmax15": {"normaliser": "entmax15"},
-    "sigmoid": {"normaliser": "sigmoid"},
+    "top-k": {"hard_attention": "top-k"},
+    "gumbel": {"hard_attention": "gumbel"},
+    "perturbed-top-k": {"hard_attention": "perturbed-top-k"},
+    "sparsemax": {"normalizer": "sparsemax"},
+    "entmax15": {"normalizer": "entmax15"},
+    "sigmoid": {"normalizer": "sigmoid"},
     "mean": {"readout": "mean"},
 }
 """Scores, hard attention and normalisers, each alone beside the defaults; pooling as a control."""
@@ -108,7 +108,7 @@ MEMORIES: dict[str, Mapping[str, Any]] = {
     "no-memory": {"history": 0},
     "history": {"history": 16},
     "attention-gru": {"history": 16, "readout": "attention-gru"},
-    "gtrxl": {"history": 16, "block": "gtrxl", "where": "causal", "layers": 2},
+    "gtrxl": {"history": 16, "block": "gtrxl", "visibility": "causal", "layers": 2},
 }
 
 ROWS |= {

@@ -31,7 +31,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from attention_agents.policies.attention import Mechanism
+from attention_agents.policies.attention.attention_config import AttentionConfig
 
 FOLDER = Path(__file__).with_name("attention")
 STEPS, SAMPLES = 600, 4000
@@ -39,16 +39,16 @@ SLOW = {"road": 400}
 """Observations of a task whose environment is slow."""
 SCORES = ("scaled-dot-product", "dot", "general", "additive", "cosine", "location")
 SHARP = {
-    "sparsemax": Mechanism(normaliser="sparsemax", temperature=2.0),
-    "top-k": Mechanism(hard="top-k", budget=2),
-    "perturbed-top-k": Mechanism(hard="perturbed-top-k", budget=2, temperature=3.0),
-    "gumbel": Mechanism(hard="gumbel", temperature=3.0),
+    "sparsemax": AttentionConfig(normalizer="sparsemax", temperature=2.0),
+    "top-k": AttentionConfig(hard_attention="top-k", top_k=2),
+    "perturbed-top-k": AttentionConfig(hard_attention="perturbed-top-k", top_k=2, temperature=3.0),
+    "gumbel": AttentionConfig(hard_attention="gumbel", temperature=3.0),
 }
 """Mechanisms that read few tokens: at temperature 1 they settle on some before they know which."""
 SLOWER = ("dot", "top-k", "perturbed-top-k", "gumbel", "causal", "relative", "residual", "isab")
 SLOWER += ("attention-gru",)
 """Pictures that take twice the steps."""
-IN_TIME, MIXES = ("causal", "spatial", "temporal"), ("concat", "weighted", "talking")
+IN_TIME, HEAD_MIXINGS = ("causal", "spatial", "temporal"), ("concat", "weighted", "talking")
 INTRODUCTION = """\
 # Where the fits ended
 
@@ -112,13 +112,16 @@ def each(look: Look = drawing.asker, tasks: tuple[str, ...] = STILL, **words: An
 
 
 PICTURES: dict[str, Picture] = {
-    **{word: reads(attention=Mechanism(score=word)) for word in SCORES},
-    **{word: reads(attention=Mechanism(normaliser=word)) for word in ("entmax15", "sigmoid")},
+    **{word: reads(attention=AttentionConfig(score=word)) for word in SCORES},
+    **{word: reads(attention=AttentionConfig(normalizer=word)) for word in ("entmax15", "sigmoid")},
     **{word: reads(attention=mechanism) for word, mechanism in SHARP.items()},
-    **{word: each(attention=Mechanism(where=word)) for word in ("local", "predicted")},
-    **{word: each(tasks=MOVING, attention=Mechanism(where=word)) for word in IN_TIME},
-    "relative": each(attention=Mechanism(positions="relative")),
-    **{word: reads(drawing.heads, attention=Mechanism(mix=word)) for word in MIXES},
+    **{word: each(attention=AttentionConfig(visibility=word)) for word in ("local", "predicted")},
+    **{word: each(tasks=MOVING, attention=AttentionConfig(visibility=word)) for word in IN_TIME},
+    "relative": each(attention=AttentionConfig(positions="relative")),
+    **{
+        word: reads(drawing.heads, attention=AttentionConfig(head_mixing=word))
+        for word in HEAD_MIXINGS
+    },
     **{word: each(block=word) for word in ("residual", "gtrxl", "sab")},
     "isab": each(drawing.queries, block="isab"),
     "space-time": each(tasks=MOVING, block="space-time"),

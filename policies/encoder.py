@@ -1,8 +1,8 @@
 """From N tokens to one vector: blocks, then a readout.
 
 With a readout that attends, the last layer computes only its own rows, so that `layers=1` costs
-O(N); but for the readout "votes", where every token asks, in O(N^2), and for "attention-gru" on a
-history of numbers, whose every step reads all steps before it.
+O(N); but for the readout "votes", where every token is a query, in O(N^2), and for "attention-gru"
+on a history of numbers, whose every step reads all steps before it.
 """
 
 from __future__ import annotations
@@ -13,28 +13,23 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_agents.policies.attention import (
-    POSITIONS,
-    WHERES,
-    Attentive,
-    Mechanism,
-    Site,
-    Weighing,
-)
-from attention_agents.policies.blocks import BLOCKS
-from attention_agents.policies.readouts import READOUTS
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.attention.attention_weighting import AttentionWeighting
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.tappable import TappableAttention
+from attention_agents.policies.registries import BLOCKS, POSITION_BIASES, READOUTS, VISIBILITIES
 from attention_agents.policies.tokens import Tokens
 
 MOST_LAYERS = 1000
 """More are a slip of the hand: they would take minutes to make."""
 
 
-class Placed(NamedTuple):
+class LayerModule(NamedTuple):
     """An attention module, and the layer that it stands in."""
 
     layer: int
     """0 is the layer next to the observation."""
-    attention: Attentive
+    attention: TappableAttention
 
 
 class Encoder(nn.Module):
@@ -43,67 +38,80 @@ class Encoder(nn.Module):
     A readout that attends is itself the last layer; a pooling one follows `layers` blocks.
 
     Args:
-        site: widths, heads, layout and mechanism; its gain is set here.
+        context: sizes, tokens and attention; its gain is set here.
         layers: L >= 1.
-        block: a name of `BLOCKS`.
-        readout: a name of `READOUTS`.
+        block: a word of `BLOCKS`.
+        readout: a word of `READOUTS`.
 
     Raises:
-        ValueError: a count below 1, width not a multiple of heads, an unknown name, or parts that
+        ValueError: a count below 1, width not a multiple of heads, an unknown word, or parts that
             do not go together.
     """
 
-    def __init__(self, site: Site, layers: int, block: str = "residual", readout: str = "query"):
+    def __init__(
+        self,
+        context: LayerContext,
+        layers: int,
+        block: str = BLOCKS.default,
+        readout: str = READOUTS.default,
+    ):
         super().__init__()
-        check_sizes(site, layers)
+        check_sizes(context, layers)
         gain = (2 * layers) ** -0.5  # keeps the residual stream at unit size, as in GPT-2
-        site = replace(site, gain=gain)
-        end, middle = READOUTS[readout], BLOCKS[block]
-        count = layers - end.attends
-        if block != "residual" and count == 0:
+        context = replace(context, gain=gain)
+        if READOUTS.is_empty(readout):
+            readout = automatic_readout(context)
+        readout_class, block_class = READOUTS[readout], BLOCKS[block]
+        num_blocks = layers - 1 if readout_class.is_attention_layer else layers
+        if block != "residual" and num_blocks == 0:
             raise ValueError(
                 f"block={block!r} needs a layer before the readout {readout!r}; use layers=2"
             )
-        if site.asker and not end.takes_asker:
+        if context.query_source and not readout_class.takes_query_source:
             raise ValueError(
-                f"asker={site.asker!r} is for readouts that cross two keys, and {readout!r} does "
-                "not; use readout='cross'"
+                f"query_source={context.query_source!r} is for readouts that cross two keys, and "
+                f"{readout!r} does not; use readout='cross'"
             )
-        everyone = replace(site, askers=tuple(range(site.keys)))
-        self.blocks = nn.ModuleList(middle(everyone) for _ in range(count))
-        self.readout = end(site)
-        self.norm = nn.LayerNorm(site.width)
-        check_used(site, self)
+        all_tokens = replace(context, query_tokens=tuple(range(context.num_tokens)))
+        self.blocks = nn.ModuleList(block_class(all_tokens) for _ in range(num_blocks))
+        self.readout = readout_class(context)
+        self.norm = nn.LayerNorm(context.width)
+        check_used(context, self)
 
-    def attentions(self) -> list[Placed]:
+    def attention_modules(self) -> list[LayerModule]:
         """Return the attention modules, first layer first."""
-        parts = [*self.blocks, self.readout]
         return [
-            Placed(layer, module)
-            for layer, part in enumerate(parts)
+            LayerModule(layer, module)
+            for layer, part in enumerate([*self.blocks, self.readout])
             for module in part.modules()
-            if isinstance(module, Attentive)
+            if isinstance(module, TappableAttention)
         ]
 
-    def states(self, tokens: Tokens) -> Tokens:
+    def apply_blocks(self, tokens: Tokens) -> Tokens:
         """Return the tokens as the blocks leave them."""
         for block in self.blocks:
             tokens = block(tokens)
         return tokens
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B D"]:
-        return self.norm(self.readout(self.states(tokens)))
+        return self.norm(self.readout(self.apply_blocks(tokens)))
 
 
-def check_sizes(site: Site, layers: int) -> None:
+def automatic_readout(context: LayerContext) -> str:
+    """Return "ego" where a token is the agent itself, else "query"."""
+    groups = () if context.layout is None else context.layout.groups
+    return "ego" if any(group.ego is not None for group in groups) else "query"
+
+
+def check_sizes(context: LayerContext, layers: int) -> None:
     """Refuse sizes that no encoder can have.
 
     Raises:
         ValueError: a count below 1, more than `MOST_LAYERS`, or a width that is not a multiple of
             heads.
     """
-    width, heads = site.width, site.heads
-    sizes = {"width": width, "heads": heads, "layers": layers, "points": site.points}
+    width, heads = context.width, context.heads
+    sizes = {"width": width, "heads": heads, "layers": layers, "num_queries": context.num_queries}
     for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
@@ -116,32 +124,30 @@ def check_sizes(site: Site, layers: int) -> None:
         )
 
 
-def check_used(site: Site, encoder: Encoder) -> None:
+def check_used(context: LayerContext, encoder: Encoder) -> None:
     """Refuse words that this encoder would not act upon.
 
     Raises:
-        ValueError: a mechanism, and nothing that it would weigh; or one that needs queries with
-            places, and no such query.
+        ValueError: an attention config, and no module that weighs by it; or a word that needs
+            queries with places, and no such query.
     """
-    mechanism, plain = site.mechanism, Mechanism()
-    weighings = [module for module in encoder.modules() if isinstance(module, Weighing)]
-    if not weighings and mechanism != plain:
-        named = ", ".join(
-            f"{field.name}={getattr(mechanism, field.name)!r}"
-            for field in fields(mechanism)
-            if getattr(mechanism, field.name) != getattr(plain, field.name)
+    config, default = context.attention, AttentionConfig()
+    weightings = [module for module in encoder.modules() if isinstance(module, AttentionWeighting)]
+    if not weightings and config != default:
+        changes = ", ".join(
+            f"{field.name}={getattr(config, field.name)!r}"
+            for field in fields(config)
+            if getattr(config, field.name) != getattr(default, field.name)
         )
         raise ValueError(
             "this block and readout weigh tokens by a rule of their own, so the attention with "
-            f"{named} would not be used; choose another block or readout"
+            f"{changes} would not be used; choose another block or readout"
         )
-    used = {
-        "where": {type(weighing.where) for weighing in weighings},
-        "positions": {type(weighing.positions) for weighing in weighings},
-    }
-    for name, pieces in (("where", WHERES), ("positions", POSITIONS)):
-        word = getattr(mechanism, name)
-        if word != getattr(plain, name) and pieces[word] not in used[name]:
+    for name, registry in (("visibility", VISIBILITIES), ("positions", POSITION_BIASES)):
+        word = getattr(config, name)
+        if registry.is_empty(word):
+            continue
+        if registry[word] not in {type(getattr(weighting, name)) for weighting in weightings}:
             raise ValueError(
                 f"{name}={word!r} needs queries that stand somewhere, which learned queries and "
                 "inducing points do not; use block='residual' and one layer more, or a readout "

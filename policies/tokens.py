@@ -1,9 +1,10 @@
-"""What attention reads: tokens, which of them are there, and where they stand."""
+"""What attention reads: tokens, which of them are present, and where they stand."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -17,3 +18,10 @@ class Tokens(NamedTuple):
     places: Float[Tensor, "B N 2"] | None = None
     """x, y of each token in the environment's own units, for distances between entities, NaN for a
     token without; None where no token has any beside what the layout knows."""
+
+
+def present_mask(tokens: Tokens) -> Bool[Tensor, "B N"]:
+    """Return True where a token is present."""
+    if tokens.mask is not None:
+        return tokens.mask
+    return tokens.values.new_ones(tokens.values.shape[:2], dtype=torch.bool)

@@ -51,7 +51,8 @@ def network(*rooms: str, packages: tuple[str, ...] = ()) -> Room:
     return Room(rooms, ("numpy", *TORCH, *packages), NO_CLOCK, touches_files=False)
 
 
-ATTENTION = ("policies.tokens", "policies.attention", "envs.tokens")
+MECHANISMS = ("scores", "normalizers", "hard_attention", "visibility", "positions", "head_mixing")
+ATTENTION = ("policies.tokens", "policies.registries", "policies.attention", "envs.tokens")
 ENCODER = (*ATTENTION, "policies.blocks", "policies.readouts", "policies.tokenizers")
 READING = ("recording", "envs.tokens.layout", "envs.tokens.json_reader")
 RECORDED = (
@@ -68,11 +69,17 @@ ROOMS = {
     "envs.tasks": world("envs.tokens", "envs.token_places"),
     "envs.vector": world(packages=("stable_baselines3", "cloudpickle")),
     "policies": network(*ENCODER),
-    "policies.attention": network("envs.tokens", "policies.tokens"),
+    "policies.attention": network(
+        "envs.tokens", "policies.tokens", "policies.registry", "policies.registries"
+    ),
+    **{f"policies.attention.{mechanism}": network(*ATTENTION) for mechanism in MECHANISMS},
     "policies.blocks": network(*ATTENTION),
     "policies.readouts": network(*ATTENTION, "policies.blocks"),
     "policies.tokenizers": network(*ATTENTION),
-    "policies.sb3": network(*ENCODER, "policies.encoder", packages=(*SB3, "gymnasium.spaces")),
+    "policies.sb3": network(
+        *(*ENCODER, "policies.encoder", "policies.state_dict_keys"),
+        packages=(*SB3, "gymnasium.spaces"),
+    ),
     "policies.inspect": network(
         *ENCODER, "policies.encoder", "policies.sb3", packages=("gymnasium.spaces",)
     ),

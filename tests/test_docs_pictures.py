@@ -23,16 +23,16 @@ from attention_agents.agents.config.presets import settle
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.envs.families import family_name
 from attention_agents.envs.make import make_env
-from attention_agents.policies.attention import (
-    MIXES,
-    NORMALISERS,
-    POSITIONS,
+from attention_agents.policies.registries import (
+    BLOCKS,
+    HARD_ATTENTIONS,
+    HEAD_MIXINGS,
+    NORMALIZERS,
+    POSITION_BIASES,
+    READOUTS,
     SCORES,
-    SELECTIONS,
-    WHERES,
+    VISIBILITIES,
 )
-from attention_agents.policies.blocks import BLOCKS
-from attention_agents.policies.readouts import READOUTS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "attention.md").read_text("utf-8")
@@ -40,11 +40,11 @@ SCRIPT = DOCS / "attention_pictures.py"
 PICTURES = DOCS / "attention"
 REGISTRIES = {
     "attention": SCORES,
-    "normaliser": NORMALISERS,
-    "hard": SELECTIONS,
-    "where": WHERES,
-    "positions": POSITIONS,
-    "mix": MIXES,
+    "normalizer": NORMALIZERS,
+    "hard_attention": HARD_ATTENTIONS,
+    "visibility": VISIBILITIES,
+    "positions": POSITION_BIASES,
+    "head_mixing": HEAD_MIXINGS,
     "block": BLOCKS,
     "readout": READOUTS,
 }

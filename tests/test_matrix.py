@@ -23,19 +23,19 @@ from attention_agents.envs.tokens.spaces import Cells, Entities, Patches, TokenB
 from attention_agents.envs.wrappers.flat_history import History
 from attention_agents.envs.wrappers.frame_history import FrameHistory
 from attention_agents.envs.wrappers.padding import PadSequences
-from attention_agents.policies.attention import (
-    MIXES,
-    NORMALISERS,
-    POSITIONS,
-    SCORES,
-    SELECTIONS,
-    WHERES,
-    Attentive,
-    Mechanism,
-)
-from attention_agents.policies.blocks import BLOCKS
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.attention.tappable import TappableAttention
 from attention_agents.policies.inspect.tap import AttentionTap
-from attention_agents.policies.readouts import READOUTS
+from attention_agents.policies.registries import (
+    BLOCKS,
+    HARD_ATTENTIONS,
+    HEAD_MIXINGS,
+    NORMALIZERS,
+    POSITION_BIASES,
+    READOUTS,
+    SCORES,
+    VISIBILITIES,
+)
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.sb3.maskable_pointer import MaskablePointerPolicy
 from attention_agents.policies.sb3.pointer import PointerPolicy
@@ -192,7 +192,9 @@ def parts_of(encoder: AttentionExtractor) -> dict[str, Watched]:
     inner = encoder.encoder
     parts = {"tokenizer": encoder.tokenizer, "readout": inner.readout, "norm": inner.norm}
     parts |= {f"block {i}": block for i, block in enumerate(inner.blocks)}
-    parts |= {name: each for name, each in inner.named_modules() if isinstance(each, Attentive)}
+    parts |= {
+        name: each for name, each in inner.named_modules() if isinstance(each, TappableAttention)
+    }
     return {name: Watched(part) for name, part in parts.items() if list(part.parameters())}
 
 
@@ -264,7 +266,9 @@ def test_where_there_never_is_an_entity_the_learned_vector_learns(algorithm) -> 
     model = built(algorithm, env, readout="query")
     readouts = [each.encoder.readout for each in encoders(model)]
     learns_and_tells(model, unlearnt=("tokenizer",))
-    assert all(each.asking.attention.nothing.any() for each in readouts)  # it starts at zero
+    assert all(
+        each.query_block.attention.empty_vector.any() for each in readouts
+    )  # it starts at zero
 
 
 IN_TIME = {"causal", "attention-gru", "augru", "attgru", "present"}
@@ -291,34 +295,34 @@ def observation_for(word: str) -> str:
 
 PIECES = {
     "score": SCORES,
-    "normaliser": NORMALISERS,
-    "hard": SELECTIONS,
-    "where": WHERES,
-    "positions": POSITIONS,
-    "mix": MIXES,
+    "normalizer": NORMALIZERS,
+    "hard_attention": HARD_ATTENTIONS,
+    "visibility": VISIBILITIES,
+    "positions": POSITION_BIASES,
+    "head_mixing": HEAD_MIXINGS,
 }
 WORDS = [
     *((name, word) for name, registry in PIECES.items() for word in registry.names),
-    *(("block", word) for word in BLOCKS.names),
-    *(("readout", word) for word in READOUTS.names),
+    *(("block", word) for word in BLOCKS.words),
+    *(("readout", word) for word in READOUTS.words),
 ]
 
 
 def test_every_word_of_a_mechanism_is_tried() -> None:
-    words = {field.name for field in fields(Mechanism)} - {"temperature", "budget", "reach"}
+    words = {field.name for field in fields(AttentionConfig)} - {"temperature", "budget", "reach"}
     assert words == set(PIECES)
 
 
 @pytest.mark.parametrize("algorithm", [PPO, DQN], ids=lambda each: each.__name__)
 @pytest.mark.parametrize(("name", "word"), WORDS)
 def test_every_mechanism_learns_and_tells(algorithm, name: str, word: str) -> None:
-    options: dict[str, Any] = {"layers": LAYERS.get(word, 1), "points": 2}
+    options: dict[str, Any] = {"layers": LAYERS.get(word, 1), "num_queries": 2}
     if name in PIECES:
-        options["attention"] = Mechanism(**{name: word, "reach": 1, "budget": 2})
+        options["attention"] = AttentionConfig(**{name: word, "window": 1, "top_k": 2})
     elif name == "block":
         options |= {"block": word, "layers": 2}
     else:
-        options |= {"readout": word, "asker": "speed" if word == "cross" else ""}
+        options |= {"readout": word, "query_source": "speed" if word == "cross" else ""}
     # of these only a vector for no tokens at all would learn, and here there always are some
     unlearnt = ("readout",) if word in ("mean", "sum", "max") else ()
     learns_and_tells(built(algorithm, world(observation_for(word)), **options), unlearnt)

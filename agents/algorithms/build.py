@@ -27,7 +27,6 @@ from attention_agents.agents.rollouts.eval_env import reason
 from attention_agents.envs.make import make_env
 from attention_agents.envs.tokens.spaces import Features, build_layout, choose_specs
 from attention_agents.envs.vector.subprocess_env import SafeSubprocVecEnv
-from attention_agents.policies.attention import Mechanism
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.sb3.pointer import PointerPolicy
 
@@ -139,28 +138,10 @@ def policy_arguments(config: RunConfig) -> dict[str, Any]:
 
 def encoder_arguments(encoder: EncoderConfig) -> dict[str, Any]:
     """Return what `AttentionExtractor` takes besides the observation space."""
-    tokens = encoder.tokens
-    return {
-        "tokens": dict(tokens) if isinstance(tokens, Mapping) else tokens,
-        "layers": encoder.layers,
-        "heads": encoder.heads,
-        "width": encoder.width,
-        "block": encoder.block,
-        "readout": encoder.readout,
-        "points": encoder.points,
-        "asker": encoder.asker,
-        "attention": Mechanism(
-            score=encoder.attention,
-            normaliser=encoder.normaliser,
-            temperature=encoder.temperature,
-            hard=encoder.hard,
-            budget=encoder.budget,
-            where=encoder.where,
-            reach=encoder.reach,
-            positions=encoder.positions,
-            mix=encoder.mix,
-        ),
-    }
+    arguments = {name: value for name, value in vars(encoder).items() if name != "given"}
+    if isinstance(encoder.tokens, Mapping):
+        arguments["tokens"] = dict(encoder.tokens)
+    return arguments
 
 
 def normalised_keys(space: spaces.Space) -> list[str]:

@@ -16,7 +16,7 @@ from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.rollouts.eval_env import reason
 from attention_agents.envs.action_masks import MASK_METHOD, find_mask_method, valid_actions
 from attention_agents.policies.sb3.extractor import AttentionExtractor
-from attention_agents.policies.sb3.pointer import PointerExtractor, pointed_at
+from attention_agents.policies.sb3.pointer import PointerExtractor, count_actions
 
 
 def check(config: RunConfig, env: gym.Env) -> None:
@@ -65,11 +65,12 @@ def check_encoder(
             extractor = _extractor(config, space, actions)
     except RuntimeError as error:
         raise ValueError(f"torch cannot build this encoder: {reason(error)}") from error
-    encoder, tokens = config.encoder, len(extractor.layout)
-    if "budget" in encoder.given and encoder.hard == "top-k" and encoder.budget >= tokens:
+    attention, tokens = config.encoder.attention, len(extractor.layout)
+    reads_all = attention.hard_attention == "top-k" and attention.top_k >= tokens
+    if "top_k" in config.encoder.given and reads_all:
         raise ValueError(
-            f"hard='top-k' with budget={encoder.budget} reads all {tokens} tokens, as soft "
-            "attention does; lower the budget, or leave both out"
+            f"hard_attention='top-k' with top_k={attention.top_k} reads all {tokens} tokens, as "
+            "soft attention does; lower top_k, or leave both out"
         )
 
 
@@ -78,7 +79,7 @@ def _extractor(
 ) -> AttentionExtractor:
     arguments = encoder_arguments(config.encoder)
     if config.policy.head == "pointer":
-        return PointerExtractor(space, actions=pointed_at(actions), **arguments)
+        return PointerExtractor(space, actions=count_actions(actions), **arguments)
     if config.policy.head == "attention-gru":
         from attention_agents.policies.sb3.recurrent import TokenExtractor
 

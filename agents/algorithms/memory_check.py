@@ -32,7 +32,7 @@ def check_networks(config: RunConfig) -> None:
         raise ValueError(
             f"networks of at least {weights:.2g} weights take {weights * COPIES * FLOAT / 1e9:.2g} "
             f"GB to train, this machine has {memory / 1e9:.1f} GB; use a smaller width, or fewer "
-            "layers, points or hidden units"
+            "layers, queries or hidden units"
         )
 
 
@@ -46,7 +46,7 @@ def least_weights(config: RunConfig) -> int:
     units = (state or D, *policy.net_arch, policy.n_quantiles or 1)
     return (
         4 * encoder.layers * D**2
-        + encoder.points * D
+        + encoder.num_queries * D
         + 4 * state * (state + D)
         + sum(a * b for a, b in pairwise(units))
     )

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_type_hints
 import tyro
 
 Options = TypeVar("Options")
-SYNONYMS = {"score": "attention", "scores": "attention", "normalization": "normaliser"}
+SYNONYMS = {"scores": "score", "normalization": "normalizer"}
 """Names of options in other projects, and ours."""
 
 

@@ -16,7 +16,7 @@ examples:
   {train} --env CarRacing-v3 --n-envs 8 --vec-env subproc
   {train} --env MinAtar/Breakout-v1 -n 200000 --layers 1 --heads 2 --hyperparams gamma:0.95
   {train} --env my_module:MyEnv-v0 --env-kwargs size:7
-  {train} --attention additive --normaliser sparsemax --layers 2 --block gtrxl
+  {train} --score additive --normalizer sparsemax --layers 2 --block gtrxl
   {train} --env attention/Collect-v0 --algo ppo_mask --head pointer
   {train} --env attention/CueRecall-v0 --algo ppo_lstm --head attention-gru
   {train} --plugins my_scores --attention my-score

@@ -60,19 +60,19 @@ def optional_arg(metavar: str, default: str = "preset", aliases: tuple[str, ...]
 
 
 def read_normalize(words: Sequence[str]) -> bool:
-    """Read True or False, and tell `--normalize` from `--normaliser`.
+    """Read True or False, and tell `--normalize` from `--normalizer`.
 
     >>> read_normalize(["true"])
     True
 
     Raises:
-        ValueError: it is another word, such as that of a normaliser.
+        ValueError: it is another word, such as that of a normalizer.
     """
     values = {"true": True, "false": False}
     if words[0].lower() not in values:
         raise ValueError(
             f"expected True or False, got {words[0]!r}; the word for how scores become weights "
-            "is --normaliser"
+            "is --normalizer"
         )
     return values[words[0].lower()]
 

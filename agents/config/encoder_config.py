@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from attention_agents.agents.config.catalogue import WORDS
 from attention_agents.agents.config.cli_types import Count, Word, optional_arg
 from attention_agents.agents.config.validation import (
     check_choice,
@@ -15,19 +14,36 @@ from attention_agents.agents.config.validation import (
     check_used,
     check_word,
 )
+from attention_agents.policies.attention.attention_config import AttentionConfig, OLD_NAMES
+from attention_agents.policies.registries import BLOCKS, READOUTS, REGISTRIES
 
 if TYPE_CHECKING:
     from attention_agents.envs.tokens.spaces import TokenChoice
 
 TOKENS = ("auto", "patches", "linear-patches", "cells", "entities", "features", "history")
-MECHANISMS = ("block", "readout", "attention", "normaliser", "hard", "where", "positions", "mix")
-"""Options that take a registered name."""
-USERS: dict[str, dict[str, tuple[str, ...]]] = {
-    "budget": {"hard": ("top-k", "perturbed-top-k")},
-    "reach": {"where": ("local", "predicted")},
-    "points": {"readout": ("queries", "slots"), "block": ("isab",)},
+ATTENTION_WORDS = tuple(field.name for field in fields(AttentionConfig))
+ATTENTION_CHECKS: dict[type, Callable[[str, Any], None]] = {
+    str: check_word,
+    int: check_count,
+    float: check_number,
 }
-"""The words that use a number; those of plugins may use any."""
+"""By the type of a default."""
+OLD_WORDS = OLD_NAMES | {"attention": "score", "points": "num_queries", "asker": "query_source"}
+"""Names of options in configs and presets of version 0.1; the command line takes them too."""
+NUMBERS = {
+    "top_k": ("hard_attention",),
+    "window": ("visibility",),
+    "num_queries": ("readout", "block"),
+}
+"""Options that only some words of other options use."""
+
+
+def _renamed(old: str) -> Any:
+    return optional_arg("STR", aliases=(f"--{old}",))
+
+
+def _number(metavar: str, default: float, *aliases: str) -> Any:
+    return optional_arg(metavar, f"preset, else {default:g}", aliases)
 
 
 @dataclass(frozen=True)
@@ -46,33 +62,33 @@ class EncoderOptions:
     """What the layers before the readout are."""
     readout: Word = None
     """From tokens to one vector; most readouts are the last attention layer."""
-    points: Annotated[int | None, optional_arg("INT", "preset, else 4")] = None
+    num_queries: Annotated[int | None, _number("INT", 4, "--points")] = None
     """Learned queries, slots or inducing points, for readouts and blocks that have some."""
-    asker: Word = None
-    """Key of a Dict observation whose tokens ask, for the readout cross."""
-    attention: Word = None
-    """How well a token answers a query: the score."""
-    normaliser: Annotated[str | None, optional_arg("STR", aliases=("--normalizer",))] = None
+    query_source: Annotated[str | None, _renamed("asker")] = None
+    """Key of a Dict observation whose tokens are the queries, for the readout cross."""
+    score: Annotated[str | None, _renamed("attention")] = None
+    """How well a token answers a query."""
+    normalizer: Annotated[str | None, _renamed("normaliser")] = None
     """From scores to weights."""
-    temperature: Annotated[float | None, optional_arg("FLOAT", "preset, else 1")] = None
+    temperature: Annotated[float | None, _number("FLOAT", AttentionConfig.temperature)] = None
     """Divides the scores: below 1 sharpens, above 1 evens out."""
-    hard: Word = None
-    """Hard attention: which tokens are read at all."""
-    budget: Annotated[int | None, optional_arg("INT", "preset, else 4")] = None
+    hard_attention: Annotated[str | None, _renamed("hard")] = None
+    """Which tokens are read at all."""
+    top_k: Annotated[int | None, _number("INT", AttentionConfig.top_k, "--budget")] = None
     """Tokens that a query reads, for hard attention by top-k."""
-    where: Word = None
+    visibility: Annotated[str | None, _renamed("where")] = None
     """Which tokens a query sees."""
-    reach: Annotated[int | None, optional_arg("INT", "preset, else 2")] = None
-    """Of a local window: cells, patches or steps to each side."""
+    window: Annotated[int | None, _number("INT", AttentionConfig.window, "--reach")] = None
+    """Of local visibility: cells, patches or steps to each side."""
     positions: Word = None
-    """What the distance between asker and token adds to the score."""
-    mix: Word = None
+    """What the distance between query and token adds to the score."""
+    head_mixing: Annotated[str | None, _renamed("mix")] = None
     """How heads combine."""
 
     @property
     def given(self) -> tuple[str, ...]:
-        """Which of these a person has said, but for `tokens`."""
-        names = (each.name for each in fields(EncoderOptions) if each.name != "tokens")
+        """Which of these were set, but for `tokens`."""
+        names = (option.name for option in fields(EncoderOptions) if option.name != "tokens")
         return tuple(name for name in names if getattr(self, name) is not None)
 
 
@@ -89,22 +105,13 @@ class EncoderConfig:
     heads: int = 4
     width: int = 64
     """Width of a token; a multiple of `heads`."""
-    block: str = "residual"
-    readout: str = "auto"
-    points: int = 4
+    block: str = BLOCKS.default
+    readout: str = READOUTS.default
+    num_queries: int = 4
     """Learned queries, slots or inducing points."""
-    asker: str = ""
-    """Key of a Dict observation whose tokens ask, for the readout "cross"."""
-    attention: str = "scaled-dot-product"
-    """The score. Words from here on are those of a `Mechanism`."""
-    normaliser: str = "softmax"
-    temperature: float = 1.0
-    hard: str = "none"
-    budget: int = 4
-    where: str = "global"
-    reach: int = 2
-    positions: str = "none"
-    mix: str = "concat"
+    query_source: str = ""
+    """Key of a Dict observation whose tokens are the queries, for the readout "cross"."""
+    attention: AttentionConfig = field(default_factory=AttentionConfig)
     given: Collection[str] = field(default=(), compare=False)
     """Options that a person gave; the others come from a preset, or are defaults. Only those given
     are refused where nothing uses them."""
@@ -112,11 +119,10 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         for kind in self.tokens.values() if isinstance(self.tokens, Mapping) else (self.tokens,):
             check_choice("kind of token", kind, TOKENS)
-        for name in ("layers", "heads", "width", "points", "budget", "reach"):
+        for name in ("layers", "heads", "width", "num_queries"):
             check_count(name, getattr(self, name))
-        for name in (*MECHANISMS, "asker"):
+        for name in ("block", "readout", "query_source"):
             check_word(name, getattr(self, name))
-        check_number("temperature", self.temperature)
         if self.width % self.heads:
             raise ValueError(
                 f"width must be a multiple of heads, got width={self.width}, heads={self.heads}"
@@ -124,16 +130,74 @@ class EncoderConfig:
         for name in self.given:
             self._check_used(name)
 
+    @classmethod
+    def from_words(cls, **words: Any) -> EncoderConfig:
+        """Build a config from the options of a command line, a preset or a file, all on one level.
+
+        Options may have the names of version 0.1.
+
+        Raises:
+            TypeError: there is no such option.
+            ValueError: a value breaks a rule.
+        """
+        words = rename_old_words(words)
+        words["given"] = tuple(OLD_WORDS.get(name, name) for name in words.get("given", ()))
+        attention = {name: words.pop(name) for name in ATTENTION_WORDS if name in words}
+        for name, value in attention.items():
+            kind = type(getattr(AttentionConfig, name))
+            ATTENTION_CHECKS[kind](name, value)
+            attention[name] = kind(value)
+        return cls(**words, attention=AttentionConfig(**attention))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> EncoderConfig:
+        """Read a config from a file; files of version 0.1 have all options on one level.
+
+        Raises:
+            TypeError: there is no such option.
+            ValueError: a value breaks a rule.
+        """
+        values = dict(values)
+        nested = values.get("attention")
+        if isinstance(nested, Mapping):
+            values = {**values, **nested}
+            del values["attention"]
+        return cls.from_words(**values)
+
+    def option(self, name: str) -> Any:
+        """Return an option of the encoder or of its attention."""
+        return getattr(self.attention if name in ATTENTION_WORDS else self, name)
+
     def _check_used(self, name: str) -> None:
         """Refuse an option that this encoder would not act upon."""
-        users = USERS.get(name, {})
-        if users:
-            chosen = {option: getattr(self, option) for option in users}
-            of_plugins = any(word not in WORDS[option] for option, word in chosen.items())
-            if not of_plugins:
-                check_used(name, getattr(self, name), chosen, users)
-        if name == "mix" and self.mix == "weighted" and self.heads == 1:
+        chosen = {option: self.option(option) for option in NUMBERS.get(name, ())}
+        if chosen and all(word in REGISTRIES[option].builtin for option, word in chosen.items()):
+            check_used(name, self.option(name), chosen, words_that_use(name))
+        if name == "head_mixing" and self.attention.head_mixing == "weighted" and self.heads == 1:
             raise ValueError(
-                "mix='weighted' weighs heads against each other, and heads=1 has no other; use "
-                "more heads, or mix='concat'"
+                "head_mixing='weighted' weighs heads against each other, and heads=1 has no other; "
+                "use more heads, or head_mixing='concat'"
             )
+
+
+def words_that_use(number: str) -> dict[str, tuple[str, ...]]:
+    """Return the words of other options that use a number, as their lines of help say.
+
+    Those of plugins are left out: they may use any.
+
+    >>> words_that_use("top_k")
+    {'hard_attention': ('perturbed-top-k', 'top-k')}
+    """
+    return {
+        option: tuple(
+            word
+            for word, entry in REGISTRIES[option].builtin.items()
+            if f"`{number}`" in entry.help
+        )
+        for option in NUMBERS[number]
+    }
+
+
+def rename_old_words(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options under the names that they have today."""
+    return {OLD_WORDS.get(name, name): value for name, value in words.items()}

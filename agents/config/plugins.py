@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
-from attention_agents.agents.config.catalogue import WORDS, glossary
+from attention_agents.agents.config.catalogue import glossary
 
 
 class PluginError(ValueError):
@@ -57,48 +57,14 @@ def words_for_help(argv: Sequence[str]) -> str:
     Those of the plugins that stand beside `--help` are among them, or why they cannot be. Without
     `--help` nothing is imported.
     """
-    names = plugins_named(argv) if {"-h", "--help"} & set(argv) else ()
-    if not names:
-        return glossary()
+    if not {"-h", "--help"} & set(argv):
+        return ""
     try:
         with current_folder():
-            return glossary(plugin_words(names))
+            import_plugins(plugins_named(argv))
     except PluginError as error:
         return f"{glossary()}{error}\n"
-
-
-def plugin_words(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Import modules, and return the words that are registered besides ours: option, word, help.
-
-    Raises:
-        PluginError: see `import_plugins`.
-    """
-    import_plugins(names)
-    from attention_agents.policies.attention import (
-        MIXES,
-        NORMALISERS,
-        POSITIONS,
-        SCORES,
-        SELECTIONS,
-        WHERES,
-    )
-    from attention_agents.policies.blocks import BLOCKS
-    from attention_agents.policies.readouts import READOUTS
-
-    registries = {
-        "block": BLOCKS,
-        "readout": READOUTS,
-        "attention": SCORES,
-        "normaliser": NORMALISERS,
-        "hard": SELECTIONS,
-        "where": WHERES,
-        "positions": POSITIONS,
-        "mix": MIXES,
-    }
-    return {
-        option: {word: registry.help(word) for word in registry.names if word not in WORDS[option]}
-        for option, registry in registries.items()
-    }
+    return glossary()
 
 
 def plugins_named(words: Sequence[str]) -> tuple[str, ...]:

@@ -11,11 +11,18 @@ from typing import Any, NamedTuple
 import yaml
 
 from attention_agents.agents.config.algorithms import ALGORITHMS
-from attention_agents.agents.config.encoder_config import EncoderConfig
+from attention_agents.agents.config.encoder_config import (
+    EncoderConfig,
+    EncoderOptions,
+    rename_old_words,
+)
 from attention_agents.agents.config.run_config import PolicyConfig, RunConfig, TrainConfig
 from attention_agents.agents.config.validation import check_choice
 
-ENCODER_WORDS = tuple(each.name for each in fields(EncoderConfig) if each.name != "tokens")
+ENCODER_WORDS = (
+    *(option.name for option in fields(EncoderOptions) if option.name != "tokens"),
+    "given",
+)
 POLICY_WORDS = tuple(each.name for each in fields(PolicyConfig))
 RUN_WORDS = (
     "n_timesteps",
@@ -97,7 +104,7 @@ def settle(asked: TrainConfig, family: str) -> RunConfig:
         env=asked.env,
         algo=algo,
         seed=asked.seed,
-        encoder=EncoderConfig(tokens=_tokens(asked.tokens), **encoder),
+        encoder=EncoderConfig.from_words(tokens=_tokens(asked.tokens), **encoder),
         policy=PolicyConfig(**policy),
         hyperparams=values,
         max_episode_steps=asked.max_episode_steps,
@@ -117,7 +124,7 @@ def settle(asked: TrainConfig, family: str) -> RunConfig:
 
 def _values(asked: TrainConfig, entry: Entry) -> dict[str, Any]:
     """Return every word of an entry, with what was asked for in its place."""
-    values = dict(entry.values)
+    values = rename_old_words(entry.values)
     for word in (*ENCODER_WORDS, "head", "n_timesteps", "n_envs", "history", "eval_episodes"):
         if getattr(asked, word) is not None:
             values[word] = getattr(asked, word)
@@ -127,7 +134,7 @@ def _values(asked: TrainConfig, entry: Entry) -> dict[str, Any]:
         values["normalize_obs"] = values["normalize_reward"] = asked.normalize
     if values.get("head") == "attention-gru":
         values.pop("lstm_hidden_size", None)  # its state is as wide as a token
-    values |= asked.hyperparams
+    values |= rename_old_words(asked.hyperparams)
     if values.get("history") and asked.normalize is None:
         values["normalize_obs"] = asked.hyperparams.get("normalize_obs", False)
     return values

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated, Any
 
 from attention_agents.agents.config.algorithms import ALGORITHMS, OPTIONS, algorithms_with
-from attention_agents.agents.config.catalogue import HEAD
+from attention_agents.agents.config.catalogue import POLICY_HEADS
 from attention_agents.agents.config.cli_types import (
     Count,
     Modules,
@@ -141,7 +141,7 @@ class PolicyConfig:
     """Quantiles of each value, in qrdqn and tqc; None leaves it to the algorithm (200, 25)."""
 
     def __post_init__(self) -> None:
-        check_choice("head", self.head, HEAD)
+        check_choice("head", self.head, POLICY_HEADS)
         check_choice("activation", self.activation, ACTIVATIONS)
         for size in self.net_arch:
             check_count("every layer of net_arch", size)
@@ -261,7 +261,7 @@ class RunConfig:
             policy["net_arch"] = tuple(policy["net_arch"])
             parts["plugins"] = tuple(parts.get("plugins", ()))
             parts |= {
-                "encoder": EncoderConfig(**parts["encoder"]),
+                "encoder": EncoderConfig.from_json(parts["encoder"]),
                 "policy": PolicyConfig(**policy),
             }
             for name in parts:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from attention_agents.agents.faithfulness.recorded_policy import FLOATS_AT_ONCE, RecordedPolicy
 from attention_agents.agents.faithfulness.saliency import relevance, sarfa, sarfa_of_parts
-from attention_agents.policies.attention import Weighing
+from attention_agents.policies.attention.attention_weighting import AttentionWeighting
 from attention_agents.policies.inspect.action_distribution import CategoricalActions, QValues
 from attention_agents.policies.inspect.attention_modules import AttentionModule, attention_modules
 from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap
@@ -152,9 +152,9 @@ def collect_weights(modules: list[AttentionModule]) -> Iterator[dict[str, Tensor
     with ExitStack() as stack:
         for entry in modules:
             for module in entry.module.children():
-                if isinstance(module, Weighing):
-                    stack.callback(setattr, module, "fused", module.fused)
-                    module.fused = False
+                if isinstance(module, AttentionWeighting):
+                    stack.callback(setattr, module, "is_fused", module.is_fused)
+                    module.is_fused = False
                     hook = module.register_forward_hook(partial(collect, entry.name))
                     stack.callback(hook.remove)
         yield collected
@@ -217,8 +217,8 @@ def _step_of_maps(maps: Mapping[str, AttentionMap], t: int, present: np.ndarray)
 
 def _split_into_runs(recorded: RecordedPolicy, steps: Int[np.ndarray, "S"]) -> list[slice]:
     """Split steps into runs of neighbours that are small enough for one pass."""
-    site = recorded.removal.extractors[recorded.role].site
-    limit = max(1, FLOATS_AT_ONCE // (site.heads * site.keys**2))
+    context = recorded.removal.extractors[recorded.role].context
+    limit = max(1, FLOATS_AT_ONCE // (context.heads * context.num_tokens**2))
     runs: list[slice] = []
     for step in np.sort(steps).tolist():
         if runs and runs[-1].stop == step and step - runs[-1].start < limit:

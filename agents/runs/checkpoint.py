@@ -42,6 +42,7 @@ from attention_agents.agents.rollouts.policy_calls import (
 from attention_agents.agents.runs.run_folder import versions
 from attention_agents.envs.families import MissingExtraError
 from attention_agents.envs.tokens.space_json import space_from_json, space_to_json
+from attention_agents.policies.state_dict_keys import rename_old_keys
 from attention_agents.recording.files import atomic_folder, backup_path, file_sha256
 from attention_agents.recording.json_files import read_document, read_json, write_json
 
@@ -157,7 +158,9 @@ def load_checkpoint(folder: str | Path, device: str = "auto") -> LoadedPolicy:
         raise
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise ValueError(f"{folder / CONFIG} describes no policy: {error}") from error
-    _fill(dict(_distinct(model.policy)), _tensors(folder / POLICY), folder / POLICY)
+    targets = dict(_distinct(model.policy))
+    stored = rename_old_keys(_tensors(folder / POLICY), targets)
+    _fill(targets, stored, folder / POLICY)
     _load_optimizers(model, folder)
     for name, value in progress.items():
         setattr(model, name, value)

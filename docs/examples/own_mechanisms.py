@@ -7,19 +7,15 @@ from stable_baselines3 import PPO
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attention_agents.policies.attention import (
-    NORMALISERS,
-    SCORES,
-    Mechanism,
-    Normaliser,
-    QueryAttention,
-    Score,
-    SelfAttention,
-    Site,
-)
-from attention_agents.policies.readouts import READOUTS, Readout
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.multi_head import QueryAttention, SelfAttention
+from attention_agents.policies.attention.normalizers.normalizer import Normalizer
+from attention_agents.policies.attention.scores.score import Score
+from attention_agents.policies.readouts.readout import Readout
+from attention_agents.policies.registries import NORMALIZERS, READOUTS, SCORES
 from attention_agents.policies.sb3.extractor import AttentionExtractor
-from attention_agents.policies.testkit import check, site
+from attention_agents.policies.testkit import check_mechanism, layer_context
 from attention_agents.policies.tokens import Tokens
 
 
@@ -27,25 +23,25 @@ from attention_agents.policies.tokens import Tokens
 class Distance(Score):
     """`-exp(sharpness) * ((q - k) ** 2).sum() / sqrt(K)`: near keys answer best."""
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        self.sharpness = nn.Parameter(torch.zeros(site.heads, 1, 1))
+    def __init__(self, layer_context: LayerContext):
+        super().__init__(layer_context)
+        self.sharpness = nn.Parameter(torch.zeros(layer_context.heads, 1, 1))
 
     def forward(self, q: Tensor, k: Tensor) -> Tensor:
         gap = q[:, :, :, None] - k[:, :, None]  # (B, H, Q, N, K)
         return -self.sharpness.exp() * gap.square().sum(-1) * self.scale
 
 
-@NORMALISERS.register("softplus", "softmax with linear growth in place of exponential; sums to 1")
-class Softplus(Normaliser):
+@NORMALIZERS.register("softplus", "softmax with linear growth in place of exponential; sums to 1")
+class Softplus(Normalizer):
     """`softplus(scores) / softplus(scores).sum(-1)` over the visible tokens, by way of logarithms.
 
     Below -15, `log(softplus(scores))` is the score itself, to 2e-7.
     """
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        self.softmax = NORMALISERS["softmax"](site)
+    def __init__(self, layer_context: LayerContext):
+        super().__init__(layer_context)
+        self.softmax = NORMALIZERS["softmax"](layer_context)
 
     def forward(self, scores: Tensor, visible: Tensor | None) -> Tensor:
         logs = F.softplus(scores.clamp(min=-15)).log()
@@ -56,9 +52,9 @@ class Softplus(Normaliser):
 class MeanQuery(Readout):
     """Read the tokens with one query, which is their mean."""
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        self.attention = QueryAttention(site, "readout", asker="mean")
+    def __init__(self, layer_context: LayerContext):
+        super().__init__(layer_context)
+        self.attention = QueryAttention(layer_context, "readout", query_source="mean")
 
     def forward(self, tokens: Tokens) -> Tensor:
         x, mask, _ = tokens
@@ -70,11 +66,11 @@ class MeanQuery(Readout):
 
 def check_them() -> None:
     """Check what every mechanism must hold to, as a test of yours would."""
-    for mechanism in (Mechanism(score="distance"), Mechanism(normaliser="softplus")):
-        place = site(heads=3, mechanism=mechanism)
-        check(lambda place=place: SelfAttention(place), place)
-    place = site(heads=3, askers=None)
-    check(lambda: MeanQuery(place), place, order="invariant")
+    for mechanism in (AttentionConfig(score="distance"), AttentionConfig(normalizer="softplus")):
+        place = layer_context(heads=3, attention=mechanism)
+        check_mechanism(lambda place=place: SelfAttention(place), place)
+    place = layer_context(heads=3, query_tokens=None)
+    check_mechanism(lambda: MeanQuery(place), place, order="invariant")
 
 
 def main(timesteps: int) -> None:
@@ -85,7 +81,7 @@ def main(timesteps: int) -> None:
         policy_kwargs={
             "features_extractor_class": AttentionExtractor,
             "features_extractor_kwargs": {
-                "attention": Mechanism(score="distance", normaliser="softplus"),
+                "attention": AttentionConfig(score="distance", normalizer="softplus"),
                 "readout": "mean-query",
             },
         },

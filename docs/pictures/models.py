@@ -63,7 +63,7 @@ class EachAnswers(Reads):
     def forward(self, obs: Observations) -> Float[Tensor, "B N K"]:
         extractor = self.features_extractor
         tokens = extractor.tokenizer(preprocess_obs(obs, self.space))  # type: ignore[arg-type]
-        return self.head(extractor.encoder.states(tokens).values)
+        return self.head(extractor.encoder.apply_blocks(tokens).values)
 
     def maps(self, obs: Observations) -> Maps:
         with AttentionTap(self) as tap:

@@ -1,4 +1,4 @@
-"""A linear map that keeps its own initialisation."""
+"""A linear map that keeps its own initialization."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 
 class Projection(nn.Module):
-    """Apply `x @ weight.T + bias`, and keep its own initialisation.
+    """Apply `x @ weight.T + bias`, and keep its own initialization.
 
-    It is no `nn.Linear` on purpose: Stable-Baselines3's `ortho_init` re-initialises every Linear of
+    It is no `nn.Linear` on purpose: Stable-Baselines3's `ortho_init` re-initializes every Linear of
     a features extractor with gain sqrt(2), which is meant for ReLU layers and not for attention.
     """
 

@@ -1,6 +1,6 @@
 """Multi-head attention: queries read tokens, by any mechanism.
 
-Features always come from the same path. Only while somebody listens, the weights of a fused read
+Features always come from the same path. Only while there are listeners, the weights of a fused read
 are computed besides, from the same q and k and without gradient, so that watching changes nothing.
 """
 
@@ -12,51 +12,74 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from attention_agents.policies.attention.attention_weights import Weighed, Weighing, attend
+from attention_agents.policies.attention.attention_weighting import AttentionWeighting, fused_attention
+from attention_agents.policies.attention.layer_context import LayerContext
 from attention_agents.policies.attention.linear import Projection
-from attention_agents.policies.attention.mechanism import Site
-from attention_agents.policies.attention.scores import Bilinear
-from attention_agents.policies.attention.tappable import Attentive, Heard
+from attention_agents.policies.attention.scores.score import Bilinear
+from attention_agents.policies.attention.tappable import AttentionWeights, TappableAttention
 from attention_agents.policies.tokens import Tokens
 
 
-class MultiHead(Attentive):
-    """What all multi-head attention has: a weighing, an output, and a read where nothing is."""
+class MultiHead(TappableAttention):
+    """What all multi-head attention has: a weighting, an output, and a read where nothing is."""
 
-    def __init__(self, site: Site):
+    def __init__(self, context: LayerContext):
         super().__init__()
-        self.heads = site.heads
-        self.weighing = Weighing(site)
-        self.normalised_over = self.weighing.normalised_over
-        self.output = Projection(site.width, site.width, site.gain)
-        self.nothing = nn.Parameter(torch.zeros(site.width))
+        self.heads = context.heads
+        self.weighting = AttentionWeighting(context)
+        self.normalised_over = self.weighting.normalised_over
+        self.output = Projection(context.width, context.width, context.gain)
+        self.empty_vector = nn.Parameter(torch.zeros(context.width))
 
-    def values(self, *inputs: Any) -> Float[Tensor, "B H N K"]:
+    def project_values(self, *inputs: Any) -> Float[Tensor, "B H N K"]:
         """Return what is read where `forward` gets these inputs: `read = weights @ values`.
 
-        No pass needs it. The test kit does, to see that the weights told are those that read.
+        No pass needs it. The test kit does, to see that the weights reported are those that read.
         """
         raise NotImplementedError
 
-    def told(self, weighed: Weighed, mask: Bool[Tensor, "B N"] | None) -> None:
-        """Tell the weights of this pass."""
-        self.tell(Heard(weighed.weights, mask, weighed.soft, self.weighing.mix.heads()))
+    def report_weights(self, weights: AttentionWeights, mask: Bool[Tensor, "B N"] | None) -> None:
+        """Report the weights of this pass, with the mask of its tokens."""
+        self.report(weights._replace(mask=mask, heads=self.weighting.head_weights))
 
-    def combined(
+    def read_tokens(
+        self,
+        q: Float[Tensor, "B H Q K"],
+        k: Float[Tensor, "B H N K"],
+        v: Float[Tensor, "B H N K"],
+        mask: Bool[Tensor, "B N"] | None,
+        places: Float[Tensor, "B N 2"] | None,
+    ) -> Float[Tensor, "B Q D"]:
+        """Read v with the weights of q and k, and report these while there are listeners."""
+        weighting = self.weighting
+        visible, bias = weighting.visible_tokens(mask), weighting.score_bias(q, places)
+        if weighting.is_fused and isinstance(weighting.score, Bilinear):
+            query = weighting.score.project_query(q)
+            read = fused_attention(query, k, v, visible, weighting.fused_scale, bias)
+            if self.listeners:
+                with torch.no_grad():
+                    self.report_weights(weighting(weighting.score(q, k), visible, bias), mask)
+        else:
+            weights = weighting(weighting.score(q, k), visible, bias)
+            read = weights.weights @ v
+            if self.listeners:
+                self.report_weights(weights, mask)
+        return self.combine_heads(read, visible)  # read (B, H, Q, K)
+
+    def combine_heads(
         self,
         read: Float[Tensor, "B H Q K"],
         visible: Bool[Tensor, "#B 1 #Q N"] | None,
     ) -> Float[Tensor, "B Q D"]:
         """Join what the heads have read, and project it."""
-        B, H, Q, K = read.shape
-        counts = self.weighing.mix.heads()
-        if counts is not None:
-            read = read * counts[:, None, None]
-        joined = read.transpose(1, 2).reshape(B, Q, H * K)
+        head_weights = self.weighting.head_weights
+        if head_weights is not None:
+            read = read * head_weights[:, None, None]
+        combined = read.transpose(1, 2).flatten(2)  # (B, Q, D)
         if visible is not None:
-            some = visible.any(-1)[:, 0, :, None]  # (B, Q, 1)
-            joined = torch.where(some, joined, self.nothing)
-        return self.output(joined)
+            sees_any = visible.any(-1)[:, 0, :, None]  # (B, Q, 1)
+            combined = torch.where(sees_any, combined, self.empty_vector)
+        return self.output(combined)
 
 
 class SelfAttention(MultiHead):
@@ -68,32 +91,21 @@ class SelfAttention(MultiHead):
 
     queries = "tokens"
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        self.inputs = Projection(site.width, 3 * site.width)
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        self.inputs = Projection(context.width, 3 * context.width)
 
-    def values(self, tokens: Tokens) -> Float[Tensor, "B H N K"]:
+    def project_values(self, tokens: Tokens) -> Float[Tensor, "B H N K"]:
         inputs = self.inputs(tokens.values).unflatten(-1, (3, self.heads, -1))  # (B, N, 3, H, K)
         return inputs[:, :, 2].transpose(1, 2)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B N D"]:
         x, mask, places = tokens
         B, N, D = x.shape
-        H, weighing = self.heads, self.weighing
+        H = self.heads
         qkv = self.inputs(x).view(B, N, 3, H, D // H)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, N, K)
-        visible, bias = weighing.visible(mask), weighing.bias(q, places)
-        if weighing.fused and isinstance(weighing.score, Bilinear):
-            read = attend(weighing.score.query(q), k, v, visible, weighing.scale, bias)
-            if self.listeners:
-                with torch.no_grad():
-                    self.told(weighing(weighing.score(q, k), visible, bias), mask)
-        else:
-            weighed = weighing(weighing.score(q, k), visible, bias)
-            read = weighed.weights @ v
-            if self.listeners:
-                self.told(weighed, mask)
-        return self.combined(read, visible)  # read (B, H, N, K)
+        return self.read_tokens(q, k, v, mask, places)
 
 
 class QueryAttention(MultiHead):
@@ -105,61 +117,64 @@ class QueryAttention(MultiHead):
     of a row alike and cancel in the softmax. Values have none either: the output's takes its place.
 
     Args:
-        site: where it stands.
-        queries: who asks, see `Attentive.queries`.
-        asker: whose query it is, see `Attentive.asker`.
+        context: of the layer.
+        queries: what the queries are, see `TappableAttention.queries`.
+        query_source: whose query it is, see `TappableAttention.query_source`.
 
     Source: Lee et al. 2019, Set Transformer, section 3.2, https://arxiv.org/abs/1810.00825, for
         learned queries; Leurent and Mercat 2019, https://arxiv.org/abs/1911.12250, for the ego's.
     """
 
-    def __init__(self, site: Site, queries: str = "readout", asker: str = ""):
-        super().__init__(site)
-        self.queries, self.asker = queries, asker
-        self.query = Projection(site.width, site.width)
-        self.key = Projection(site.width, site.width, bias=False)
-        self.value = Projection(site.width, site.width, bias=False)
+    def __init__(self, context: LayerContext, queries: str = "readout", query_source: str = ""):
+        super().__init__(context)
+        self.queries, self.query_source = queries, query_source
+        self.query = Projection(context.width, context.width)
+        self.key = Projection(context.width, context.width, bias=False)
+        self.value = Projection(context.width, context.width, bias=False)
 
-    def values(self, query: Float[Tensor, "B Q D"], tokens: Tokens) -> Float[Tensor, "B H N K"]:
+    def project_values(
+        self, query: Float[Tensor, "B Q D"], tokens: Tokens
+    ) -> Float[Tensor, "B H N K"]:
         return self.value(tokens.values).unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def forward(self, query: Float[Tensor, "B Q D"], tokens: Tokens) -> Float[Tensor, "B Q D"]:
         x, mask, places = tokens
         B, Q, D = query.shape
-        H, K = self.heads, D // self.heads
+        H, K, weighting = self.heads, D // self.heads, self.weighting
         q = self.query(query).view(B, Q, H, K).transpose(1, 2)  # (B, H, Q, K)
-        visible, bias = self.weighing.visible(mask), self.weighing.bias(q, places)
-        if self.weighing.fused:
-            read = self._fused(q, x, visible, bias)
+        visible, bias = weighting.visible_tokens(mask), weighting.score_bias(q, places)
+        if weighting.is_fused:
+            read = self._read_fused(q, x, visible, bias)
             if self.listeners:
                 with torch.no_grad():
-                    self.told(self.weighing(self._scores(q, x), visible, bias), mask)
+                    self.report_weights(weighting(self._score_tokens(q, x), visible, bias), mask)
         else:
-            weighed = self.weighing(self._scores(q, x), visible, bias)
-            read = (weighed.weights.reshape(B, H * Q, -1) @ x).view(B, H, Q, D)
+            weights = weighting(self._score_tokens(q, x), visible, bias)
+            read = (weights.weights.reshape(B, H * Q, -1) @ x).view(B, H, Q, D)
             if self.listeners:
-                self.told(weighed, mask)
+                self.report_weights(weights, mask)
         values = self.value.weight.view(H, K, D)
-        return self.combined(torch.einsum("bhqd,hkd->bhqk", read, values), visible)
+        return self.combine_heads(torch.einsum("bhqd,hkd->bhqk", read, values), visible)
 
-    def _scores(
+    def _score_tokens(
         self, q: Float[Tensor, "B H Q K"], x: Float[Tensor, "B N D"]
     ) -> Float[Tensor, "B H Q N"]:
-        score = self.weighing.score
+        score = self.weighting.score
         B, H, Q, K = q.shape
         if isinstance(score, Bilinear):
-            return (score.scale * self._rows(q) @ x.transpose(-2, -1)).view(B, H, Q, -1)
+            rows = self._absorb_keys(q)  # (B, H * Q, D)
+            return (score.scale * rows @ x.transpose(-2, -1)).view(B, H, Q, -1)
         return score(q, self.key(x).view(B, -1, H, K).transpose(1, 2))
 
-    def _rows(self, q: Float[Tensor, "B H Q K"]) -> Float[Tensor, "B R D"]:
+    def _absorb_keys(self, q: Float[Tensor, "B H Q K"]) -> Float[Tensor, "B R D"]:
         """Return what a bilinear score compares with the tokens themselves: R = H Q rows."""
-        score = self.weighing.score
+        score = self.weighting.score
         assert isinstance(score, Bilinear)
         B, H, Q, K = q.shape
         keys = self.key.weight.view(H, K, -1)
-        return torch.einsum("bhqk,hkd->bhqd", score.query(q), keys).reshape(B, H * Q, -1)
+        return torch.einsum("bhqk,hkd->bhqd", score.project_query(q), keys).reshape(B, H * Q, -1)
 
-    def _fused(
+    def _read_fused(
         self,
         q: Float[Tensor, "B H Q K"],
         x: Float[Tensor, "B N D"],
@@ -173,6 +188,6 @@ class QueryAttention(MultiHead):
             bias = bias.expand(-1, H, -1, -1).reshape(-1, 1, H * Q, N)
         if visible is not None and visible.shape[2] > 1:
             visible = visible.repeat(1, 1, H, 1)  # (B, 1, H * Q, N)
-        rows, x = self._rows(q)[:, None], x[:, None]  # (B, 1, H * Q, D), (B, 1, N, D)
-        scale = self.weighing.scale
-        return attend(rows, x, x, visible, scale, bias).view(B, H, Q, D)
+        rows, x = self._absorb_keys(q)[:, None], x[:, None]  # (B, 1, H * Q, D), (B, 1, N, D)
+        scale = self.weighting.fused_scale
+        return fused_attention(rows, x, x, visible, scale, bias).view(B, H, Q, D)

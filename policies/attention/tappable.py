@@ -1,4 +1,4 @@
-"""Modules that somebody can listen to: the one place where the watching journey begins."""
+"""Modules whose attention weights can be listened to: where every map of a recording begins."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 
-class Heard(NamedTuple):
-    """What an attention module tells of one pass; without gradient, on its device."""
+class AttentionWeights(NamedTuple):
+    """The weights of an attention module in one pass; as reported, without gradient."""
 
     weights: Float[Tensor, "B H Q N"]
     """What tokens were read with; 0 for absent tokens."""
-    mask: Bool[Tensor, "B N"] | None
+    mask: Bool[Tensor, "B N"] | None = None
     """True where a token is present; None when all are."""
     soft: Float[Tensor, "B H Q N"] | None = None
     """Weights before a hard choice; None where there was none."""
@@ -22,19 +22,19 @@ class Heard(NamedTuple):
     """How much each head counts, averaging 1; None when all count the same."""
 
 
-Listener = Callable[[Heard], None]
+Listener = Callable[[AttentionWeights], None]
 
 
-class Attentive(nn.Module):
-    """A module with attention weights. While somebody listens, it tells them at every pass.
+class TappableAttention(nn.Module):
+    """A module with attention weights, which it reports at every pass while it has listeners.
 
-    Telling changes nothing that is computed. A subclass calls `self.tell(...)` inside `forward`, if
-    `self.listeners`.
+    Reporting changes nothing that is computed. A subclass calls `self.report(...)` inside
+    `forward`, if `self.listeners`.
     """
 
     queries = "tokens"
-    """Who asks: "tokens" (Q = N, in their order), "readout", "asking tokens" (those of one key),
-    "pooled tokens", "steps", "slots" or "inducing points"."""
+    """What queries are: "tokens" (Q = N, in their order), "readout", "asking tokens" (those of one
+    key), "pooled tokens", "steps", "slots" or "inducing points"."""
     keys = "tokens"
     """What is read: "tokens", "channels", "inducing points"."""
     extra_keys: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class Attentive(nn.Module):
     """"keys": rows sum to 1; "queries": the weights of each token do; "none": nothing does."""
     part = ""
     """Tells apart the modules of one layer, such as "time" and "space"."""
-    asker = ""
+    query_source = ""
     """Whose query a readout's is, such as "ego" or "learned query"."""
     heads: int
     """H."""
@@ -52,14 +52,10 @@ class Attentive(nn.Module):
         super().__init__()
         self.listeners: tuple[Listener, ...] = ()
 
-    def tell(self, heard: Heard) -> None:
-        """Hand the weights of a pass to everybody who listens."""
-        weights, mask, soft, heads = heard
-        quiet = Heard(
-            weights.detach(),
-            mask,
-            None if soft is None else soft.detach(),
-            None if heads is None else heads.detach(),
+    def report(self, weights: AttentionWeights) -> None:
+        """Hand the weights of a pass to every listener, without gradient."""
+        detached = AttentionWeights(
+            *(None if tensor is None else tensor.detach() for tensor in weights)  # type: ignore
         )
         for listener in self.listeners:
-            listener(quiet)
+            listener(detached)

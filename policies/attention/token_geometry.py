@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
 
-KINDS = {"history": "steps of a history"}
+PLURALS = {"history": "steps of a history"}
 """What tokens are called in a sentence, where the name of their kind is no plural."""
 
 
@@ -21,10 +21,10 @@ class Geometry:
     >>> from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
     >>> grid = TokenGroup("cells", ("a", "b"), "image", grid=(1, 2), offsets=(-3, -3))
     >>> turn = TokenGroup("features", ("direction",), "direction")
-    >>> here = Geometry.of(TokenLayout((grid, turn)))
-    >>> here.coordinates.tolist()
+    >>> geometry = Geometry.of(TokenLayout((grid, turn)))
+    >>> geometry.coordinates.tolist()
     [[0.0, 0.0, -3.0], [0.0, 1.0, -3.0], [nan, nan, nan]]
-    >>> here.group.tolist(), here.grid.tolist(), here.step.tolist()
+    >>> geometry.group.tolist(), geometry.grid.tolist(), geometry.step_offset.tolist()
     ([0, 0, 1], [0, 0, -1], [-3, -3, 0])
     """
 
@@ -36,7 +36,7 @@ class Geometry:
     grid: Int[np.ndarray, "N"]
     """Which grid it stands on, counted from 0; all frames of one picture share theirs. -1 off
     grids."""
-    spot: Int[np.ndarray, "N"]
+    track: Int[np.ndarray, "N"]
     """Which place it keeps from step to step: the i-th tokens of all steps of one key share it."""
 
     @classmethod
@@ -44,47 +44,50 @@ class Geometry:
         """Read the coordinates of all tokens from their layout; None has no tokens."""
         groups = () if layout is None else layout.groups
         parts = [np.zeros((0, 3)), *(_coordinates(group) for group in groups)]
-        grids, spots, seen = {}, {}, Counter()
-        grid, spot = [], []
+        grids, tracks, counts = {}, {}, Counter()
+        grid, track = [], []
         for group in groups:
-            place = None if group.grid is None else grids.setdefault(_grid(group), len(grids))
-            grid += [-1 if place is None else place] * len(group)
+            number = -1
+            if group.grid is not None:
+                number = grids.setdefault((group.key, group.grid), len(grids))
+            grid += [number] * len(group)
             for offset in group.offsets or [0] * len(group):
-                spot.append(spots.setdefault((group.key, seen[group.key, offset]), len(spots)))
-                seen[group.key, offset] += 1
+                place = (group.key, counts[group.key, offset])
+                track.append(tracks.setdefault(place, len(tracks)))
+                counts[group.key, offset] += 1
         return cls(
             np.concatenate(parts),
             np.repeat(np.arange(len(groups)), [len(group) for group in groups]),
             np.array(grid, int),
-            np.array(spot, int),
+            np.array(track, int),
         )
 
     @property
-    def row(self) -> Float[np.ndarray, "N"]:
+    def row_index(self) -> Float[np.ndarray, "N"]:
         return self.coordinates[:, 0]
 
     @property
-    def col(self) -> Float[np.ndarray, "N"]:
+    def column_index(self) -> Float[np.ndarray, "N"]:
         return self.coordinates[:, 1]
 
     @property
-    def time(self) -> Float[np.ndarray, "N"]:
+    def time_offset(self) -> Float[np.ndarray, "N"]:
         return self.coordinates[:, 2]
 
     @property
-    def grids(self) -> range:
+    def grid_ids(self) -> range:
         """The numbers of its grids."""
         return range(self.grid.max(initial=-1) + 1)
 
     @property
-    def timed(self) -> Bool[np.ndarray, "N"]:
+    def has_time(self) -> Bool[np.ndarray, "N"]:
         """Whether the layout gives a step."""
-        return ~np.isnan(self.time)
+        return ~np.isnan(self.time_offset)
 
     @property
-    def step(self) -> Int[np.ndarray, "N"]:
+    def step_offset(self) -> Int[np.ndarray, "N"]:
         """Steps from the present; what has none of its own is of the present."""
-        return np.nan_to_num(self.time).astype(int)
+        return np.nan_to_num(self.time_offset).astype(int)
 
     @property
     def same_grid(self) -> Bool[np.ndarray, "N N"]:
@@ -92,16 +95,18 @@ class Geometry:
         return (self.grid >= 0) & (self.grid[:, None] == self.grid)
 
 
-def called(layout: TokenLayout | None) -> str:
+def describe_tokens(layout: TokenLayout | None) -> str:
     """Return what the tokens of a layout are, in the words of error messages.
 
     >>> from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
-    >>> called(TokenLayout((TokenGroup("features", ("x",)), TokenGroup("history", ("t",)))))
+    >>> groups = TokenGroup("features", ("x",)), TokenGroup("history", ("t",))
+    >>> describe_tokens(TokenLayout(groups))
     'features and steps of a history'
     """
     if layout is None:
         return "no tokens of the observation"
-    return " and ".join(dict.fromkeys(KINDS.get(group.kind, group.kind) for group in layout.groups))
+    kinds = (PLURALS.get(group.kind, group.kind) for group in layout.groups)
+    return " and ".join(dict.fromkeys(kinds))
 
 
 def _coordinates(group: TokenGroup) -> Float[np.ndarray, "N 3"]:
@@ -111,7 +116,3 @@ def _coordinates(group: TokenGroup) -> Float[np.ndarray, "N 3"]:
     if group.offsets is not None:
         coordinates[:, 2] = group.offsets
     return coordinates
-
-
-def _grid(group: TokenGroup) -> tuple[str, tuple[int, int] | None]:
-    return group.key, group.grid

@@ -7,15 +7,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attention_agents.policies.attention import Attentive, Heard, Projection, Site
-from attention_agents.policies.blocks.block import BLOCKS, Block, FeedForward
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.linear import Projection
+from attention_agents.policies.attention.tappable import AttentionWeights, TappableAttention
+from attention_agents.policies.blocks.block import Block, FeedForward
+from attention_agents.policies.registries import BLOCKS
 from attention_agents.policies.tokens import Tokens
 
 REDUCTION = 4
 """Channels per unit of the bottleneck."""
 
 
-class ChannelGates(Attentive):
+class ChannelGates(TappableAttention):
     """Weigh each channel from 0 to 1 by the mean of the present tokens.
 
     `weights = sigmoid(excite(relu(squeeze(mean(x)))))`; where no token is present, a learned vector
@@ -31,28 +34,30 @@ class ChannelGates(Attentive):
     normalised_over = "none"
     heads = 1
 
-    def __init__(self, site: Site):
+    def __init__(self, context: LayerContext):
         super().__init__()
-        inner = max(1, site.width // REDUCTION)
-        self.squeeze = Projection(site.width, inner, gain=2**0.5)
-        self.excite = Projection(inner, site.width)
-        self.nothing = nn.Parameter(torch.zeros(site.width))
+        inner = max(1, context.width // REDUCTION)
+        self.squeeze = Projection(context.width, inner, gain=2**0.5)
+        self.excite = Projection(inner, context.width)
+        self.empty_vector = nn.Parameter(torch.zeros(context.width))
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B 1 D"]:
-        weights = torch.sigmoid(self.excite(F.relu(self.squeeze(self.pooled(tokens)))))  # (B, D)
+        weights = torch.sigmoid(
+            self.excite(F.relu(self.squeeze(self.mean_token(tokens))))
+        )  # (B, D)
         weights = weights[:, None]  # (B, 1, D)
         if self.listeners:
-            self.tell(Heard(weights[:, None], None))
+            self.report(AttentionWeights(weights[:, None]))  # (B, 1, 1, D)
         return weights
 
-    def pooled(self, tokens: Tokens) -> Float[Tensor, "B D"]:
+    def mean_token(self, tokens: Tokens) -> Float[Tensor, "B D"]:
         """Return the mean of the present tokens."""
         x, mask, _ = tokens
         if mask is None:
             return x.mean(1)
         present = mask[:, :, None]
         mean = torch.where(present, x, 0.0).sum(1) / present.sum(1).clamp(min=1)
-        return torch.where(mask.any(1, keepdim=True), mean, self.nothing)
+        return torch.where(mask.any(1, keepdim=True), mean, self.empty_vector)
 
 
 @BLOCKS.register("channel", "gates on channels (squeeze-and-excitation), then feed-forward")
@@ -66,11 +71,11 @@ class Channel(Block):
     Differs: the feed-forward layer stands for the convolutions between two such gates.
     """
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        self.gates = ChannelGates(site)
-        self.ffn_norm = nn.LayerNorm(site.width)
-        self.ffn = FeedForward(site)
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        self.gates = ChannelGates(context)
+        self.ffn_norm = nn.LayerNorm(context.width)
+        self.ffn = FeedForward(context)
 
     def forward(self, tokens: Tokens) -> Tokens:
         x = self.gates(tokens) * tokens.values

@@ -7,8 +7,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attention_agents.policies.attention import Projection, SelfAttention, Site
-from attention_agents.policies.blocks.block import BLOCKS, Block, FeedForward
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.linear import Projection
+from attention_agents.policies.attention.multi_head import SelfAttention
+from attention_agents.policies.blocks.block import Block, FeedForward
+from attention_agents.policies.registries import BLOCKS
 from attention_agents.policies.tokens import Tokens
 
 GATE_BIAS = 2.0
@@ -62,12 +65,15 @@ class GTrXL(Block):
         say; the feed-forward layer has a gelu inside.
     """
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        self.attention_norm, self.ffn_norm = nn.LayerNorm(site.width), nn.LayerNorm(site.width)
-        self.attention = SelfAttention(site)
-        self.ffn = FeedForward(site)
-        self.attention_gate, self.ffn_gate = Gate(site.width), Gate(site.width)
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        self.attention_norm, self.ffn_norm = (
+            nn.LayerNorm(context.width),
+            nn.LayerNorm(context.width),
+        )
+        self.attention = SelfAttention(context)
+        self.ffn = FeedForward(context)
+        self.attention_gate, self.ffn_gate = Gate(context.width), Gate(context.width)
 
     def forward(self, tokens: Tokens) -> Tokens:
         x = tokens.values

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from attention_agents.policies.attention import SelfAttention, Site
-from attention_agents.policies.blocks.block import BLOCKS, Block, FeedForward
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.multi_head import SelfAttention
+from attention_agents.policies.blocks.block import Block, FeedForward
+from attention_agents.policies.registries import BLOCKS
 from attention_agents.policies.tokens import Tokens
 
 
@@ -16,11 +18,14 @@ class Residual(Block):
     Source: Xiong et al. 2020, On layer normalization in the transformer architecture, https://arxiv.org/abs/2002.04745.
     """
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        self.attention_norm, self.ffn_norm = nn.LayerNorm(site.width), nn.LayerNorm(site.width)
-        self.attention = SelfAttention(site)
-        self.ffn = FeedForward(site)
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        self.attention_norm, self.ffn_norm = (
+            nn.LayerNorm(context.width),
+            nn.LayerNorm(context.width),
+        )
+        self.attention = SelfAttention(context)
+        self.ffn = FeedForward(context)
 
     def forward(self, tokens: Tokens) -> Tokens:
         x = tokens.values

@@ -5,8 +5,10 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_agents.policies.attention import SelfAttention, Site
-from attention_agents.policies.blocks.block import BLOCKS, Block, FeedForward
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.multi_head import SelfAttention
+from attention_agents.policies.blocks.block import Block, FeedForward
+from attention_agents.policies.registries import BLOCKS
 from attention_agents.policies.tokens import Tokens
 
 
@@ -19,10 +21,13 @@ class PostNorm(nn.Module):
     Source: Lee et al. 2019, Set Transformer, equations 6 and 7, https://arxiv.org/abs/1810.00825.
     """
 
-    def __init__(self, site: Site):
+    def __init__(self, context: LayerContext):
         super().__init__()
-        self.attention_norm, self.ffn_norm = nn.LayerNorm(site.width), nn.LayerNorm(site.width)
-        self.ffn = FeedForward(site)
+        self.attention_norm, self.ffn_norm = (
+            nn.LayerNorm(context.width),
+            nn.LayerNorm(context.width),
+        )
+        self.ffn = FeedForward(context)
 
     def forward(
         self, x: Float[Tensor, "B Q D"], read: Float[Tensor, "B Q D"]
@@ -39,10 +44,10 @@ class SAB(Block):
     Differs: the feed-forward layer has an inner layer, with a gelu.
     """
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        self.attention = SelfAttention(site)
-        self.after = PostNorm(site)
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        self.attention = SelfAttention(context)
+        self.after = PostNorm(context)
 
     def forward(self, tokens: Tokens) -> Tokens:
         return tokens._replace(values=self.after(tokens.values, self.attention(tokens)))

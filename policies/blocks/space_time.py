@@ -8,65 +8,73 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from attention_agents.policies.attention import SelfAttention, Site, Weighed
-from attention_agents.policies.blocks.block import BLOCKS, Block, FeedForward
-from attention_agents.policies.blocks.space_time_groups import Frames, Group
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.multi_head import SelfAttention
+from attention_agents.policies.attention.tappable import AttentionWeights
+from attention_agents.policies.blocks.block import Block, FeedForward
+from attention_agents.policies.blocks.space_time_groups import FrameTokens, TokenGroups
+from attention_agents.policies.registries import BLOCKS
 from attention_agents.policies.tokens import Tokens
 
 
-class Within(SelfAttention):
-    """Let tokens read those of their own group, and tell it as one map over all tokens.
+class GroupedAttention(SelfAttention):
+    """Let tokens read those of their own group, and report it as one map over all tokens.
 
     Args:
-        site: where it stands, all N tokens.
-        group: which tokens stand together.
+        context: of the layer, all N tokens.
+        groups: which tokens stand together.
         part: "time" or "space".
     """
 
     rows: Tensor
     """(G, S), the tokens of each group."""
-    real: Tensor | None
-    """(G, S), False where an entry only fills its row; None where all are real."""
-    own: Tensor
-    """(N,), which of the G * S entries is each token's own."""
+    is_token: Tensor | None
+    """(G, S), False where an entry only fills its row; None where all are tokens."""
+    entry_of_token: Tensor
+    """(N,), the one of the G * S entries where each token is a query."""
 
-    def __init__(self, site: Site, group: Group, part: str):
-        count = len(group.layout)
-        super().__init__(replace(site, keys=count, layout=group.layout, askers=tuple(range(count))))
+    def __init__(self, context: LayerContext, groups: TokenGroups, part: str):
+        count = len(groups.layout)
+        context = replace(
+            context, num_tokens=count, layout=groups.layout, query_tokens=tuple(range(count))
+        )
+        super().__init__(context)
         self.part = part
-        real = torch.tensor(group.real)
-        self.register_buffer("rows", torch.tensor(group.rows), persistent=False)
-        self.register_buffer("real", None if real.all() else real, persistent=False)
-        self.register_buffer("own", torch.tensor(group.own), persistent=False)
+        is_token = torch.tensor(groups.is_token)
+        self.register_buffer("rows", torch.tensor(groups.rows), persistent=False)
+        self.register_buffer("is_token", None if is_token.all() else is_token, persistent=False)
+        entry_of_token = torch.tensor(groups.entry_of_token)
+        self.register_buffer("entry_of_token", entry_of_token, persistent=False)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B N D"]:
-        values, mask, places = (None if part is None else self.grouped(part) for part in tokens)
+        values, mask, places = (None if x is None else self.stack_groups(x) for x in tokens)
         assert values is not None
-        if self.real is not None:
-            real = self.real.repeat(len(tokens.values), 1)  # (B * G, S)
-            mask = real if mask is None else mask & real
-        return self.ungrouped(super().forward(Tokens(values, mask, places)))
+        if self.is_token is not None:
+            is_token = self.is_token.repeat(len(tokens.values), 1)  # (B * G, S)
+            mask = is_token if mask is None else mask & is_token
+        return self.unstack_groups(super().forward(Tokens(values, mask, places)))
 
-    def grouped(self, x: Shaped[Tensor, "B N *shape"]) -> Shaped[Tensor, "BG S *shape"]:
+    def stack_groups(self, x: Shaped[Tensor, "B N *shape"]) -> Shaped[Tensor, "BG S *shape"]:
         """Stack the groups in the batch."""
         return x.index_select(1, self.rows.flatten()).unflatten(1, self.rows.shape).flatten(0, 1)
 
-    def ungrouped(self, x: Shaped[Tensor, "BG S *shape"]) -> Shaped[Tensor, "B N *shape"]:
-        """Take each token's own entry."""
-        return x.unflatten(0, (-1, len(self.rows))).flatten(1, 2).index_select(1, self.own)
+    def unstack_groups(self, x: Shaped[Tensor, "BG S *shape"]) -> Shaped[Tensor, "B N *shape"]:
+        """Take the entry where each token is a query."""
+        entries = x.unflatten(0, (-1, len(self.rows))).flatten(1, 2)  # (B, G * S, *shape)
+        return entries.index_select(1, self.entry_of_token)
 
-    def whole(self, weights: Float[Tensor, "BG H S S"]) -> Float[Tensor, "B H N N"]:
+    def join_maps(self, weights: Float[Tensor, "BG H S S"]) -> Float[Tensor, "B H N N"]:
         """Set the maps of groups in one map over all tokens, 0 between groups."""
-        G, N = len(self.rows), len(self.own)
+        G, N = len(self.rows), len(self.entry_of_token)
         weights = weights.unflatten(0, (-1, G)).transpose(1, 2)  # (B, H, G, S, S)
         columns = self.rows[:, None].expand_as(weights)
         full = weights.new_zeros((*weights.shape[:-1], N)).scatter_add_(-1, columns, weights)
-        return full.flatten(2, 3).index_select(2, self.own)  # (B, H, N, N)
+        return full.flatten(2, 3).index_select(2, self.entry_of_token)  # (B, H, N, N)
 
-    def told(self, weighed: Weighed, mask: Bool[Tensor, "BG S"] | None) -> None:
-        soft = None if weighed.soft is None else self.whole(weighed.soft)
-        mask = None if mask is None else self.ungrouped(mask)
-        super().told(Weighed(self.whole(weighed.weights), soft), mask)
+    def report_weights(self, weights: AttentionWeights, mask: Bool[Tensor, "BG S"] | None) -> None:
+        soft = None if weights.soft is None else self.join_maps(weights.soft)
+        mask = None if mask is None else self.unstack_groups(mask)
+        super().report_weights(AttentionWeights(self.join_maps(weights.weights), soft=soft), mask)
 
 
 @BLOCKS.register("space-time", "frames: each place through time, then each frame by itself")
@@ -90,25 +98,25 @@ class SpaceTime(Block):
     mission, are of the present: every frame reads them, they read the present frame and each other,
     and through time only themselves.
 
-    The mechanism's `where` and `positions` hold within a group: of T steps, or of a frame's tokens.
+    Options `visibility` and `positions` hold within a group: of T steps, or of a frame's tokens.
 
     Raises:
         ValueError: the observation has fewer than two frames, or they hold different tokens.
 
     Source: Bertasius et al. 2021, Is space-time attention all you need for video understanding?,
         section 3.1, divided space-time attention, https://arxiv.org/abs/2102.05095.
-    Differs: there is no classification token; tokens outside of the frames ask in the present one,
-        and are not averaged over frames.
+    Differs: there is no classification token; tokens outside of the frames are queries in the
+        present one, and are not averaged over frames.
     """
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        frames = Frames.of(site.layout)
-        self.time_norm, self.space_norm = nn.LayerNorm(site.width), nn.LayerNorm(site.width)
-        self.ffn_norm = nn.LayerNorm(site.width)
-        self.time = Within(site, frames.along_time, "time")
-        self.space = Within(site, frames.along_space, "space")
-        self.ffn = FeedForward(site)
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        frames = FrameTokens.of(context.layout)
+        self.time_norm, self.space_norm = nn.LayerNorm(context.width), nn.LayerNorm(context.width)
+        self.ffn_norm = nn.LayerNorm(context.width)
+        self.time = GroupedAttention(context, frames.along_time, "time")
+        self.space = GroupedAttention(context, frames.along_space, "space")
+        self.ffn = FeedForward(context)
 
     def forward(self, tokens: Tokens) -> Tokens:
         x = tokens.values

@@ -8,25 +8,25 @@ from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
 
 
 @dataclass(frozen=True)
-class Group:
+class TokenGroups:
     """Tokens that attend to each other, the same number in each of G groups."""
 
     rows: tuple[tuple[int, ...], ...]
     """G rows of S tokens."""
-    real: tuple[tuple[bool, ...], ...]
+    is_token: tuple[tuple[bool, ...], ...]
     """False where an entry only fills its row."""
-    own: tuple[int, ...]
-    """For each of the N tokens, which of the G * S entries is its own: where it asks."""
+    entry_of_token: tuple[int, ...]
+    """For each of the N tokens, the one of the G * S entries where it is a query."""
     layout: TokenLayout
     """What the S tokens of a row are."""
 
 
 @dataclass(frozen=True)
-class Frames:
-    """T frames of P tokens each, oldest first, and R other tokens.
+class FrameTokens:
+    """T frames of P tokens each, oldest first, and R tokens beside them.
 
-    A frame is all groups of tokens that are the same number of steps back. Other tokens, which have
-    no offset or several, are of the present.
+    A frame is all groups of tokens that are the same number of steps back. Tokens beside the
+    frames, which have no offset or several, are of the present.
     """
 
     layout: TokenLayout
@@ -34,74 +34,77 @@ class Frames:
     """T offsets, oldest first."""
     frames: tuple[tuple[int, ...], ...]
     """T rows of P tokens."""
-    others: tuple[int, ...]
+    timeless: tuple[int, ...]
     """R tokens."""
 
     @classmethod
-    def of(cls, layout: TokenLayout | None) -> Frames:
+    def of(cls, layout: TokenLayout | None) -> FrameTokens:
         """Find the frames of a layout.
 
         Raises:
             ValueError: there are fewer than two, or they do not hold the same tokens.
         """
         groups = () if layout is None else layout.groups
-        times = sorted({time for group in groups if (time := offset(group)) is not None})
+        times = sorted({time for group in groups if (time := group_offset(group)) is not None})
         if layout is None or len(times) < 2:
-            raise ValueError(too_few(groups))
-        spans = [range(len(layout))[part] for part in layout.slices]
-        members = {t: [i for i, g in enumerate(groups) if offset(g) == t] for t in times}
-        kinds = {t: [(groups[i].key, len(groups[i])) for i in each] for t, each in members.items()}
-        if any(kind != kinds[times[0]] for kind in kinds.values()):
+            raise ValueError(explain_missing_frames(groups))
+        tokens: dict[int | None, list[int]] = {time: [] for time in (*times, None)}
+        contents: dict[int | None, list[tuple[str, int]]] = {time: [] for time in (*times, None)}
+        for group, part in zip(groups, layout.slices, strict=True):
+            tokens[group_offset(group)] += range(len(layout))[part]
+            contents[group_offset(group)].append((group.key, len(group)))
+        timeless = tuple(tokens.pop(None))
+        del contents[None]
+        if any(content != contents[times[0]] for content in contents.values()):
             raise ValueError(
                 "block 'space-time' needs frames that hold the same tokens, got (key, tokens) "
-                f"by time: {kinds}; build them with attention_agents.FrameHistory"
+                f"by time: {contents}; build them with attention_agents.FrameHistory"
             )
-        frames = tuple(tuple(n for i in members[t] for n in spans[i]) for t in times)
-        others = tuple(
-            n for span, g in zip(spans, groups, strict=True) if offset(g) is None for n in span
-        )
-        return cls(layout, tuple(times), frames, others)
+        return cls(layout, tuple(times), tuple(map(tuple, tokens.values())), timeless)
 
     @property
-    def along_time(self) -> Group:
+    def along_time(self) -> TokenGroups:
         """One row for each place, of the same place in all T frames.
 
-        Another token has a row to itself, in which it stands at the present alone.
+        A timeless token has a row to itself, in which it stands at the present alone.
         """
-        T, P, R = len(self.times), len(self.frames[0]), len(self.others)
-        rows = (*zip(*self.frames, strict=True), *((other,) * T for other in self.others))
-        real = ((True,) * T,) * P + ((False,) * (T - 1) + (True,),) * R
+        T, P, R = len(self.times), len(self.frames[0]), len(self.timeless)
+        rows = (*zip(*self.frames, strict=True), *((token,) * T for token in self.timeless))
+        is_token = ((True,) * T,) * P + ((False,) * (T - 1) + (True,),) * R
         names = tuple("present" if time == 0 else f"{time} steps" for time in self.times)
         layout = TokenLayout((TokenGroup("history", names, offsets=self.times),))
-        return Group(rows, real, self._own(rows), layout)
+        return TokenGroups(rows, is_token, self._last_entries(rows), layout)
 
     @property
-    def along_space(self) -> Group:
-        """One row for each frame, of its tokens and the others; others ask in the last frame."""
-        rows = tuple((*frame, *self.others) for frame in self.frames)
-        real = ((True,) * len(rows[0]),) * len(rows)
+    def along_space(self) -> TokenGroups:
+        """One row for each frame, of its tokens and the timeless ones; these are queries in the
+        last frame."""
+        rows = tuple((*frame, *self.timeless) for frame in self.frames)
+        is_token = ((True,) * len(rows[0]),) * len(rows)
         groups = self.layout.groups
-        frame = (group for group in groups if offset(group) == self.times[-1])
-        others = (group for group in groups if offset(group) is None)
-        return Group(rows, real, self._own(rows), TokenLayout((*frame, *others)))
+        frame = (group for group in groups if group_offset(group) == self.times[-1])
+        timeless = (group for group in groups if group_offset(group) is None)
+        layout = TokenLayout((*frame, *timeless))
+        return TokenGroups(rows, is_token, self._last_entries(rows), layout)
 
-    def _own(self, rows: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+    def _last_entries(self, rows: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+        """Return the last entry of each token in rows set side by side."""
         last = {token: entry for entry, token in enumerate(n for row in rows for n in row)}
         return tuple(last[token] for token in range(len(self.layout)))
 
 
-def offset(group: TokenGroup) -> int | None:
+def group_offset(group: TokenGroup) -> int | None:
     """Return how many steps back a whole group is, <= 0; None where no one number says."""
     times = set(group.offsets or ())
     return times.pop() if len(times) == 1 else None
 
 
-def too_few(groups: tuple[TokenGroup, ...]) -> str:
+def explain_missing_frames(groups: tuple[TokenGroup, ...]) -> str:
     """Return why tokens are not frames, and what to do."""
-    if any(offset(g) is None and g.offsets is not None for g in groups):
+    if any(group_offset(g) is None and g.offsets is not None for g in groups):
         return (
             "block 'space-time' needs frames of several tokens, and in this history each step is "
-            "one token; use block='residual' with where='causal'"
+            "one token; use block='residual' with visibility='causal'"
         )
     return (
         "block 'space-time' needs the tokens of two frames or more, and this observation is of one "

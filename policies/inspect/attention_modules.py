@@ -7,18 +7,10 @@ from typing import NamedTuple
 
 from torch import nn
 
-from attention_agents.policies.attention import (
-    MIXES,
-    NORMALISERS,
-    POSITIONS,
-    SCORES,
-    SELECTIONS,
-    WHERES,
-    Attentive,
-    Mechanism,
-    Registry,
-    Weighing,
-)
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.attention.attention_weighting import AttentionWeighting
+from attention_agents.policies.attention.tappable import TappableAttention
+from attention_agents.policies.registries import REGISTRIES
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 
 ROLES = {
@@ -43,6 +35,15 @@ ROLES = {
 """For whom the parts of a policy work, by their path, in the order in which they run; the longest
 path that fits counts. Target networks are left out."""
 
+NOUNS = {
+    "score": "",
+    "normalizer": "",
+    "hard_attention": "",
+    "visibility": "",
+    "positions": " positions",
+    "head_mixing": " heads",
+}
+"""Options of an attention config, and what follows their words in a sentence."""
 EXTRACTOR_PATHS = tuple(path for path in ROLES if path.endswith("features_extractor"))
 
 
@@ -53,7 +54,7 @@ class AttentionModule(NamedTuple):
     """"actor", "critic" or "online" (Q values); what both share counts as the actor's."""
     layer: int
     """0 is the layer next to the observation; what follows the extractor is counted on."""
-    module: Attentive
+    module: TappableAttention
     in_extractor: bool
     """Whether it is a part of a features extractor."""
 
@@ -118,7 +119,7 @@ def attention_modules(policy: nn.Module) -> list[AttentionModule]:
     by_role: dict[str, list[AttentionModule]] = {role: [] for role in extractor_roles}
     for role, extractor in extractors.items():
         if isinstance(extractor, AttentionExtractor):
-            layers = extractor.encoder.attentions()
+            layers = extractor.encoder.attention_modules()
             by_role[role] = [AttentionModule(role, *layer, True) for layer in layers]
     listed = {entry.module for entries in by_role.values() for entry in entries}
     depth = {
@@ -135,12 +136,12 @@ def attention_modules(policy: nn.Module) -> list[AttentionModule]:
     return modules
 
 
-def _modules_by_path(policy: nn.Module) -> list[tuple[str, Attentive]]:
+def _modules_by_path(policy: nn.Module) -> list[tuple[str, TappableAttention]]:
     """Return the attention modules below known paths with their roles, in the order of `ROLES`."""
     paths, ranked = list(ROLES), []
     for path, module in policy.named_modules():
         parents = [parent for parent in paths if f"{path}.".startswith(f"{parent}.")]
-        if isinstance(module, Attentive) and parents:
+        if isinstance(module, TappableAttention) and parents:
             parent = max(parents, key=len)
             ranked.append((paths.index(parent), ROLES[parent], module))
     return [(role, module) for _, role, module in sorted(ranked, key=lambda entry: entry[0])]
@@ -155,31 +156,26 @@ def _check_names(names: list[str]) -> None:
             )
 
 
-def mechanism_text(module: Attentive) -> str:
+def mechanism_text(module: TappableAttention) -> str:
     """Describe how a module weighs where that is not the default: "additive, entmax15, top-k 4"."""
-    weighing = next((part for part in module.modules() if isinstance(part, Weighing)), None)
-    if weighing is None:
+    weighting = next(
+        (part for part in module.modules() if isinstance(part, AttentionWeighting)), None
+    )
+    if weighting is None:
         return ""
-    mechanism, plain = weighing.mechanism, Mechanism()
-    pieces: list[tuple[str, Registry, nn.Module, str]] = [
-        ("score", SCORES, weighing.score, ""),
-        ("normaliser", NORMALISERS, weighing.normaliser, ""),
-        ("hard", SELECTIONS, weighing.selection, ""),
-        ("where", WHERES, weighing.where, ""),
-        ("positions", POSITIONS, weighing.positions, " positions"),
-        ("mix", MIXES, weighing.mix, " heads"),
-    ]
+    config, default = weighting.config, AttentionConfig()
     words = []
-    for field, registry, piece, noun in pieces:
-        word = getattr(mechanism, field)
-        if word != getattr(plain, field) and type(piece) is registry[word]:
-            words.append(_with_numbers(word, registry.help(word), mechanism) + noun)
-    if mechanism.temperature != plain.temperature:
-        words.append(f"temperature {mechanism.temperature:g}")
+    for option, noun in NOUNS.items():
+        word, registry = getattr(config, option), REGISTRIES[option]
+        is_default = word == getattr(default, option)
+        if not is_default and type(getattr(weighting, option)) is registry[word]:
+            words.append(_with_number(word, registry.words[word], config) + noun)
+    if config.temperature != default.temperature:
+        words.append(f"temperature {config.temperature:g}")
     return ", ".join(words)
 
 
-def _with_numbers(word: str, help: str, mechanism: Mechanism) -> str:
-    """Add the number that a mechanism's line of help names."""
-    numbers = [name for name in ("budget", "reach") if f"`{name}`" in help]
-    return " ".join([word, *(str(getattr(mechanism, name)) for name in numbers)])
+def _with_number(word: str, help: str, config: AttentionConfig) -> str:
+    """Add the number that a word's line of help names."""
+    numbers = [name for name in ("top_k", "window") if f"`{name}`" in help]
+    return " ".join([word, *(str(getattr(config, name)) for name in numbers)])

@@ -26,7 +26,7 @@ from attention_agents.policies.inspect.action_distribution import (
     PolicyOutputs,
     QValues,
 )
-from attention_agents.policies.sb3.pointer import Pointing
+from attention_agents.policies.sb3.pointer import PointerPolicyMixin
 
 INVALID_LOGIT = -1e8
 """Logit that MaskablePPO gives an action that is not valid."""
@@ -138,8 +138,10 @@ class ActorCriticAdapter(PolicyAdapter):
     def evaluate(self, states: StateBatch, rows: Int[Tensor, "V"]) -> PolicyOutputs:
         passed = self.pass_features(states, rows)
         outputs = self.outputs_of_pass(passed)
-        if isinstance(self.policy, Pointing) and self.policy.action_net.listeners:
-            self.policy.action_net.told(outputs.params.softmax(-1), passed.features["actor"])
+        if isinstance(self.policy, PointerPolicyMixin) and self.policy.action_net.listeners:
+            self.policy.action_net.report_probabilities(
+                outputs.params.softmax(-1), passed.features["actor"]
+            )
         return outputs
 
     def outputs_of_pass(self, passed: FeaturePass) -> PolicyOutputs:

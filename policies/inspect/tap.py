@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from attention_agents.policies.attention import Attentive, Heard, Listener
+from attention_agents.policies.attention.tappable import AttentionWeights, Listener, TappableAttention
 from attention_agents.policies.inspect.attention_modules import (
     AttentionModule,
     attention_extractors,
@@ -60,7 +60,7 @@ class AttentionMap(NamedTuple):
     """How it weighs where that is not the default, such as "additive, top-k 4"."""
 
     @classmethod
-    def from_weights(cls, entry: AttentionModule, mechanism: str, weights: Heard) -> AttentionMap:
+    def from_weights(cls, entry: AttentionModule, mechanism: str, weights: AttentionWeights) -> AttentionMap:
         """Join the weights of a pass with what is known of their module."""
         fields = {name: getattr(entry.module, name) for name in MODULE_FIELDS}
         fields |= {"name": entry.name, "role": entry.role, "layer": entry.layer}
@@ -117,7 +117,7 @@ class AttentionTap:
             attention_extractors(policy)  # refuses a policy without any
         self._extractor_roles = extractor_of_role(self.extractors)
         self._hooks: list[RemovableHandle] = []
-        self._listeners: list[tuple[Attentive, Listener]] = []
+        self._listeners: list[tuple[TappableAttention, Listener]] = []
         self._open: dict[str, OpenPass] = {}
         self._done: dict[str, OpenPass] = {}
 
@@ -165,7 +165,7 @@ class AttentionTap:
     def _on_begin(self, role: str, _module: nn.Module, _inputs: tuple) -> None:
         self._open[role] = OpenPass()
 
-    def _on_weights(self, entry: AttentionModule, mechanism: str, weights: Heard) -> None:
+    def _on_weights(self, entry: AttentionModule, mechanism: str, weights: AttentionWeights) -> None:
         role = self._extractor_roles[entry.role]
         passes = self._open if entry.in_extractor else self._done
         if role in passes:  # else the module was called by itself
@@ -196,7 +196,7 @@ def probe_maps(policy: Any) -> Pass:
         ValueError: the policy has no attention.
     """
     modes = [(module, module.training) for module in policy.modules()]
-    tappable = [module for module in policy.modules() if isinstance(module, Attentive)]
+    tappable = [module for module in policy.modules() if isinstance(module, TappableAttention)]
     listeners = [module.listeners for module in tappable]
     space = copy.deepcopy(policy.observation_space)
     space.seed(0)

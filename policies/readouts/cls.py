@@ -10,9 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
-from attention_agents.policies.attention import QueryAttention, Site, Weighed
-from attention_agents.policies.blocks import FeedForward
-from attention_agents.policies.readouts.readout import READOUTS, Readout
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.multi_head import QueryAttention
+from attention_agents.policies.attention.tappable import AttentionWeights
+from attention_agents.policies.blocks.block import FeedForward
+from attention_agents.policies.readouts.readout import Readout
+from attention_agents.policies.registries import READOUTS
 from attention_agents.policies.tokens import Tokens
 
 CLS = "CLS"
@@ -33,16 +36,16 @@ class CLSToken(Readout):
 
     Source: Devlin et al. 2019, BERT, section 3, https://arxiv.org/abs/1810.04805, for the token;
         Touvron et al. 2021, Going deeper with image transformers, section 3,
-        https://arxiv.org/abs/2103.17239, for a token that joins in the last layers and asks alone.
+        https://arxiv.org/abs/2103.17239, for a token that joins in the last layers and reads alone.
     Differs: it joins in the readout's own layer only, so that tokens never read it.
     """
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        self.token = nn.Parameter(torch.randn(1, 1, site.width))
-        self.norm, self.ffn_norm = nn.LayerNorm(site.width), nn.LayerNorm(site.width)
-        self.attention = CLSAttention(site)
-        self.ffn = FeedForward(site)
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        self.token = nn.Parameter(torch.randn(1, 1, context.width))
+        self.norm, self.ffn_norm = nn.LayerNorm(context.width), nn.LayerNorm(context.width)
+        self.attention = CLSAttention(context)
+        self.ffn = FeedForward(context)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B D"]:
         x, mask, places = tokens
@@ -61,13 +64,15 @@ class CLSAttention(QueryAttention):
 
     extra_keys = (CLS,)
 
-    def __init__(self, site: Site):
-        layout = site.layout
+    def __init__(self, context: LayerContext):
+        layout = context.layout
         if layout is not None:
             layout = TokenLayout((*layout.groups, TokenGroup("features", (CLS,), CLS)))
-        site = replace(site, keys=site.keys + 1, layout=layout, askers=None)
-        super().__init__(site, "readout", CLS)
+        context = replace(
+            context, num_tokens=context.num_tokens + 1, layout=layout, query_tokens=None
+        )
+        super().__init__(context, "readout", CLS)
 
-    def told(self, weighed: Weighed, mask: Bool[Tensor, "B N1"] | None) -> None:
-        """Tell the weights of this pass, and which tokens of the observation are present."""
-        super().told(weighed, None if mask is None else mask[:, :-1])
+    def report_weights(self, weights: AttentionWeights, mask: Bool[Tensor, "B N1"] | None) -> None:
+        """Report the weights of this pass, and which tokens of the observation are present."""
+        super().report_weights(weights, None if mask is None else mask[:, :-1])

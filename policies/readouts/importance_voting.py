@@ -1,4 +1,4 @@
-"""Tokens vote for each other, and the most important ones are read: bottom-up attention."""
+"""Importance voting: tokens are read by how much all tokens attend to them (bottom-up)."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from attention_agents.policies.attention import MultiHead, Projection, Site, Weighed
-from attention_agents.policies.blocks import FeedForward
-from attention_agents.policies.readouts.readout import READOUTS, Readout
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.linear import Projection
+from attention_agents.policies.attention.multi_head import MultiHead
+from attention_agents.policies.blocks.block import FeedForward
+from attention_agents.policies.readouts.readout import Readout
+from attention_agents.policies.registries import READOUTS
 from attention_agents.policies.tokens import Tokens
 
 
 @READOUTS.register("votes", "tokens are read by how much all others attend to them, O(N^2)")
-class Votes(Readout):
+class ImportanceVoting(Readout):
     """Pool the tokens by their importance, then add what a feed-forward layer makes of it.
 
     Source: see `VotingAttention`.
     """
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        self.norm, self.ffn_norm = nn.LayerNorm(site.width), nn.LayerNorm(site.width)
-        self.attention = VotingAttention(site)
-        self.ffn = FeedForward(site)
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        self.norm, self.ffn_norm = nn.LayerNorm(context.width), nn.LayerNorm(context.width)
+        self.attention = VotingAttention(context)
+        self.ffn = FeedForward(context)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B D"]:
         pooled = self.attention(tokens._replace(values=self.norm(tokens.values)))[:, 0]
@@ -35,7 +38,7 @@ class Votes(Readout):
 class VotingAttention(MultiHead):
     """Read each token with the weight that all tokens give it on average.
 
-    `votes = mean_q(normalise(score(q, k)))`, over the queries q of present tokens; hard attention
+    `votes = mean_q(normalize(score(q, k)))`, over the queries q of present tokens; hard attention
     chooses from the votes, not from each row; then `output(votes @ values)`. No query stands for
     what the agent wants: importance rises from the observation itself.
 
@@ -46,37 +49,36 @@ class VotingAttention(MultiHead):
         needs evolution; heads vote apart.
     """
 
-    queries, asker = "readout", "votes"
+    queries, query_source = "readout", "votes"
 
-    def __init__(self, site: Site):
-        super().__init__(replace(site, askers=tuple(range(site.keys)), gain=1.0))
-        self.inputs = Projection(site.width, 2 * site.width)
-        self.value = Projection(site.width, site.width, bias=False)
+    def __init__(self, context: LayerContext):
+        super().__init__(replace(context, query_tokens=tuple(range(context.num_tokens)), gain=1.0))
+        self.inputs = Projection(context.width, 2 * context.width)
+        self.value = Projection(context.width, context.width, bias=False)
 
-    def values(self, tokens: Tokens) -> Float[Tensor, "B H N K"]:
+    def project_values(self, tokens: Tokens) -> Float[Tensor, "B H N K"]:
         return self.value(tokens.values).unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B 1 D"]:
         x, mask, places = tokens
         B, N, D = x.shape
-        H, weighing = self.heads, self.weighing
-        q, k = self.inputs(x).view(B, N, 2, H, D // H).permute(2, 0, 3, 1, 4)
-        scores = weighing.score(q, k) / weighing.temperature  # (B, H, N, N)
-        visible, bias = weighing.visible(mask), weighing.bias(q, places)
-        scores = weighing.mix.scores(scores if bias is None else scores + bias)
-        votes, seen = self.count(weighing.normaliser(scores, visible), visible, mask)
-        weights = votes
-        if weighing.hard:
-            logits = votes.clamp(min=torch.finfo(votes.dtype).tiny).log()
-            weights = weighing.selection(logits, votes, seen)
-        weights = weighing.mix.weights(weights)
+        H, weighting = self.heads, self.weighting
+        q, k = self.inputs(x).view(B, N, 2, H, D // H).permute(2, 0, 3, 1, 4)  # each (B, H, N, K)
+        visible, bias = weighting.visible_tokens(mask), weighting.score_bias(q, places)
+        scores = weighting.bias_scores(weighting.score(q, k), bias)  # (B, H, N, N)
+        rows = weighting.normalizer(scores, visible)  # (B, H, N, N), each token's own weights
+        votes, candidates = self.count_votes(rows, visible, mask)  # (B, H, 1, N), (B, 1, 1, N)
+        # the logarithm makes scores of votes again, from which hard attention chooses
+        is_soft = weighting.hard_attention is None
+        logits = votes if is_soft else votes.clamp(min=torch.finfo(votes.dtype).tiny).log()
+        weights = weighting.choose_weights(logits, votes, candidates)
         if self.listeners:
-            self.told(Weighed(weights, votes if weighing.hard else None), mask)
-        read = (weights[:, :, 0] @ x).view(B, H, 1, D)
+            self.report_weights(weights, mask)
+        read = (weights.weights[:, :, 0] @ x).view(B, H, 1, D)  # tokens themselves, head by head
         values = self.value.weight.view(H, D // H, D)  # absorbed, as in `QueryAttention`
-        return self.combined(torch.einsum("bhqd,hkd->bhqk", read, values), seen)
+        return self.combine_heads(torch.einsum("bhqd,hkd->bhqk", read, values), candidates)
 
-    def count(
+    def count_votes(
         self,
         rows: Float[Tensor, "B H N N"],
         visible: Bool[Tensor, "#B 1 #N N"] | None,
@@ -88,6 +90,6 @@ class VotingAttention(MultiHead):
         voters = visible.any(-1)  # (B, 1, N)
         if mask is not None:
             voters = voters & mask[:, None]
-        shares = voters.to(rows.dtype)[:, :, None]  # (B, 1, 1, N)
+        shares = voters.to(rows.dtype)[:, :, None]  # (B, 1, 1, N), 1 for each voter
         shares = shares / shares.sum(-1, keepdim=True).clamp(min=1)
         return shares @ rows, (visible & voters[..., None]).any(2, keepdim=True)

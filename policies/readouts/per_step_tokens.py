@@ -1,4 +1,4 @@
-"""What can be seen at each step of a history."""
+"""The tokens that a recurrent state reads at each step of a history."""
 
 from __future__ import annotations
 
@@ -6,41 +6,42 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from attention_agents.envs.tokens.layout import TokenLayout
-from attention_agents.policies.attention import Geometry, Site
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.token_geometry import Geometry
 from attention_agents.policies.readouts.history_steps import Steps
 from attention_agents.policies.tokens import Tokens
 
 
-class Glimpses(nn.Module):
+class PerStepTokens(nn.Module):
     """Give, for each of T steps, the C tokens that can be seen then.
 
-    A subclass sets `site`, gives `forward`, and `spread` where C is not N.
+    A subclass sets `context`, gives `forward`, and `scatter_weights` where C is not N.
     """
 
-    site: Site
+    context: LayerContext
     """Of the C tokens seen in one step."""
 
     def forward(self, tokens: Tokens) -> list[Tokens]:
         raise NotImplementedError
 
-    def spread(self, weights: Float[Tensor, "B H T C"]) -> Float[Tensor, "B H T N"]:
+    def scatter_weights(self, weights: Float[Tensor, "B H T C"]) -> Float[Tensor, "B H T N"]:
         """Return the weights of what was seen as weights of all N tokens."""
         return weights
 
 
-class Window(Glimpses):
+class PastTokens(PerStepTokens):
     """See the tokens of the step and of all steps before it."""
 
     past: Tensor
 
-    def __init__(self, site: Site, steps: Steps):
+    def __init__(self, context: LayerContext, steps: Steps):
         super().__init__()
-        self.site = site
-        past = torch.zeros(len(steps), site.keys, dtype=torch.bool)  # (T, N)
+        self.context = context
+        past = torch.zeros(len(steps), context.num_tokens, dtype=torch.bool)  # (T, N)
         for t, step in enumerate(steps):
             past[t:, list(step)] = True
         self.register_buffer("past", past, persistent=False)
@@ -48,59 +49,56 @@ class Window(Glimpses):
     def forward(self, tokens: Tokens) -> list[Tokens]:
         past = self.past[:, None]  # (T, 1, N)
         B = tokens.values.shape[0]
-        seen = past.expand(-1, B, -1) if tokens.mask is None else past & tokens.mask
-        return [tokens._replace(mask=mask) for mask in seen]
+        masks = past.expand(-1, B, -1) if tokens.mask is None else past & tokens.mask  # (T, B, N)
+        return [tokens._replace(mask=mask) for mask in masks]
 
 
-class Frame(Glimpses):
+class StepTokens(PerStepTokens):
     """See the tokens of the step alone, each in the column of its own place.
 
     Places are those of the present step; where another step lacks one, its column is absent.
     """
 
     table: Tensor
-    real: Tensor
+    """(T, C), the token of each step in each column."""
+    is_token: Tensor
+    """(T, C), False where a step lacks the place of a column."""
 
-    def __init__(self, site: Site, steps: Steps):
+    def __init__(self, context: LayerContext, steps: Steps):
         super().__init__()
-        spot = Geometry.of(site.layout).spot
-        order = [spot[token] for step in reversed(steps) for token in step]
+        track = Geometry.of(context.layout).track
+        order = [track[token] for step in reversed(steps) for token in step]
         column = {place: i for i, place in enumerate(dict.fromkeys(order))}
-        table = np.full((len(steps), len(column)), -1)  # (T, C)
+        C, N = len(column), context.num_tokens
+        table = np.full((len(steps), C), -1)
         for t, step in enumerate(steps):
-            table[t, [column[spot[token]] for token in step]] = step
-        self.site = replace(site, keys=len(column), layout=_present(site, len(column)))
+            table[t, [column[track[token]] for token in step]] = step
+        self.context = replace(context, num_tokens=C, layout=_present_layout(context, C))
         self.register_buffer("table", torch.tensor(table.clip(0)), persistent=False)
-        self.register_buffer("real", torch.tensor(table >= 0), persistent=False)
-        self.count, self.whole = site.keys, bool((table >= 0).all())
+        self.register_buffer("is_token", torch.tensor(table >= 0), persistent=False)
+        self.num_tokens, self.is_full = N, bool((table >= 0).all())
 
     def forward(self, tokens: Tokens) -> list[Tokens]:
-        values, mask, places = tokens
-        B, (T, C) = values.shape[0], self.table.shape
-        order = self.table.flatten()
-        values = values.index_select(1, order).unflatten(1, (T, C)).unbind(1)
-        if mask is not None:
-            mask = mask.index_select(1, order).unflatten(1, (T, C))
-        if not self.whole:
-            mask = self.real.expand(B, -1, -1) if mask is None else mask & self.real
-        if places is not None:
-            places = places.index_select(1, order).unflatten(1, (T, C))
+        values, mask, places = (None if x is None else self._split_steps(x) for x in tokens)
+        assert values is not None
+        if not self.is_full:
+            is_token = self.is_token.expand(len(tokens.values), -1, -1)  # (B, T, C)
+            mask = is_token if mask is None else mask & is_token
         return [
-            Tokens(
-                values[t],
-                None if mask is None else mask[:, t],
-                None if places is None else places[:, t],
-            )
-            for t in range(T)
+            Tokens(*(None if x is None else x[:, t] for x in (values, mask, places)))  # type: ignore
+            for t in range(len(self.table))
         ]
 
-    def spread(self, weights: Float[Tensor, "B H T C"]) -> Float[Tensor, "B H T N"]:
-        everything = weights.new_zeros(*weights.shape[:3], self.count)
-        return everything.scatter_add(-1, self.table.expand_as(weights), weights)
+    def _split_steps(self, x: Shaped[Tensor, "B N *shape"]) -> Shaped[Tensor, "B T C *shape"]:
+        return x.index_select(1, self.table.flatten()).unflatten(1, self.table.shape)
+
+    def scatter_weights(self, weights: Float[Tensor, "B H T C"]) -> Float[Tensor, "B H T N"]:
+        full = weights.new_zeros(*weights.shape[:3], self.num_tokens)
+        return full.scatter_add(-1, self.table.expand_as(weights), weights)
 
 
-def _present(site: Site, count: int) -> TokenLayout | None:
+def _present_layout(context: LayerContext, count: int) -> TokenLayout | None:
     """Return the layout of the present step; None where its groups are not all of one step."""
-    groups = () if site.layout is None else site.layout.groups
-    here = TokenLayout(tuple(g for g in groups if g.offsets is None or min(g.offsets) == 0))
-    return here if len(here) == count else None
+    groups = () if context.layout is None else context.layout.groups
+    layout = TokenLayout(tuple(g for g in groups if g.offsets is None or min(g.offsets) == 0))
+    return layout if len(layout) == count else None

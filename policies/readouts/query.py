@@ -8,9 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_agents.policies.attention import QueryAttention, Site
-from attention_agents.policies.readouts.query_block import Asking
-from attention_agents.policies.readouts.readout import READOUTS, Readout
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.multi_head import QueryAttention
+from attention_agents.policies.readouts.query_block import QueryBlock
+from attention_agents.policies.readouts.readout import Readout
+from attention_agents.policies.registries import READOUTS
 from attention_agents.policies.tokens import Tokens
 
 
@@ -21,11 +23,11 @@ class LearnedQuery(Readout):
     Source: Lee et al. 2019, Set Transformer, section 3.2, https://arxiv.org/abs/1810.00825.
     """
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        site = replace(site, askers=None)
-        self.query = nn.Parameter(torch.randn(1, 1, site.width))
-        self.asking = Asking(site, QueryAttention(site, "readout", "learned query"))
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        context = replace(context, query_tokens=None)
+        self.query = nn.Parameter(torch.randn(1, 1, context.width))
+        self.query_block = QueryBlock(context, QueryAttention(context, "readout", "learned query"))
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B D"]:
-        return self.asking(self.query.expand(tokens.values.shape[0], -1, -1), tokens)[:, 0]
+        return self.query_block(self.query.expand(tokens.values.shape[0], -1, -1), tokens)[:, 0]

@@ -1,4 +1,4 @@
-"""Somebody asks: what a readout with queries makes of what they read."""
+"""Queries that read tokens: the block that most readouts are made of."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_agents.policies.attention import QueryAttention, Site
-from attention_agents.policies.blocks import FeedForward
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.multi_head import QueryAttention
+from attention_agents.policies.blocks.block import FeedForward
 from attention_agents.policies.readouts.readout import Readout
 from attention_agents.policies.tokens import Tokens
 
 
-class Asking(nn.Module):
+class QueryBlock(nn.Module):
     """Add to each query what it reads from the tokens, then what it makes of that (pre-norm).
 
     ```
@@ -23,12 +24,12 @@ class Asking(nn.Module):
     ```
     """
 
-    def __init__(self, site: Site, attention: QueryAttention):
+    def __init__(self, context: LayerContext, attention: QueryAttention):
         super().__init__()
-        self.query_norm, self.token_norm = nn.LayerNorm(site.width), nn.LayerNorm(site.width)
-        self.ffn_norm = nn.LayerNorm(site.width)
+        self.query_norm, self.token_norm = nn.LayerNorm(context.width), nn.LayerNorm(context.width)
+        self.ffn_norm = nn.LayerNorm(context.width)
         self.attention = attention
-        self.ffn = FeedForward(site)
+        self.ffn = FeedForward(context)
 
     def forward(self, query: Float[Tensor, "B Q D"], tokens: Tokens) -> Float[Tensor, "B Q D"]:
         normed = tokens._replace(values=self.token_norm(tokens.values))
@@ -36,22 +37,24 @@ class Asking(nn.Module):
         return query + self.ffn(self.ffn_norm(query))
 
 
-class TokenAsks(Readout):
+class TokenQueryReadout(Readout):
     """Read the tokens with the row of one of them, zeros where it is absent.
 
-    A subclass says which one, and what it is called as an asker.
+    A subclass says which one, and names it in `query_source`.
     """
 
-    asker: str
+    query_source: str
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        self.row = self.row_of(site)
-        site = replace(site, askers=(self.row,))
-        self.asking = Asking(site, QueryAttention(site, "readout", self.asker))
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        self.row = self.find_row(context)
+        context = replace(context, query_tokens=(self.row,))
+        self.query_block = QueryBlock(
+            context, QueryAttention(context, "readout", self.query_source)
+        )
 
-    def row_of(self, site: Site) -> int:
-        """Return the index of the token that asks.
+    def find_row(self, context: LayerContext) -> int:
+        """Return the index of the token that is the query.
 
         Raises:
             ValueError: there is none.
@@ -62,4 +65,4 @@ class TokenAsks(Readout):
         row = tokens.values[:, self.row, None]  # (B, 1, D)
         if tokens.mask is not None:
             row = torch.where(tokens.mask[:, self.row, None, None], row, 0.0)
-        return self.asking(row, tokens)[:, 0]
+        return self.query_block(row, tokens)[:, 0]

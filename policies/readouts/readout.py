@@ -5,10 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_agents.policies.attention import Registry, Site
+from attention_agents.policies.attention.layer_context import LayerContext
 from attention_agents.policies.tokens import Tokens
-
-READOUTS: Registry[type[Readout]] = Registry("readout")
 
 
 class Readout(nn.Module):
@@ -20,13 +18,13 @@ class Readout(nn.Module):
         ValueError: the tokens are not of the kind that this needs.
     """
 
-    attends = True
-    """Whether it is an attention layer itself, and so counts as the last of `layers`."""
+    is_attention_layer = True
+    """Whether it counts as the last of `layers`."""
 
-    takes_asker = False
-    """Whether `site.asker` means something to it."""
+    takes_query_source = False
+    """Whether `context.asker` means something to it."""
 
-    def __init__(self, site: Site):
+    def __init__(self, context: LayerContext):
         super().__init__()
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B D"]:

@@ -1,4 +1,4 @@
-"""Slots compete for the tokens, and each binds to its own."""
+"""Slots compete for the tokens, and each binds to some of them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from attention_agents.policies.attention import NORMALISERS, Attentive, Heard, Projection, Site
-from attention_agents.policies.blocks import FeedForward
-from attention_agents.policies.readouts.readout import READOUTS, Readout
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.linear import Projection
+from attention_agents.policies.attention.normalizers.softmax import Softmax
+from attention_agents.policies.attention.tappable import AttentionWeights, TappableAttention
+from attention_agents.policies.blocks.block import FeedForward
+from attention_agents.policies.readouts.readout import Readout
+from attention_agents.policies.registries import READOUTS
 from attention_agents.policies.tokens import Tokens
 
 ITERATIONS = 3
 """Rounds of competition, as in the paper."""
 
 
-@READOUTS.register("slots", "`points` slots compete for the tokens; the slots are joined")
+@READOUTS.register("slots", "`num_queries` slots compete for the tokens; the slots are joined")
 class Slots(Readout):
-    """Bind the tokens to S = `site.points` slots, and give `output(concat(slots))`.
+    """Bind the tokens to S = `context.num_queries` slots, and give `output(concat(slots))`.
 
     Raises:
         ValueError: there are fewer than two slots.
@@ -25,23 +29,24 @@ class Slots(Readout):
     Source: see `SlotAttention`.
     """
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        if site.points < 2:
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        if context.num_queries < 2:
             raise ValueError(
-                "readout 'slots' needs points of at least 2: a slot alone has nobody to compete "
-                f"with and reads the plain mean, got {site.points}; use readout='query'"
+                "readout 'slots' needs num_queries of at least 2: a single slot has no other to "
+                f"compete with and reads the plain mean, got {context.num_queries}; use "
+                "readout='query'"
             )
-        self.slots = nn.Parameter(torch.randn(1, site.points, site.width))
-        self.attention = SlotAttention(site)
-        self.output = Projection(site.points * site.width, site.width)
+        self.slots = nn.Parameter(torch.randn(1, context.num_queries, context.width))
+        self.attention = SlotAttention(context)
+        self.output = Projection(context.num_queries * context.width, context.width)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B D"]:
         slots = self.attention(self.slots.expand(tokens.values.shape[0], -1, -1), tokens)
         return self.output(slots.flatten(1))  # (B, S * D) to (B, D)
 
 
-class SlotAttention(Attentive):
+class SlotAttention(TappableAttention):
     """Let slots compete for tokens, and change each by what it won, three times over.
 
     ```
@@ -51,9 +56,9 @@ class SlotAttention(Attentive):
     slots = slots + mlp(norm(slots))
     ```
 
-    It tells the weights of the last round: what slots read with, whose rows sum to 1 over tokens.
+    It reports the weights of the last round: what slots read with, whose rows sum to 1 over tokens.
     The shares, which sum to 1 over slots, are the same rows, each times what its slot has won.
-    Absent tokens weigh 0 for all slots. It weighs by its own rule, not by `site.mechanism`, and
+    Absent tokens weigh 0 for all slots. It weighs by its own rule, not by `context.attention`, and
     costs O(N S).
 
     Source: Locatello et al. 2020, Object-centric learning with slot attention, section 2.1 and
@@ -64,18 +69,18 @@ class SlotAttention(Attentive):
         the feed-forward layer has a gelu.
     """
 
-    queries, asker = "slots", "slots"
+    queries, query_source = "slots", "slots"
 
-    def __init__(self, site: Site):
+    def __init__(self, context: LayerContext):
         super().__init__()
-        self.heads = site.heads
-        self.token_norm, self.slot_norm = nn.LayerNorm(site.width), nn.LayerNorm(site.width)
-        self.mlp_norm = nn.LayerNorm(site.width)
-        self.query = Projection(site.width, site.width, bias=False)
-        self.inputs = Projection(site.width, 2 * site.width, bias=False)  # keys and values
-        self.renormalise = NORMALISERS["softmax"](site)
-        self.gru = nn.GRUCell(site.width, site.width)
-        self.mlp = FeedForward(site)
+        self.heads = context.heads
+        self.token_norm, self.slot_norm = nn.LayerNorm(context.width), nn.LayerNorm(context.width)
+        self.mlp_norm = nn.LayerNorm(context.width)
+        self.query = Projection(context.width, context.width, bias=False)
+        self.inputs = Projection(context.width, 2 * context.width, bias=False)  # keys and values
+        self.renormalize = Softmax(context)
+        self.gru = nn.GRUCell(context.width, context.width)
+        self.mlp = FeedForward(context)
 
     def forward(self, slots: Float[Tensor, "B S D"], tokens: Tokens) -> Float[Tensor, "B S D"]:
         x, mask, _ = tokens
@@ -83,17 +88,18 @@ class SlotAttention(Attentive):
         H, S = self.heads, slots.shape[1]
         kv = self.inputs(self.token_norm(x)).view(B, N, 2, H, D // H)
         k, v = kv.permute(2, 0, 3, 1, 4)  # each (B, H, N, K)
-        for left in reversed(range(ITERATIONS)):
-            q = self.query(self.slot_norm(slots)).view(B, S, H, D // H).transpose(1, 2)
-            weights = self.weigh(q, k, mask)
-            if self.listeners and not left:
-                self.tell(Heard(weights, mask))
-            read = (weights @ v).transpose(1, 2).reshape(B * S, D)
+        for round in range(ITERATIONS):
+            q = self.query(self.slot_norm(slots)).view(B, S, H, D // H)
+            q = q.transpose(1, 2)  # (B, H, S, K)
+            weights = self.compete_for_tokens(q, k, mask)  # (B, H, S, N)
+            if self.listeners and round == ITERATIONS - 1:
+                self.report(AttentionWeights(weights, mask))
+            read = (weights @ v).transpose(1, 2).reshape(B * S, D)  # (B, H, S, K) before
             slots = self.gru(read, slots.reshape(B * S, D)).view(B, S, D)
             slots = slots + self.mlp(self.mlp_norm(slots))
         return slots
 
-    def weigh(
+    def compete_for_tokens(
         self,
         q: Float[Tensor, "B H S K"],
         k: Float[Tensor, "B H N K"],
@@ -101,5 +107,6 @@ class SlotAttention(Attentive):
     ) -> Float[Tensor, "B H S N"]:
         """Return what slots read tokens with."""
         scores = q.shape[-1] ** -0.5 * q @ k.transpose(-2, -1)
-        shares = scores.log_softmax(-2)
-        return self.renormalise(shares, None if mask is None else mask[:, None, None])
+        # a softmax over tokens of log(shares) is shares / shares.sum, and 0 for absent tokens
+        log_shares = scores.log_softmax(-2)  # over slots
+        return self.renormalize(log_shares, None if mask is None else mask[:, None, None])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
@@ -11,9 +12,12 @@ from torch import Tensor
 from attention_agents.envs.tokens.layout import TokenLayout
 from attention_agents.envs.tokens.spaces import TokenChoice, build_layout, choose_specs
 from attention_agents.envs.tokens.specs import Entities
-from attention_agents.policies.attention import Mechanism, Site
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.attention.layer_context import LayerContext
 from attention_agents.policies.encoder import Encoder
-from attention_agents.policies.tokenizers import ObservationTokenizer
+from attention_agents.policies.registries import BLOCKS, READOUTS, SCORES
+from attention_agents.policies.state_dict_keys import rename_keys_on_load
+from attention_agents.policies.tokenizers.observation import ObservationTokenizer
 
 
 class AttentionExtractor(BaseFeaturesExtractor):
@@ -29,17 +33,20 @@ class AttentionExtractor(BaseFeaturesExtractor):
         layers: attention layers, the readout's included.
         heads: attention heads.
         width: width of tokens and features, a multiple of heads.
-        readout: a name of `policies.readouts.READOUTS`, such as "query" (learned), "ego" (the
-            agent's own token asks) or "mean"; "auto": ego where the observation has such a token,
-            else query.
-        block: a name of `policies.blocks.BLOCKS`, for the layers before the readout.
-        attention: a whole `Mechanism`, or the name of a score, such as "additive".
-        points: learned queries, slots or inducing points, for blocks and readouts that have some.
-        asker: key of a Dict observation whose tokens ask, for the readout "cross".
+        readout: a word of `READOUTS`, such as "query" (learned), "ego" (the agent's own token) or
+            "mean"; "auto": ego where the observation has such a token, else query.
+        block: a word of `BLOCKS`, for the layers before the readout.
+        attention: a whole `AttentionConfig`, or a score, such as "additive".
+        num_queries: learned queries, slots or inducing points, for blocks and readouts that have
+            some.
+        query_source: key of a Dict observation whose tokens are the queries, for the readout
+            "cross".
+        old_arguments: `points` and `asker`, as zip files of version 0.1 call these two.
 
     Raises:
-        ValueError: the space cannot be cut into tokens as asked, a name is unknown, the sizes do
+        ValueError: the space cannot be cut into tokens as asked, a word is unknown, the sizes do
             not fit, or the parts do not go together.
+        TypeError: an argument is unknown.
 
     >>> from stable_baselines3 import PPO
     >>> kwargs = dict(features_extractor_class=AttentionExtractor,
@@ -56,31 +63,35 @@ class AttentionExtractor(BaseFeaturesExtractor):
         layers: int = 2,
         heads: int = 4,
         width: int = 64,
-        readout: str = "auto",
-        block: str = "residual",
-        attention: str | Mechanism = "scaled-dot-product",
-        points: int = 4,
-        asker: str = "",
+        readout: str = READOUTS.default,
+        block: str = BLOCKS.default,
+        attention: str | AttentionConfig = SCORES.default,
+        num_queries: int = 4,
+        query_source: str = "",
+        **old_arguments: Any,
     ):
         super().__init__(observation_space, features_dim=width)
+        num_queries = old_arguments.pop("points", num_queries)
+        query_source = old_arguments.pop("asker", query_source)
+        if old_arguments:
+            raise TypeError(f"AttentionExtractor has no argument {next(iter(old_arguments))!r}")
         specs = choose_specs(observation_space, tokens)
         self.layout: TokenLayout = build_layout(specs)
-        if readout == "auto":
-            has_ego = any(group.ego is not None for group in self.layout.groups)
-            readout = "ego" if has_ego else "query"
-        mechanism = Mechanism(score=attention) if isinstance(attention, str) else attention
-        self.site = Site(
+        self.context = LayerContext(
             width=width,
             heads=heads,
-            keys=len(self.layout),
+            num_tokens=len(self.layout),
             layout=self.layout,
-            mechanism=mechanism,
-            points=points,
-            asker=asker,
-            placed=any(isinstance(spec, Entities) and spec.position for spec in specs.values()),
+            attention=AttentionConfig(attention) if isinstance(attention, str) else attention,
+            num_queries=num_queries,
+            query_source=query_source,
+            has_positions=any(
+                isinstance(spec, Entities) and spec.position for spec in specs.values()
+            ),
         )
-        self.encoder = Encoder(self.site, layers, block, readout)
+        self.encoder = Encoder(self.context, layers, block, readout)
         self.tokenizer = ObservationTokenizer(specs, width)
+        self.register_load_state_dict_pre_hook(rename_keys_on_load)
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
         return self.encoder(self.tokenizer(observations))  # (B, D)

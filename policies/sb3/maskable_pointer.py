@@ -7,10 +7,10 @@ from typing import Any
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.policies import BasePolicy
 
-from attention_agents.policies.sb3.pointer import Pointing
+from attention_agents.policies.sb3.pointer import PointerPolicyMixin
 
 
-class MaskablePointerPolicy(Pointing, MaskableActorCriticPolicy):  # type: ignore[misc]
+class MaskablePointerPolicy(PointerPolicyMixin, MaskableActorCriticPolicy):  # type: ignore[misc]
     """A `PointerPolicy` that heeds action masks; an action that is not valid weighs 0.
 
     >>> from sb3_contrib import MaskablePPO
@@ -18,18 +18,20 @@ class MaskablePointerPolicy(Pointing, MaskableActorCriticPolicy):  # type: ignor
     >>> model = MaskablePPO(MaskablePointerPolicy, make_env("attention/Collect-v0"), device="cpu")
 
     Raises:
-        ValueError: see `Pointing`.
+        ValueError: see `PointerPolicyMixin`.
     """
 
     def forward(self, obs: Any, deterministic: bool = False, action_masks: Any = None) -> Any:
         features: Any = self.extract_features(obs)
-        acting, judging = (features, features) if self.share_features_extractor else features
-        values = self.value_net(self.mlp_extractor.forward_critic(judging))
-        latent = self.mlp_extractor.forward_actor(acting)
+        actor, critic = (features, features) if self.share_features_extractor else features
+        values = self.value_net(self.mlp_extractor.forward_critic(critic))
+        latent = self.mlp_extractor.forward_actor(actor)
         distribution = self._get_action_dist_from_latent(latent)
         if action_masks is not None:
             distribution.apply_masking(action_masks)
-        actions = self.told(distribution, latent).get_actions(deterministic=deterministic)
+        actions = self.report_distribution(distribution, latent).get_actions(
+            deterministic=deterministic
+        )
         return actions.reshape(-1), values, distribution.log_prob(actions)
 
     def get_distribution(self, obs: Any, action_masks: Any = None) -> Any:
@@ -38,4 +40,4 @@ class MaskablePointerPolicy(Pointing, MaskableActorCriticPolicy):  # type: ignor
         distribution = self._get_action_dist_from_latent(latent)
         if action_masks is not None:
             distribution.apply_masking(action_masks)
-        return self.told(distribution, latent)
+        return self.report_distribution(distribution, latent)

@@ -1,8 +1,8 @@
 """Pointer actions: the logits of actions are attention scores over entities.
 
 For worlds with one action per entity. The map and the decision are the same numbers: the weights
-that the pointer tells are the probabilities that the action is drawn from. Only where no entity is
-there, and an action must be drawn all the same, the map is 0.
+that the pointer reports are the probabilities that the action is drawn from. Only where no entity
+is there, and an action must be drawn all the same, the map is 0.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
 from attention_agents.envs.tokens.layout import TokenLayout
-from attention_agents.policies.attention import Attentive, Heard, Projection
+from attention_agents.policies.attention.linear import Projection
+from attention_agents.policies.attention.tappable import AttentionWeights, TappableAttention
 from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.tokens import present_mask
 
 ABSENT = -1e8
 """Logit of an entity that is not there, as sb3-contrib's of a masked action."""
 
 
 class PointerFeatures(NamedTuple):
-    """The features that the pointer needs, cut out of one vector."""
+    """The features that the pointer needs, as parts of one vector."""
 
     summary: Float[Tensor, "B D"]
     """What the readout made of all tokens."""
@@ -39,7 +41,7 @@ class PointerExtractor(AttentionExtractor):
     """Give the readout's vector, and the tokens of the entities, as one long vector.
 
     Its width is D + A * D + A: the summary, the A rows, and which of them are present. Which tokens
-    the rows are, `pointer_targets` says.
+    the rows are, `find_targets` says.
 
     Args:
         observation_space: with entities.
@@ -54,28 +56,26 @@ class PointerExtractor(AttentionExtractor):
 
     def __init__(self, observation_space: spaces.Space, actions: int, **options: Any):
         super().__init__(observation_space, **options)
-        targets = pointer_targets(self.layout, actions)
+        targets = find_targets(self.layout, actions)
         self.register_buffer("targets", torch.tensor(targets), persistent=False)
-        self.count, self.width = len(targets), self.features_dim
-        self._features_dim = self.width + self.count * self.width + self.count
+        self.num_actions, self.width = len(targets), self.features_dim
+        self._features_dim = self.width + self.num_actions * (self.width + 1)
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
-        tokens = self.encoder.states(self.tokenizer(observations))
+        tokens = self.encoder.apply_blocks(self.tokenizer(observations))
         summary = self.encoder.norm(self.encoder.readout(tokens))  # (B, D)
         rows = self.encoder.norm(tokens.values[:, self.targets])  # (B, A, D)
-        present = rows.new_ones(rows.shape[:2])
-        if tokens.mask is not None:
-            present = tokens.mask[:, self.targets].to(rows.dtype)
+        present = present_mask(tokens)[:, self.targets].to(rows.dtype)  # (B, A)
         return torch.cat([summary, rows.flatten(1), present], 1)
 
-    def cut(self, features: Float[Tensor, "B F"]) -> PointerFeatures:
-        """Cut this extractor's features into what they are made of."""
-        D, A = self.width, self.count
+    def split_features(self, features: Float[Tensor, "B F"]) -> PointerFeatures:
+        """Split this extractor's features into what they are made of."""
+        D, A = self.width, self.num_actions
         summary, rows, present = features.split([D, A * D, A], 1)
         return PointerFeatures(summary, rows.view(-1, A, D), present > 0.5)
 
 
-def pointed_at(actions: spaces.Space | None) -> int:
+def count_actions(actions: spaces.Space | None) -> int:
     """Return the number of actions.
 
     Raises:
@@ -86,11 +86,12 @@ def pointed_at(actions: spaces.Space | None) -> int:
     return int(actions.n)
 
 
-def pointer_targets(layout: TokenLayout, actions: int) -> tuple[int, ...]:
+def find_targets(layout: TokenLayout, actions: int) -> tuple[int, ...]:
     """Return the token that each action points at: the first that fits of these.
 
     All entities in their order; the entities of one key, such as the nodes of a graph whose edges
-    are entities too, the first key that fits. Nobody points at the agent itself, nor at the past.
+    are entities too, the first key that fits. No action points at the agent
+    itself, nor at the past.
 
     Raises:
         ValueError: there is not one action per entity.
@@ -100,17 +101,17 @@ def pointer_targets(layout: TokenLayout, actions: int) -> tuple[int, ...]:
         for group, part in zip(layout.groups, layout.slices, strict=True)
         if group.kind == "entities" and not group.past
     ]
-    all_of_key = [rows for _, rows in groups]
-    for rows in ([*chain(*all_of_key)], *all_of_key):
+    rows_by_key = [rows for _, rows in groups]
+    for rows in ([*chain(*rows_by_key)], *rows_by_key):
         if len(rows) == actions:
             return tuple(rows)
-    count = sum(map(len, all_of_key))
+    count = sum(map(len, rows_by_key))
     parts = ", ".join(f"{len(rows)} of {group.key!r}" for group, rows in groups)
     parts = f" ({parts})" if len(groups) > 1 else ""
     beside = " beside the agent" if any(group.ego is not None for group, _ in groups) else ""
     advice = "use --head mlp (in Python a plain policy)"
     if beside:
-        advice += "; entities of which none is said to be the agent (no ego) are all pointed at"
+        advice += "; where no entity is marked as the agent (no ego), all can be pointed at"
     elif count:
         advice += f" or, for a padded Sequence or Graph, --max-entities {actions}"
     raise ValueError(
@@ -119,34 +120,37 @@ def pointer_targets(layout: TokenLayout, actions: int) -> tuple[int, ...]:
     )
 
 
-class Pointer(Attentive):
+class Pointer(TappableAttention):
     """Score each entity for the action that points at it: `query(summary) . key(row) / sqrt(D)`.
 
     Source: Vinyals et al. 2015, Pointer networks, https://arxiv.org/abs/1506.03134. Differs: a
         scaled dot-product in place of additive scores.
     """
 
-    queries, asker, part, heads = "readout", "pointer", "pointer", 1
+    queries, query_source, part, heads = "readout", "pointer", "pointer", 1
     targets: Tensor
 
     def __init__(self, extractor: PointerExtractor):
         super().__init__()
         width = extractor.width
-        self.cut, self.keys_total = extractor.cut, len(extractor.layout)
+        self.split_features = extractor.split_features
+        self.num_tokens = len(extractor.layout)
         self.query = Projection(width, width)
         self.key = Projection(width, width, bias=False)
         self.scale = width**-0.5
         self.register_buffer("targets", extractor.targets.clone(), persistent=False)
 
     def forward(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B A"]:
-        summary, rows, present = self.cut(features)
+        summary, rows, present = self.split_features(features)
         q = self.query(summary)[:, :, None]  # (B, D, 1)
         logits = self.scale * (self.key(rows) @ q)[:, :, 0]
-        some = present.any(1, keepdim=True)  # where none is there, all actions are alike
-        return torch.where(some, logits.masked_fill(~present, ABSENT), 0.0)
+        any_present = present.any(1, keepdim=True)  # (B, 1); else all actions are alike
+        return torch.where(any_present, logits.masked_fill(~present, ABSENT), 0.0)
 
-    def told(self, probabilities: Float[Tensor, "B A"], features: Float[Tensor, "B F"]) -> None:
-        """Tell the probabilities as weights over all tokens, 0 for those nobody can point at.
+    def report_probabilities(
+        self, probabilities: Float[Tensor, "B A"], features: Float[Tensor, "B F"]
+    ) -> None:
+        """Report the probabilities as weights over all tokens, 0 for those without an action.
 
         An absent entity weighs exactly 0, also where no other is present and the action is drawn
         from all of them evenly: `weights = probabilities * present`.
@@ -155,21 +159,21 @@ class Pointer(Attentive):
             probabilities: what the action is drawn from.
             features: of the same pass.
         """
-        present = self.cut(features).present
-        B, N = len(probabilities), self.keys_total
+        present = self.split_features(features).present
+        B, N = len(probabilities), self.num_tokens
         weights = probabilities.new_zeros(B, N).index_copy(
             1, self.targets, torch.where(present, probabilities, 0.0)
         )
         mask = present.new_zeros(B, N).index_copy(1, self.targets, present)
-        self.tell(Heard(weights[:, None, None], mask))
+        self.report(AttentionWeights(weights[:, None, None], mask))
 
 
-class PointerHeads(nn.Module):
+class PointerMlpExtractor(nn.Module):
     """What SB3 calls the mlp extractor: the actor takes all features, the critic the summary."""
 
     def __init__(self, extractor: PointerExtractor, sizes: list[int], activation: type[nn.Module]):
         super().__init__()
-        self.cut = extractor.cut
+        self.split_features = extractor.split_features
         layers: list[nn.Module] = []
         width = extractor.width
         for size in sizes:
@@ -185,10 +189,10 @@ class PointerHeads(nn.Module):
         return features
 
     def forward_critic(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B V"]:
-        return self.value(self.cut(features).summary)
+        return self.value(self.split_features(features).summary)
 
 
-class Pointing:
+class PointerPolicyMixin:
     """What a pointer changes in an actor-critic policy of SB3 or sb3-contrib.
 
     The actor has no hidden layers: of `net_arch` only the critic's are made, with a warning where
@@ -213,21 +217,24 @@ class Pointing:
         features_extractor_kwargs: dict[str, Any] | None = None,
         **options: Any,
     ):
-        extractor = {**(features_extractor_kwargs or {}), "actions": pointed_at(action_space)}
+        extractor_kwargs = {
+            **(features_extractor_kwargs or {}),
+            "actions": count_actions(action_space),
+        }
         options |= {"features_extractor_class": PointerExtractor}
-        options["net_arch"] = critic_only(options.get("net_arch"))
+        options["net_arch"] = without_actor_layers(options.get("net_arch"))
         super().__init__(
             observation_space,  # type: ignore[call-arg]
             action_space,
             lr_schedule,
-            features_extractor_kwargs=extractor,
+            features_extractor_kwargs=extractor_kwargs,
             **options,
         )
 
     def _build_mlp_extractor(self) -> None:
         net_arch = self.net_arch
         sizes = net_arch.get("vf", []) if isinstance(net_arch, dict) else net_arch
-        self.mlp_extractor = PointerHeads(self.features_extractor, sizes, self.activation_fn)
+        self.mlp_extractor = PointerMlpExtractor(self.features_extractor, sizes, self.activation_fn)
 
     def _build(self, lr_schedule: Any) -> None:
         super()._build(lr_schedule)  # type: ignore[misc]
@@ -238,14 +245,16 @@ class Pointing:
             **self.optimizer_kwargs,
         )
 
-    def told(self, distribution: Any, features: Float[Tensor, "B F"]) -> Any:
-        """Tell what the action is drawn from, if somebody listens, and return it."""
+    def report_distribution(self, distribution: Any, features: Float[Tensor, "B F"]) -> Any:
+        """Report what the action is drawn from, if there are listeners, and return it."""
         if self.action_net.listeners:
-            self.action_net.told(distribution.distribution.probs.detach(), features.detach())
+            self.action_net.report_probabilities(
+                distribution.distribution.probs.detach(), features.detach()
+            )
         return distribution
 
 
-def critic_only(net_arch: Any) -> Any:
+def without_actor_layers(net_arch: Any) -> Any:
     """Return hidden layers of which the actor has none.
 
     Args:
@@ -264,7 +273,7 @@ def critic_only(net_arch: Any) -> Any:
     return {**net_arch, "pi": []} if isinstance(net_arch, dict) else net_arch
 
 
-class PointerPolicy(Pointing, ActorCriticPolicy):  # type: ignore[misc]
+class PointerPolicy(PointerPolicyMixin, ActorCriticPolicy):  # type: ignore[misc]
     """An actor-critic policy of SB3 whose action logits are attention scores over entities.
 
     >>> from stable_baselines3 import PPO
@@ -272,8 +281,8 @@ class PointerPolicy(Pointing, ActorCriticPolicy):  # type: ignore[misc]
     >>> model = PPO(PointerPolicy, make_env("attention/Collect-v0"), device="cpu")
 
     Raises:
-        ValueError: see `Pointing`.
+        ValueError: see `PointerPolicyMixin`.
     """
 
     def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Any:
-        return self.told(super()._get_action_dist_from_latent(latent_pi), latent_pi)
+        return self.report_distribution(super()._get_action_dist_from_latent(latent_pi), latent_pi)

@@ -1,4 +1,4 @@
-"""Attention from the top down in sb3-contrib's RecurrentPPO: the state that is carried asks.
+"""Attention from the top down in sb3-contrib's RecurrentPPO: the carried state is the query.
 
 Needs the extra `contrib`.
 """
@@ -14,10 +14,11 @@ from jaxtyping import Float
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from torch import Tensor, nn
 
-from attention_agents.policies.attention import Site
+from attention_agents.policies.attention.layer_context import LayerContext
 from attention_agents.policies.readouts.attention_gru import AttentionGRUCell
 from attention_agents.policies.sb3.extractor import AttentionExtractor
-from attention_agents.policies.tokens import Tokens
+from attention_agents.policies.state_dict_keys import rename_keys_on_load
+from attention_agents.policies.tokens import Tokens, present_mask
 
 States = tuple[Float[Tensor, "1 B D"], Float[Tensor, "1 B D"]]
 """Hidden and cell state, as of an LSTM; a GRU leaves the second as it is."""
@@ -41,20 +42,17 @@ class TokenExtractor(AttentionExtractor):
             raise ValueError("the recurrent state is the readout of this policy; name no other")
         super().__init__(observation_space, **options, readout="query")
         self.encoder.readout = nn.Identity()  # type: ignore[assignment]
-        self.width, self.count = self.features_dim, len(self.layout)
-        self._features_dim = self.count * self.width + self.count
+        self.width, self.num_tokens = self.features_dim, len(self.layout)
+        self._features_dim = self.num_tokens * (self.width + 1)
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
-        tokens = self.encoder.states(self.tokenizer(observations))
-        mask = tokens.mask
-        present = tokens.values.new_ones(tokens.values.shape[:2])
-        if mask is not None:
-            present = mask.to(tokens.values.dtype)
+        tokens = self.encoder.apply_blocks(self.tokenizer(observations))
+        present = present_mask(tokens).to(tokens.values.dtype)  # (B, N)
         return torch.cat([tokens.values.flatten(1), present], 1)
 
-    def cut(self, features: Float[Tensor, "B F"]) -> Tokens:
+    def split_features(self, features: Float[Tensor, "B F"]) -> Tokens:
         """Return the tokens that this extractor's features were made of."""
-        N, D = self.count, self.width
+        N, D = self.num_tokens, self.width
         values, present = features.split([N * D, N], 1)
         return Tokens(values.reshape(-1, N, D), present > 0.5)
 
@@ -64,16 +62,17 @@ class RecurrentAttention(nn.Module):
 
     Args:
         extractor: makes the features that come in.
-        site: of the tokens that are read.
+        context: of the tokens that are read.
     """
 
     num_layers = 1
 
-    def __init__(self, extractor: TokenExtractor, site: Site):
+    def __init__(self, extractor: TokenExtractor, context: LayerContext):
         super().__init__()
-        self.cut = extractor.cut
+        self.split_features = extractor.split_features
         self.input_size, self.hidden_size = extractor.features_dim, extractor.width
-        self.cell = AttentionGRUCell(site)
+        self.cell = AttentionGRUCell(context)
+        self.register_load_state_dict_pre_hook(rename_keys_on_load)
 
     def forward(
         self, features: Float[Tensor, "T B F"], states: States
@@ -81,13 +80,13 @@ class RecurrentAttention(nn.Module):
         hidden, rest = states
         state, outputs = hidden[0], []
         for step in features:
-            state = self.cell(state, self.cut(step))
+            state = self.cell(state, self.split_features(step))
             outputs.append(state)
         return torch.stack(outputs), (state[None], rest)
 
 
 class AttentionGRUPolicy(RecurrentActorCriticPolicy):
-    """A policy for RecurrentPPO whose recurrent state asks, and reads the tokens, at every step.
+    """A policy for RecurrentPPO whose recurrent state is a query that reads the tokens.
 
     The critic has a recurrent state of its own, unless `enable_critic_lstm` is False.
 
@@ -110,7 +109,7 @@ class AttentionGRUPolicy(RecurrentActorCriticPolicy):
         features_extractor_kwargs: dict[str, Any] | None = None,
         **options: Any,
     ):
-        extractor = dict(features_extractor_kwargs or {})
+        extractor_kwargs = dict(features_extractor_kwargs or {})
         for name in ("lstm_hidden_size", "features_extractor_class"):
             options.pop(name, None)
         super().__init__(
@@ -118,18 +117,20 @@ class AttentionGRUPolicy(RecurrentActorCriticPolicy):
             action_space,
             lr_schedule,
             features_extractor_class=TokenExtractor,
-            features_extractor_kwargs=extractor,
-            lstm_hidden_size=extractor.get("width", 64),
+            features_extractor_kwargs=extractor_kwargs,
+            lstm_hidden_size=extractor_kwargs.get("width", 64),
             **options,
         )
-        self.lstm_actor = self._reader(self.pi_features_extractor)  # type: ignore[assignment]
+        self.lstm_actor = self._build_recurrent_attention(self.pi_features_extractor)  # type: ignore[assignment]
         if self.lstm_critic is not None:
-            self.lstm_critic = self._reader(self.vf_features_extractor)  # type: ignore[assignment]
+            self.lstm_critic = self._build_recurrent_attention(self.vf_features_extractor)  # type: ignore[assignment]
         self.optimizer = self.optimizer_class(
             self.parameters(),
             lr=lr_schedule(1),  # type: ignore[call-arg]
             **self.optimizer_kwargs,
         )
 
-    def _reader(self, extractor: Any) -> RecurrentAttention:
-        return RecurrentAttention(extractor, replace(extractor.site, askers=None)).to(self.device)
+    def _build_recurrent_attention(self, extractor: Any) -> RecurrentAttention:
+        return RecurrentAttention(extractor, replace(extractor.context, query_tokens=None)).to(
+            self.device
+        )

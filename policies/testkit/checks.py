@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from attention_agents.policies.attention import Site
+from attention_agents.policies.attention.layer_context import LayerContext
 from attention_agents.policies.testkit.fixtures import (
     Make,
     Order,
-    example,
+    example_tokens,
 )
 from attention_agents.policies.testkit.invariance import (
     check_absent_tokens,
@@ -33,9 +33,9 @@ from attention_agents.policies.testkit.training import (
 from attention_agents.policies.tokens import Tokens
 
 
-def check(
+def check_mechanism(
     make: Make,
-    place: Site,
+    context: LayerContext,
     order: Order = "equivariant",
     exact_gradient: bool = True,
     attends: bool = True,
@@ -47,22 +47,22 @@ def check(
 
     Args:
         make: builds the module afresh.
-        place: where it stands.
+        context: of its layer.
         order: "equivariant": permuting tokens permutes the rows given; "invariant": it changes
             nothing; "ordered": the order of tokens, or their places, mean something.
         exact_gradient: False where the gradient is that of a relaxation (straight-through).
         attends: False for a module without attention, such as a pooling readout.
         compiles: whether to try the compiler too, which takes longer than all the rest.
-        tokens: an example with absent tokens in the first sample; `example(place)` by default.
-        idle: names of parameters that can do nothing at this place.
+        tokens: some of which are absent in the first sample; `example_tokens(context)` by default.
+        idle: names of parameters that can do nothing in this context.
 
     Raises:
         AssertionError: a property does not hold; the text says which.
     """
-    tokens = example(place) if tokens is None else tokens
+    tokens = example_tokens(context) if tokens is None else tokens
     check_weights(make, tokens, attends)
     check_reads(make, tokens)
-    check_far_scores(make, place)
+    check_far_scores(make, context)
     check_absent_tokens(make, tokens)
     if order != "ordered":
         check_permutation(make, tokens, order)

@@ -8,20 +8,19 @@ import torch
 from jaxtyping import config
 from torch import Tensor
 
-from attention_agents.policies.attention import MultiHead
+from attention_agents.policies.attention.multi_head import MultiHead
 from attention_agents.policies.testkit.fixtures import (
     Make,
-    built,
-    each_part,
-    mask_of,
+    build_module,
+    map_tensors,
     present_rows,
 )
-from attention_agents.policies.tokens import Tokens
+from attention_agents.policies.tokens import Tokens, present_mask
 
 
 def check_gradient(make: Make, tokens: Tokens, exact: bool) -> None:
     """The gradient is right in float64; a straight-through one is finite and not all 0."""
-    module = built(make).double()
+    module = build_module(make).double()
     places = None if tokens.places is None else tokens.places.double()
     x = tokens.values.double().requires_grad_()
 
@@ -37,16 +36,16 @@ def check_gradient(make: Make, tokens: Tokens, exact: bool) -> None:
 def check_parameters(make: Make, tokens: Tokens, idle: Collection[str] = ()) -> None:
     """Every parameter gets a gradient that is not 0, over passes with and without tokens.
 
-    But for `MultiHead.nothing` where something can always be read, and those in `idle`.
+    But for `MultiHead.empty_vector` where something can always be read, and those in `idle`.
     """
-    module = built(make)
-    nothing = mask_of(tokens).clone()
-    nothing[0] = False
+    module = build_module(make)
+    empty_vector = present_mask(tokens).clone()
+    empty_vector[0] = False
     torch.manual_seed(5)
-    for each in (tokens, tokens._replace(mask=nothing)):
+    for each in (tokens, tokens._replace(mask=empty_vector)):
         out = module(each)
         (out * torch.randn_like(out)).sum().backward()
-    spare = {id(each.nothing) for each in module.modules() if isinstance(each, MultiHead)}
+    spare = {id(each.empty_vector) for each in module.modules() if isinstance(each, MultiHead)}
     lost = [
         name
         for name, each in module.named_parameters()
@@ -60,7 +59,7 @@ def check_seed(make: Make, tokens: Tokens) -> None:
     """The same seed gives the same parameters, output and gradient."""
     outs, grads = [], []
     for _ in range(2):
-        module = built(make, seed=3)
+        module = build_module(make, seed=3)
         x = tokens.values.clone().requires_grad_()
         out = module(tokens._replace(values=x))
         outs.append(out)
@@ -71,13 +70,13 @@ def check_seed(make: Make, tokens: Tokens) -> None:
 
 def check_devices(make: Make, tokens: Tokens) -> None:
     """Nothing stays behind on the CPU when a module moves."""
-    meta = each_part(tokens, lambda part: part.to("meta"))
-    assert built(make).to("meta")(meta).shape == built(make)(tokens).shape
+    meta = map_tensors(tokens, lambda part: part.to("meta"))
+    assert build_module(make).to("meta")(meta).shape == build_module(make)(tokens).shape
 
 
 def check_compiler(make: Make, tokens: Tokens) -> None:
     """The compiler takes it as one graph, which computes the same."""
-    module = built(make)
+    module = build_module(make)
     torch.compiler.reset()
     compiled = torch.compile(module, backend="eager", fullgraph=True)
     checked = not config.jaxtyping_disable
@@ -90,6 +89,6 @@ def check_compiler(make: Make, tokens: Tokens) -> None:
 
 def check_saving(make: Make, tokens: Tokens) -> None:
     """The state is all that a module needs to give the same bits again."""
-    module, other = built(make, seed=1), built(make, seed=2)
-    other.load_state_dict({name: each.clone() for name, each in module.state_dict().items()})
-    assert torch.equal(other(tokens), module(tokens)), "a loaded module computes something else"
+    module, copy = build_module(make, seed=1), build_module(make, seed=2)
+    copy.load_state_dict({name: value.clone() for name, value in module.state_dict().items()})
+    assert torch.equal(copy(tokens), module(tokens)), "a loaded module computes something else"

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_agents.envs.tokens.specs import Cells
-from attention_agents.policies.attention import Projection
+from attention_agents.policies.attention.linear import Projection
 from attention_agents.policies.tokens import Tokens
 
 SMALL_TABLE = 128
@@ -39,7 +39,7 @@ class CellTokenizer(nn.Module):
 
 
 class CategoryContent(nn.Module):
-    """Add up the embeddings of a cell's C categories (object, colour, state).
+    """Add up the embeddings of a cell's C categories (object, color, state).
 
     Small tables are read by a product with a row of ones and zeros: quicker than a look-up, and it
     has the second derivative that TRPO asks for.

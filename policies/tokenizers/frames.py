@@ -12,7 +12,7 @@ from attention_agents.policies.tokenizers.entities import EntityTokenizer
 from attention_agents.policies.tokenizers.patches import PatchTokenizer
 from attention_agents.policies.tokens import Tokens
 
-BRIGHTEST = 255.0
+MAX_BYTE = 255.0
 """Of a picture of bytes; Stable-Baselines3 divides pictures by it, but not rows of numbers."""
 
 
@@ -36,7 +36,7 @@ class FrameTokenizer(nn.Module):
 
     def __init__(self, spec: Frames, width: int):
         super().__init__()
-        self.shape, self.scale = spec.part.shape, BRIGHTEST if spec.of_bytes else 1.0
+        self.shape, self.scale = spec.part.shape, MAX_BYTE if spec.of_bytes else 1.0
         self.part = PARTS[type(spec.part)](spec.part, width)
         self.age = nn.Parameter(torch.randn(spec.steps, 1, width))
 
@@ -45,8 +45,8 @@ class FrameTokenizer(nn.Module):
         frames = obs[:, :, 1:].reshape(B * T, *self.shape) / self.scale
         values, mask, places = self.part(frames)
         tokens = values.unflatten(0, (B, T)) + self.age  # (B, T, N, D)
-        real = (obs[:, :, :1] > 0.5).expand(B, T, tokens.shape[2])  # (B, T, N)
+        present = (obs[:, :, :1] > 0.5).expand(B, T, tokens.shape[2])  # (B, T, N)
         if mask is not None:
-            real = real & mask.unflatten(0, (B, T))
-        where = None if places is None else places.reshape(B, -1, 2)  # (B, T * N, 2)
-        return Tokens(tokens.flatten(1, 2), real.flatten(1, 2), where)
+            present = present & mask.unflatten(0, (B, T))
+        places = None if places is None else places.reshape(B, -1, 2)  # (B, T * N, 2)
+        return Tokens(tokens.flatten(1, 2), present.flatten(1, 2), places)

@@ -23,7 +23,7 @@ from attention_agents.policies.tokenizers.entities import EntityTokenizer, Histo
 from attention_agents.policies.tokenizers.features import CategoryTokenizer, FeatureTokenizer
 from attention_agents.policies.tokenizers.frames import FrameTokenizer
 from attention_agents.policies.tokenizers.patches import PatchTokenizer
-from attention_agents.policies.tokens import Tokens
+from attention_agents.policies.tokens import Tokens, present_mask
 
 TOKENIZERS: dict[type, type[nn.Module]] = {
     Features: FeatureTokenizer,
@@ -54,23 +54,17 @@ class ObservationTokenizer(nn.Module):
             return self.parts[0](obs)
         parts = [part(obs[key]) for key, part in zip(self.keys, self.parts, strict=True)]
         values = torch.cat([part.values for part in parts], 1)  # (B, N, D)
-        return Tokens(values, _masks(parts), _places(parts))
+        return Tokens(values, _join_masks(parts), _join_places(parts))
 
 
-def _masks(parts: list[Tokens]) -> Bool[Tensor, "B N"] | None:
+def _join_masks(parts: list[Tokens]) -> Bool[Tensor, "B N"] | None:
     """Join the masks; parts without one are all present."""
     if all(part.mask is None for part in parts):
         return None
-    masks = (
-        part.values.new_ones(part.values.shape[:2], dtype=torch.bool)
-        if part.mask is None
-        else part.mask
-        for part in parts
-    )
-    return torch.cat(list(masks), 1)
+    return torch.cat([present_mask(part) for part in parts], 1)
 
 
-def _places(parts: list[Tokens]) -> Float[Tensor, "B N 2"] | None:
+def _join_places(parts: list[Tokens]) -> Float[Tensor, "B N 2"] | None:
     """Join the places; tokens of parts without any have NaN."""
     if all(part.places is None for part in parts):
         return None

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_agents.envs.tokens.specs import Patches
-from attention_agents.policies.attention import Projection
+from attention_agents.policies.attention.linear import Projection
 from attention_agents.policies.tokens import Tokens
 
 

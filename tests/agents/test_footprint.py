@@ -16,9 +16,9 @@ from attention_agents.agents.algorithms.memory_check import (
     check_steps,
     least_weights,
 )
-from attention_agents.agents.config.catalogue import WORDS
 from attention_agents.agents.config.encoder_config import EncoderConfig
 from attention_agents.agents.config.run_config import PolicyConfig, RunConfig
+from attention_agents.policies.registries import BLOCKS
 
 RUN = RunConfig("CartPole-v1", "ppo", 8, 1, 3, EncoderConfig(heads=3, width=21), device="cpu")
 SPACE = spaces.Box(-1, 1, (7,))  # 28 bytes
@@ -38,7 +38,7 @@ def weights(run: RunConfig) -> int:
 
 
 @pytest.mark.parametrize("layers", [2, 3])
-@pytest.mark.parametrize("block", WORDS["block"])
+@pytest.mark.parametrize("block", BLOCKS.words)
 def test_no_encoder_has_fewer_weights_than_counted(block, layers):
     readout = "mean" if block == "channel" else "auto"
     encoder = replace(RUN.encoder, layers=layers, block=block, readout=readout)

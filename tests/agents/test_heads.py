@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from attention_agents.agents.config.catalogue import HEAD
+from attention_agents.agents.config.catalogue import POLICY_HEADS
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.evaluation.evaluate import evaluate
 from attention_agents.agents.rollouts.eval_env import make_eval_env
@@ -56,7 +56,7 @@ def run(request: pytest.FixtureRequest, trained: Callable[[str], RunFolder]) -> 
 
 
 def test_every_head_is_tried_but_the_plain_one_that_all_others_try():
-    assert set(RUNS) == set(HEAD) - {"mlp"}
+    assert set(RUNS) == set(POLICY_HEADS) - {"mlp"}
 
 
 def test_it_trains(run):

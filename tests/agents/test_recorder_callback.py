@@ -67,16 +67,18 @@ def test_training_is_bit_identical_with_and_without(name, tmp_path):
     assert all(torch.equal(left[key], right[key]) for key in left)
     assert torch.equal(with_streams[0], without_streams[0])
     assert with_streams[1] == without_streams[1]
-    assert all(not a.listeners for a in attentions(with_model)), "the tap is still attached"
+    assert all(not a.listeners for a in attention_modules(with_model)), "the tap is still attached"
     recording = open_recording(tmp_path / "seen")
     assert recording.episodes
     unit = "normalised" if RUNS[name].normalize_reward else ""
     assert recording.header.value_unit == unit
 
 
-def attentions(model):
+def attention_modules(model):
     return [
-        a for e in attention_extractors(model.policy).values() for _, a in e.encoder.attentions()
+        a
+        for e in attention_extractors(model.policy).values()
+        for _, a in e.encoder.attention_modules()
     ]
 
 

@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import cache
+from importlib import import_module
 
 import pytest
 import torch
 from gymnasium import spaces
 
 from attention_agents.agents.algorithms.checks import check_encoder
-from attention_agents.agents.config.algorithms import algorithms_with
-from attention_agents.agents.config.catalogue import HEAD, WORDS, glossary
-from attention_agents.agents.config.encoder_config import MECHANISMS, EncoderConfig
+from attention_agents.agents.config.catalogue import POLICY_HEADS, glossary
+from attention_agents.agents.config.encoder_config import EncoderConfig
 from attention_agents.agents.config.run_config import PolicyConfig, RunConfig
 from attention_agents.envs.make import make_env
-from attention_agents.policies.attention import (
-    MIXES,
-    NORMALISERS,
-    POSITIONS,
-    SCORES,
-    SELECTIONS,
-    WHERES,
-)
-from attention_agents.policies.blocks import BLOCKS
-from attention_agents.policies.readouts import READOUTS
-
-REGISTRIES = {
-    "block": BLOCKS,
-    "readout": READOUTS,
-    "attention": SCORES,
-    "normaliser": NORMALISERS,
-    "hard": SELECTIONS,
-    "where": WHERES,
-    "positions": POSITIONS,
-    "mix": MIXES,
-}
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.attention.multi_head import SelfAttention
+from attention_agents.policies.registries import REGISTRIES, SCORES
+from attention_agents.policies.testkit import check_mechanism, layer_context
 
 PLACES = {
     "features": ("CartPole-v1", 0),
@@ -52,21 +36,38 @@ NEEDS = {
     ("readout", "attention-gru"): ("history", "frames", "scenes"),
     ("readout", "augru"): ("history",),
     ("readout", "attgru"): ("history",),
-    ("attention", "location"): ("features", "history", "frames"),
-    ("hard", "perturbed-top-k"): ("history", "frames", "entities", "scenes"),
-    ("where", "local"): ("history", "frames", "scenes"),
-    ("where", "predicted"): ("history", "frames", "scenes"),
-    ("where", "causal"): ("history", "frames", "scenes"),
-    ("where", "spatial"): ("frames", "scenes"),
-    ("where", "temporal"): ("history", "frames", "scenes"),
+    ("score", "location"): ("features", "history", "frames"),
+    ("hard_attention", "perturbed-top-k"): ("history", "frames", "entities", "scenes"),
+    ("visibility", "local"): ("history", "frames", "scenes"),
+    ("visibility", "predicted"): ("history", "frames", "scenes"),
+    ("visibility", "causal"): ("history", "frames", "scenes"),
+    ("visibility", "spatial"): ("frames", "scenes"),
+    ("visibility", "temporal"): ("history", "frames", "scenes"),
     ("positions", "relative"): ("history", "frames", "entities", "scenes"),
 }
 """Where a word makes sense; every other word does everywhere."""
 
 
+NEW_SCORE = """
+from torch import nn
+from attention_agents.policies.attention.scores.score import Score
+from attention_agents.policies.registries import SCORES
+
+@SCORES.register("manhattan", "minus the sum of the differences")
+class Manhattan(Score):
+    def forward(self, q, k):
+        return -(q[:, :, :, None] - k[:, :, None]).abs().sum(-1) * self.scale
+"""
+
+
 def run_of(**words) -> RunConfig:
     return RunConfig(
-        env="x", algo="ppo", n_timesteps=1, seed=0, n_envs=1, encoder=EncoderConfig(**words)
+        env="x",
+        algo="ppo",
+        n_timesteps=1,
+        seed=0,
+        n_envs=1,
+        encoder=EncoderConfig.from_words(**words),
     )
 
 
@@ -76,36 +77,54 @@ def space_of(place: str) -> spaces.Space:
     return make_env(env_id, history=history).observation_space
 
 
-@pytest.mark.parametrize("option", MECHANISMS)
-def test_the_help_is_that_of_the_registries(option):
+@pytest.mark.parametrize("option", REGISTRIES)
+def test_the_words_of_the_source_are_those_that_are_registered(option):
+    """Words and help are read without an import; what is imported then registers the same."""
     registry = REGISTRIES[option]
-    ours = {name: registry.help(name) for name in registry.names if _is_ours(registry[name])}
-    if option == "readout":
-        ours["auto"] = "ego where the observation has such a token, else query"
-    assert WORDS[option] == ours
+    for word, entry in registry.builtin.items():
+        if registry.is_empty(word):
+            assert registry.build(word, None) is None
+            continue
+        piece = registry[word]
+        assert (piece.__module__, registry._pieces[word]) == (entry.module, (piece, entry.help))
 
 
-def _is_ours(piece: type) -> bool:
-    return piece.__module__.startswith("attention_agents.policies.")
+def test_a_new_file_is_a_new_score(tmp_path, monkeypatch):
+    """Nothing else is edited: it is in the help, can be asked for, and trains."""
+    (tmp_path / "manhattan.py").write_text(NEW_SCORE)
+    scores = import_module("attention_agents.policies.attention.scores")
+    monkeypatch.setattr(scores, "__path__", [*scores.__path__, str(tmp_path)])
+    monkeypatch.delitem(SCORES.__dict__, "builtin")
+    monkeypatch.setattr(SCORES, "_pieces", dict(SCORES._pieces))
+    try:
+        assert re.search(r"^ +manhattan +minus the sum of the differences$", glossary(), re.M)
+        assert "attention_agents.policies.attention.scores.manhattan" not in sys.modules
+        check_encoder(run_of(score="manhattan"), space_of("features"))
+        context = layer_context(attention=AttentionConfig(score="manhattan"))
+        check_mechanism(lambda: SelfAttention(context), context, compiles=False)
+    finally:
+        del SCORES.__dict__["builtin"]
 
 
 def test_the_glossary_holds_every_word_and_starts_with_the_default():
     lines = glossary().splitlines()
-    defaults = vars(EncoderConfig()) | {"head": PolicyConfig().head}
-    assert all(algorithms_with(head) for head in HEAD)
-    for option, words in (WORDS | {"head": HEAD}).items():
+    defaults = vars(EncoderConfig()) | vars(AttentionConfig()) | {"head": PolicyConfig().head}
+    options = {option: registry.words for option, registry in REGISTRIES.items()}
+    for option, words in (options | {"head": POLICY_HEADS}).items():
         assert next(iter(words)) == defaults[option]
+        option = option.replace("_", "-")
         for word, text in words.items():
             assert any(re.fullmatch(rf"  (--{option})? +{re.escape(word)}  +.+", x) for x in lines)
             assert any(line.endswith(f"  {text}") for line in lines)
 
 
 @pytest.mark.parametrize(
-    ("option", "word"), [(option, word) for option, words in WORDS.items() for word in words]
+    ("option", "word"),
+    [(option, word) for option, registry in REGISTRIES.items() for word in registry.builtin],
 )
 def test_every_word_builds_where_it_makes_sense_and_is_refused_elsewhere(option, word):
     config = run_of(
-        **{option: word}, asker="direction" if word == "cross" else "", heads=2, width=14
+        **{option: word}, query_source="direction" if word == "cross" else "", heads=2, width=14
     )
     needs = NEEDS.get((option, word), tuple(PLACES))
     for place in PLACES:

@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attention_agents.policies.attention import Mechanism, QueryAttention, SelfAttention, Site
-from attention_agents.policies.testkit import Order, check, site
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.multi_head import QueryAttention, SelfAttention
+from attention_agents.policies.testkit import Order, check_mechanism, layer_context
 from attention_agents.policies.tokens import Tokens
 
 Q = 11
@@ -18,7 +20,7 @@ HARD = ("top-k", "gumbel", "perturbed-top-k")
 class Ask(nn.Module):
     """Let Q fixed queries read the tokens."""
 
-    def __init__(self, place: Site):
+    def __init__(self, place: LayerContext):
         super().__init__()
         self.attention = QueryAttention(place)
         self.query = nn.Parameter(torch.randn(1, Q, place.width))
@@ -35,16 +37,16 @@ READS: dict[str, tuple[type[nn.Module], Order]] = {
 
 def check_read(read: str, heads: int, **words: Any) -> None:
     """Run the kit on one of `READS` with a mechanism of these words."""
-    place = site(heads, mechanism=Mechanism(**words))
+    place = layer_context(heads, attention=AttentionConfig(**words))
     kind, order = READS[read]
     if words.get("score") == "location":
         order = "ordered"
     scored_without_keys = read == "query" and words.get("score") == "location"
-    check(
+    check_mechanism(
         lambda: kind(place),
         place,
         order,
-        words.get("hard") not in HARD,
+        words.get("hard_attention") not in HARD,
         compiles=place.heads == 3,
         idle=("attention.key.weight",) if scored_without_keys else (),
     )

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
-from attention_agents.policies.attention import QueryAttention, SelfAttention, Site
-from attention_agents.policies.testkit import built, listened
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.multi_head import QueryAttention, SelfAttention
+from attention_agents.policies.testkit import build_module, record_weights
 from attention_agents.policies.tokens import Tokens
 
 
@@ -40,14 +41,14 @@ SCENES = {
 }
 
 
-class Asking(nn.Module):
+class QueryBlock(nn.Module):
     """Let one token ask, as the ego readout does: its row as query, zeros where it is absent."""
 
-    def __init__(self, place: Site):
+    def __init__(self, place: LayerContext):
         super().__init__()
-        assert place.askers is not None
-        (self.row,) = place.askers
-        self.attention = QueryAttention(place, asker="ego")
+        assert place.query_tokens is not None
+        (self.row,) = place.query_tokens
+        self.attention = QueryAttention(place, query_source="ego")
 
     def forward(self, tokens: Tokens) -> Tensor:
         query = tokens.values[:, self.row, None]
@@ -66,18 +67,18 @@ def projected(module: SelfAttention, tokens: Tokens) -> tuple[Tensor, Tensor, Te
 
 def told(module: nn.Module, tokens: Tokens) -> tuple[Tensor, Tensor]:
     """Return the output of a pass and the weights told by its only attention module."""
-    out, ((_, heard),) = listened(module, tokens)
+    out, ((_, heard),) = record_weights(module, tokens)
     return out, heard.weights
 
 
-def started(place: Site) -> SelfAttention:
+def started(place: LayerContext) -> SelfAttention:
     """Return self-attention as it is before its first update, under a seed."""
     torch.manual_seed(0)
     return SelfAttention(place)
 
 
-def moved(place: Site) -> SelfAttention:
+def moved(place: LayerContext) -> SelfAttention:
     """Return self-attention in which what begins at 0 has been given something to do."""
-    module = built(lambda: SelfAttention(place))
+    module = build_module(lambda: SelfAttention(place))
     assert isinstance(module, SelfAttention)
     return module

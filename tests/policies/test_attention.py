@@ -9,30 +9,29 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
-from attention_agents.policies.attention import (
-    NORMALISERS,
-    SCORES,
-    SELECTIONS,
-    Bilinear,
-    Mechanism,
-    QueryAttention,
-    SelfAttention,
-    Weighing,
-    attend,
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.attention.attention_weighting import AttentionWeighting, fused_attention
+from attention_agents.policies.attention.multi_head import QueryAttention, SelfAttention
+from attention_agents.policies.attention.scores.score import Bilinear
+from attention_agents.policies.registries import HARD_ATTENTIONS, NORMALIZERS, SCORES
+from attention_agents.policies.testkit import (
+    build_module,
+    example_tokens,
+    layer_context,
+    record_weights,
 )
-from attention_agents.policies.testkit import built, example, listened, site
 from attention_agents.policies.tokens import Tokens
 from tests.policies.reads import HARD, READS, Ask, attention_of, check_read
 
 B, H, N, K, Q = 2, 3, 5, 7, 11
 D = H * K
 MASK = torch.tensor([[True, False, True, True, False], [True, True, True, True, True]])
-BILINEAR = [name for name in SCORES.names if issubclass(SCORES[name], Bilinear)]
+BILINEAR = [name for name in SCORES.words if issubclass(SCORES[name], Bilinear)]
 MECHANISMS = [
-    *({"score": name} for name in SCORES.names),
-    *({"normaliser": name} for name in NORMALISERS.names[1:]),
-    *({"hard": name, "budget": 2} for name in SELECTIONS.names[1:]),
-    {"score": "additive", "normaliser": "entmax15", "hard": "top-k", "temperature": 0.7},
+    *({"score": name} for name in SCORES.words),
+    *({"normalizer": name} for name in list(NORMALIZERS.words)[1:]),
+    *({"hard_attention": name, "top_k": 2} for name in list(HARD_ATTENTIONS.words)[1:]),
+    {"score": "additive", "normalizer": "entmax15", "hard_attention": "top-k", "temperature": 0.7},
 ]
 
 
@@ -46,13 +45,13 @@ def tokens(mask: Tensor | None = MASK) -> Tokens:
 
 
 def made(read: str, heads: int = H, **words) -> nn.Module:
-    place = site(heads, mechanism=Mechanism(**words))
-    return built(lambda: READS[read][0](place))
+    place = layer_context(heads, attention=AttentionConfig(**words))
+    return build_module(lambda: READS[read][0](place))
 
 
 def heard(module: nn.Module, read: Tokens) -> tuple[Tensor, Tensor]:
     """Return output and weights of one pass."""
-    out, [(_, told)] = listened(module, read)
+    out, [(_, told)] = record_weights(module, read)
     return out, told.weights
 
 
@@ -80,7 +79,7 @@ def test_attend_follows_the_formula(biased):
     q, k, v = torch.randn(B, H, Q, K), torch.randn(B, H, N, K), torch.randn(B, H, N, 13)
     bias = torch.randn(H, Q, N) if biased else torch.zeros(H, Q, N)
     out = naive_attention(q.numpy(), k.numpy(), v.numpy(), MASK.numpy(), bias.numpy())
-    found = attend(q, k, v, MASK[:, None, None], K**-0.5, bias[None] if biased else None)
+    found = fused_attention(q, k, v, MASK[:, None, None], K**-0.5, bias[None] if biased else None)
     torch.testing.assert_close(found.double(), torch.tensor(out), atol=1e-6, rtol=1e-5)
 
 
@@ -88,11 +87,11 @@ def test_attend_by_hand():
     q = torch.tensor([[[[1.0, 0.0]]]])
     k = torch.tensor([[[[np.log(3.0), 5.0], [0.0, -5.0]]]], dtype=torch.float32)
     v = torch.tensor([[[[4.0], [8.0]]]])
-    assert attend(q, k, v, None, 1.0).item() == pytest.approx(0.75 * 4 + 0.25 * 8)
+    assert fused_attention(q, k, v, None, 1.0).item() == pytest.approx(0.75 * 4 + 0.25 * 8)
 
 
 def test_self_attention_equals_torch():
-    ours = built(lambda: SelfAttention(site(H)))
+    ours = build_module(lambda: SelfAttention(layer_context(H)))
     theirs = nn.MultiheadAttention(D, H, batch_first=True)
     with torch.no_grad():
         theirs.in_proj_weight.copy_(ours.inputs.weight)
@@ -109,7 +108,10 @@ def test_self_attention_equals_torch():
 
 
 def test_query_attention_equals_torch():
-    ours, theirs = built(lambda: Ask(site(H))), nn.MultiheadAttention(D, H, batch_first=True)
+    ours, theirs = (
+        build_module(lambda: Ask(layer_context(H))),
+        nn.MultiheadAttention(D, H, batch_first=True),
+    )
     inner = ours.attention
     with torch.no_grad():
         parts = (inner.query, inner.key, inner.value)
@@ -131,7 +133,9 @@ def test_query_attention_equals_torch():
 @pytest.mark.parametrize("score", BILINEAR)
 def test_absorbed_projections_are_exact(score, mask):
     """QueryAttention equals projecting every token to keys and values."""
-    module = built(lambda: QueryAttention(site(H, mechanism=Mechanism(score=score))))
+    module = build_module(
+        lambda: QueryAttention(layer_context(H, attention=AttentionConfig(score=score)))
+    )
     query, x = torch.randn(B, Q, D), tokens(mask)
     q, k, v = (
         part(values).view(B, -1, H, K).transpose(1, 2)
@@ -141,8 +145,8 @@ def test_absorbed_projections_are_exact(score, mask):
             (module.value, x.values),
         )
     )
-    weights = NORMALISERS["softmax"](site(H))(
-        module.weighing.score(q, k), None if mask is None else mask[:, None, None]
+    weights = NORMALIZERS["softmax"](layer_context(H))(
+        module.weighting.score(q, k), None if mask is None else mask[:, None, None]
     )
     expected = module.output((weights @ v).transpose(1, 2).reshape(B, Q, D))
     torch.testing.assert_close(module(query, x), expected, atol=1e-5, rtol=1e-5)
@@ -172,8 +176,8 @@ def test_weights_at_values_reproduce_the_output(read, mask, words):
 @pytest.mark.parametrize("heads", [1, 3, 7])
 @pytest.mark.parametrize("read", READS)
 def test_rows_sum_to_one_and_every_present_token_weighs(read, heads):
-    place = site(heads)
-    module = built(lambda: READS[read][0](place))
+    place = layer_context(heads)
+    module = build_module(lambda: READS[read][0](place))
     x = Tokens(torch.randn(B, N, place.width), MASK)
     _, weights = heard(module, x)
     torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
@@ -189,12 +193,12 @@ def test_nothing_present_reads_a_learned_vector_in_all_modes(read):
     recorded, weights = heard(module.train(), Tokens(x, mask))
     for mode in (True, False):
         assert torch.equal(module.train(mode)(Tokens(x, mask)), recorded)
-    expected = attention.output(attention.nothing).expand_as(recorded[0])
+    expected = attention.output(attention.empty_vector).expand_as(recorded[0])
     torch.testing.assert_close(recorded[0], expected, atol=1e-6, rtol=1e-5)
-    assert weights[0].eq(0).all() and attention.nothing.ne(0).any()
+    assert weights[0].eq(0).all() and attention.empty_vector.ne(0).any()
     recorded.sum().backward()
     assert x.grad.isfinite().all() and x.grad[0].eq(0).all()
-    assert attention.nothing.grad.ne(0).any()
+    assert attention.empty_vector.grad.ne(0).any()
 
 
 @pytest.mark.parametrize("read", READS)
@@ -209,7 +213,7 @@ def test_gradients_are_right_in_float64_for_every_entry(read):
 def test_listening_changes_no_bit_of_the_gradient(read, words):
     module, x = made(read, **words), tokens()
     grads = []
-    for listen in (module, lambda x: listened(module, x)[0]):
+    for listen in (module, lambda x: record_weights(module, x)[0]):
         torch.manual_seed(1)
         module.zero_grad()
         listen(x).square().sum().backward()
@@ -235,18 +239,18 @@ class Leaning(nn.Module):
 def test_fused_equals_unfused(read, score, mask, biased):
     """Output, told weights and gradients of the kernel are those of the plain formula."""
     module, x = made(read, score=score, temperature=0.7), tokens(mask)
-    weighing = attention_of(module).weighing
+    weighting = attention_of(module).weighting
     if biased:
-        weighing.positions = Leaning(N if read == "self" else Q)
+        weighting.positions = Leaning(N if read == "self" else Q)
     found = []
     for fused in (True, False):
-        assert weighing.fused
-        weighing.fused = fused
+        assert weighting.is_fused
+        weighting.is_fused = fused
         module.zero_grad()
         out, weights = heard(module, x)
         out.square().sum().backward()
         found.append([out, weights, *(p.grad for p in module.parameters() if p.grad is not None)])
-        weighing.fused = True
+        weighting.is_fused = True
     assert len(found[0]) == len(found[1]) >= 6
     for fused, plain in zip(*found, strict=True):
         torch.testing.assert_close(fused, plain, atol=1e-4, rtol=1e-4)
@@ -254,35 +258,41 @@ def test_fused_equals_unfused(read, score, mask, biased):
 
 
 def test_only_a_soft_read_of_a_bilinear_score_is_fused():
-    fused = {name for name in SCORES.names if Weighing(site(mechanism=Mechanism(name))).fused}
+    fused = {
+        name
+        for name in SCORES.words
+        if AttentionWeighting(layer_context(attention=AttentionConfig(name))).is_fused
+    }
     assert fused == set(BILINEAR) == {"scaled-dot-product", "dot", "general"}
-    for words in MECHANISMS[len(SCORES.names) :]:
-        assert not Weighing(site(mechanism=Mechanism(**words))).fused, words
+    for words in MECHANISMS[len(SCORES.words) :]:
+        assert not AttentionWeighting(layer_context(attention=AttentionConfig(**words))).is_fused, (
+            words
+        )
 
 
 @pytest.mark.parametrize("temperature", [1e-300, 1e-40, 0.00099, 1001.0, 1e40])
 def test_temperatures_beyond_what_scores_can_hold_are_refused(temperature):
     text = f"temperature must be 0.001 to 1000, got {temperature}; for one token alone use"
     with pytest.raises(ValueError, match=re.escape(text)):
-        Mechanism(temperature=temperature)
+        AttentionConfig(temperature=temperature)
 
 
-@pytest.mark.parametrize("normaliser", NORMALISERS.names)
+@pytest.mark.parametrize("normalizer", NORMALIZERS.words)
 @pytest.mark.parametrize("temperature", [1e-3, 1e3])
-def test_the_coldest_and_the_warmest_temperature_learn(temperature, normaliser):
-    place = site(mechanism=Mechanism(temperature=temperature, normaliser=normaliser))
-    module = built(lambda: SelfAttention(place))
-    x = example(place)
+def test_the_coldest_and_the_warmest_temperature_learn(temperature, normalizer):
+    place = layer_context(attention=AttentionConfig(temperature=temperature, normalizer=normalizer))
+    module = build_module(lambda: SelfAttention(place))
+    x = example_tokens(place)
     module(x).square().sum().backward()
     assert all(each.grad.isfinite().all() for each in module.parameters())
 
 
 def test_weighing_divides_scores_by_the_temperature_and_then_adds_places():
-    weighing = Weighing(site(1, mechanism=Mechanism(temperature=0.5)))
+    weighting = AttentionWeighting(layer_context(1, attention=AttentionConfig(temperature=0.5)))
     scores = torch.tensor([[[[0.5, 0.0, 0.0, 9.0, 9.0]]]])
     bias = torch.tensor([[[[0.0, 0.0, 2.0, 9.0, 9.0]]]])
     visible = torch.tensor([[[[True, True, True, False, False]]]])
-    weights, soft = weighing(scores, visible, bias)
+    weights, _, soft, _ = weighting(scores, visible, bias)
     raised = np.exp([1.0, 0.0, 2.0])
     expected = [*(raised / raised.sum()), 0, 0]
     assert weights.flatten().tolist() == pytest.approx(expected) and soft is None
@@ -292,7 +302,7 @@ def test_weighing_divides_scores_by_the_temperature_and_then_adds_places():
 def test_a_temperature_is_a_factor_of_the_scores(read):
     plain, sharp = made(read), made(read, temperature=0.25)
     sharp.load_state_dict(plain.state_dict())
-    attention_of(plain).weighing.score.scale *= 4
+    attention_of(plain).weighting.score.scale *= 4
     x = tokens()
     for one, other in zip(heard(sharp, x), heard(plain, x), strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
@@ -310,22 +320,17 @@ def test_stable_baselines_does_not_initialise_it_again(read, words):
 def test_words_that_nobody_knows():
     for kind, word in (
         ("score", "dots"),
-        ("normaliser", "softmx"),
+        ("normalizer", "softmx"),
         ("hard attention", "top-n"),
-        ("where", "globl"),
+        ("visibility", "globl"),
         ("positions", "non"),
-        ("mix of heads", "concatt"),
+        ("head mixing", "concatt"),
     ):
-        name = {"hard attention": "hard", "mix of heads": "mix"}.get(kind, kind)
+        name = kind.replace(" ", "_")
         with pytest.raises(ValueError, match=f"unknown {kind} '{word}'; did you mean"):
-            Weighing(site(mechanism=Mechanism(**{name: word})))
+            AttentionWeighting(layer_context(attention=AttentionConfig(**{name: word})))
 
 
 def test_every_hard_choice_is_in_the_tests():
-    assert {"none", *HARD} <= set(SELECTIONS.names)
-    ours = {
-        n
-        for n in SELECTIONS.names
-        if SELECTIONS[n].__module__.startswith("attention_agents.policies.")
-    }
-    assert ours == {"none", *HARD}
+    assert {"none", *HARD} <= set(HARD_ATTENTIONS.words)
+    assert set(HARD_ATTENTIONS.builtin) == {"none", *HARD}

@@ -9,12 +9,24 @@ from torch import nn
 from torch.nn import functional as F
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
-from attention_agents.policies.attention import Mechanism, Site
-from attention_agents.policies.blocks import BLOCKS, Block, Channel, GTrXL, SpaceTime, composed
-from attention_agents.policies.blocks.gtrxl import Gate
-from attention_agents.policies.blocks.isab import ISAB
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.blocks.block import Block
+from attention_agents.policies.blocks.channel import Channel
+from attention_agents.policies.blocks.gtrxl import Gate, GTrXL
+from attention_agents.policies.blocks.isab import ISAB, compose_maps
 from attention_agents.policies.blocks.sab import SAB
-from attention_agents.policies.testkit import B, built, check, example, listened, site, without_mask
+from attention_agents.policies.blocks.space_time import SpaceTime
+from attention_agents.policies.registries import BLOCKS
+from attention_agents.policies.testkit import (
+    B,
+    build_module,
+    check_mechanism,
+    example_tokens,
+    layer_context,
+    record_weights,
+    without_mask,
+)
 from attention_agents.policies.tokens import Tokens
 
 H, T, P = 3, 3, 5
@@ -57,9 +69,9 @@ class Rows(nn.Module):
         return self.block(tokens).values
 
 
-def place_for(name: str, heads: int = H, **words) -> Site:
+def place_for(name: str, heads: int = H, **words) -> LayerContext:
     layout = AMID if name == "space-time" else None
-    return site(heads=heads, layout=layout, mechanism=Mechanism(**words))
+    return layer_context(heads=heads, layout=layout, attention=AttentionConfig(**words))
 
 
 def order_of(name: str) -> str:
@@ -68,11 +80,11 @@ def order_of(name: str) -> str:
 
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("heads", [1, 2, 3])
-@pytest.mark.parametrize("name", BLOCKS.names)
+@pytest.mark.parametrize("name", BLOCKS.words)
 def test_kit(name, heads, masked):
     place = place_for(name, heads)
-    tokens = example(place) if masked else without_mask(example(place))
-    check(
+    tokens = example_tokens(place) if masked else without_mask(example_tokens(place))
+    check_mechanism(
         lambda: Rows(BLOCKS[name](place)),
         place,
         order_of(name),
@@ -83,29 +95,31 @@ def test_kit(name, heads, masked):
 
 @pytest.mark.parametrize("masked", [True, False])
 def test_kit_on_frames_alone(masked):
-    place = site(heads=H, layout=FRAMES)
-    tokens = example(place) if masked else without_mask(example(place))
-    check(
+    place = layer_context(heads=H, layout=FRAMES)
+    tokens = example_tokens(place) if masked else without_mask(example_tokens(place))
+    check_mechanism(
         lambda: Rows(SpaceTime(place)), place, "ordered", tokens=tokens, compiles=place.heads == 3
     )
 
 
-@pytest.mark.parametrize("words", [dict(score="additive"), dict(normaliser="sigmoid")])
+@pytest.mark.parametrize("words", [dict(score="additive"), dict(normalizer="sigmoid")])
 @pytest.mark.parametrize("name", ["gtrxl", "sab", "isab", "space-time"])
 def test_kit_without_the_fused_kernel(name, words):
     place = place_for(name, **words)
-    check(lambda: Rows(BLOCKS[name](place)), place, order_of(name), compiles=place.heads == 3)
+    check_mechanism(
+        lambda: Rows(BLOCKS[name](place)), place, order_of(name), compiles=place.heads == 3
+    )
 
 
 @pytest.mark.parametrize("where", ["causal", "local", "predicted"])
 def test_kit_of_frames_with_windows(where):
-    place = place_for("space-time", where=where, reach=1)
-    check(lambda: Rows(SpaceTime(place)), place, "ordered", compiles=place.heads == 3)
+    place = place_for("space-time", visibility=where, window=1)
+    check_mechanism(lambda: Rows(SpaceTime(place)), place, "ordered", compiles=place.heads == 3)
 
 
 def test_kit_of_a_gated_causal_history():
-    place = site(heads=H, layout=HISTORY, mechanism=Mechanism(where="causal"))
-    check(lambda: Rows(GTrXL(place)), place, "ordered", compiles=place.heads == 3)
+    place = layer_context(heads=H, layout=HISTORY, attention=AttentionConfig(visibility="causal"))
+    check_mechanism(lambda: Rows(GTrXL(place)), place, "ordered", compiles=place.heads == 3)
 
 
 def torch_attention(width: int, **parts: torch.Tensor) -> nn.MultiheadAttention:
@@ -170,8 +184,8 @@ def test_gate_starts_near_the_identity():
 
 
 def test_gtrxl_is_its_equations():
-    place = site(heads=H)
-    block, tokens = built(lambda: GTrXL(place)), example(place)
+    place = layer_context(heads=H)
+    block, tokens = build_module(lambda: GTrXL(place)), example_tokens(place)
     x, absent = tokens.values, ~tokens.mask
     normed = block.attention_norm(x)
     read, _ = of_self(block.attention)(normed, normed, normed, key_padding_mask=absent)
@@ -181,8 +195,8 @@ def test_gtrxl_is_its_equations():
 
 
 def test_sab_is_torchs_attention_between_norms():
-    place = site(heads=H)
-    block, tokens = built(lambda: SAB(place)), example(place)
+    place = layer_context(heads=H)
+    block, tokens = build_module(lambda: SAB(place)), example_tokens(place)
     x = tokens.values
     read, _ = of_self(block.attention)(x, x, x, key_padding_mask=~tokens.mask)
     expected = mab(x, read, block.after)
@@ -190,8 +204,8 @@ def test_sab_is_torchs_attention_between_norms():
 
 
 def test_isab_is_two_of_torchs_attentions_and_its_maps_compose():
-    place = site(heads=H, points=2)
-    block, tokens = built(lambda: ISAB(place)), example(place)
+    place = layer_context(heads=H, num_queries=2)
+    block, tokens = build_module(lambda: ISAB(place)), example_tokens(place)
     x, D = tokens.values, place.width
     into, out = block.gathering, block.spreading
     weight = torch.cat([into.query.weight, into.key.weight, into.value.weight])
@@ -207,17 +221,17 @@ def test_isab_is_two_of_torchs_attentions_and_its_maps_compose():
     spreads = torch_attention(D, weight=weight, bias=bias, output=out.output)
     read, weights_out = spreads(x, points, points, average_attn_weights=False)
     expected = mab(x, read, block.spread)
-    values, ((first, told_in), (second, told_out)) = listened(Rows(block), tokens)
+    values, ((first, told_in), (second, told_out)) = record_weights(Rows(block), tokens)
     torch.testing.assert_close(values, expected, atol=1e-5, rtol=1e-4)
     assert (first.part, first.queries, first.keys) == ("in", "inducing points", "tokens")
     assert (second.part, second.queries, second.keys) == ("out", "tokens", "inducing points")
     torch.testing.assert_close(told_in.weights, weights_in, atol=1e-6, rtol=1e-4)
     torch.testing.assert_close(told_out.weights, weights_out, atol=1e-6, rtol=1e-4)
     assert told_in.weights.shape == (B, H, 2, 5) and told_out.mask is None
-    whole = composed(told_out.weights, told_in.weights)
+    whole = compose_maps(told_out.weights, told_in.weights)
     assert whole.shape == (B, H, 5, 5)
     by_hand = sum(
-        told_out.weights[1, 2, 3, m] * told_in.weights[1, 2, m, 4] for m in range(place.points)
+        told_out.weights[1, 2, 3, m] * told_in.weights[1, 2, m, 4] for m in range(place.num_queries)
     )
     torch.testing.assert_close(whole[1, 2, 3, 4], by_hand)
     torch.testing.assert_close(whole.sum(-1), torch.ones(B, H, 5))
@@ -225,16 +239,16 @@ def test_isab_is_two_of_torchs_attentions_and_its_maps_compose():
 
 
 def test_isab_places_count_for_nothing_among_inducing_points():
-    place = site(heads=H, layout=FRAMES, mechanism=Mechanism(where="local"))
-    plain = site(heads=H, layout=FRAMES)
-    near, anywhere = built(lambda: ISAB(place)), built(lambda: ISAB(plain))
-    tokens = example(place)
+    place = layer_context(heads=H, layout=FRAMES, attention=AttentionConfig(visibility="local"))
+    plain = layer_context(heads=H, layout=FRAMES)
+    near, anywhere = build_module(lambda: ISAB(place)), build_module(lambda: ISAB(plain))
+    tokens = example_tokens(place)
     assert torch.equal(near(tokens).values, anywhere(tokens).values)
 
 
 def test_inducing_points_can_look_around_a_centre_of_their_own():
-    place = site(heads=H, layout=FRAMES, mechanism=Mechanism(where="predicted"))
-    check(lambda: Rows(ISAB(place)), place, "ordered", compiles=place.heads == 3)
+    place = layer_context(heads=H, layout=FRAMES, attention=AttentionConfig(visibility="predicted"))
+    check_mechanism(lambda: Rows(ISAB(place)), place, "ordered", compiles=place.heads == 3)
 
 
 def naive_groups(attention, x, present, groups, rows):
@@ -248,7 +262,7 @@ def naive_groups(attention, x, present, groups, rows):
         for group, asks in zip(groups, rows, strict=True):
             seen = [n for n in group if present[b, n]]
             if not seen:
-                read[b, asks] = attention.output(attention.nothing)
+                read[b, asks] = attention.output(attention.empty_vector)
                 continue
             query, keys = x[b : b + 1, asks], x[b : b + 1, seen]
             out, own = module(query, keys, keys, average_attn_weights=False)
@@ -260,8 +274,8 @@ def naive_groups(attention, x, present, groups, rows):
 
 @pytest.mark.parametrize("masked", [True, False])
 def test_space_time_is_one_loop_over_places_and_one_over_frames(masked):
-    place = site(heads=H, layout=AMID)
-    block, tokens = built(lambda: SpaceTime(place)), example(place)
+    place = layer_context(heads=H, layout=AMID)
+    block, tokens = build_module(lambda: SpaceTime(place)), example_tokens(place)
     if not masked:
         tokens = without_mask(tokens)
     x = tokens.values
@@ -281,7 +295,7 @@ def test_space_time_is_one_loop_over_places_and_one_over_frames(masked):
     )
     y = y + read
     expected = y + block.ffn(block.ffn_norm(y))
-    out, heard = listened(Rows(block), tokens)
+    out, heard = record_weights(Rows(block), tokens)
     torch.testing.assert_close(out, expected, atol=1e-5, rtol=1e-4)
     assert [ear.part for ear, _ in heard] == ["time", "space"]
     for (_, told), whole in zip(heard, (time, space), strict=True):
@@ -291,23 +305,26 @@ def test_space_time_is_one_loop_over_places_and_one_over_frames(masked):
 
 
 def test_tokens_of_no_frame_read_themselves_once_through_time():
-    place = place_for("space-time", normaliser="sigmoid")
-    block, tokens = built(lambda: SpaceTime(place)), without_mask(example(place_for("space-time")))
-    _, ((time, told), _) = listened(Rows(block), tokens)
+    place = place_for("space-time", normalizer="sigmoid")
+    block, tokens = (
+        build_module(lambda: SpaceTime(place)),
+        without_mask(example_tokens(place_for("space-time"))),
+    )
+    _, ((time, told), _) = record_weights(Rows(block), tokens)
     for n in OTHERS:
         x = block.time_norm(tokens.values)[:, [n]]
         q, k, _ = time.inputs(x).view(B, 1, 3, H, -1).permute(2, 0, 3, 1, 4)
-        alone = time.weighing(time.weighing.score(q, k), None, None).weights  # (B, H, 1, 1)
+        alone = time.weighting(time.weighting.score(q, k), None, None).weights  # (B, H, 1, 1)
         torch.testing.assert_close(told.weights[:, :, n, n], alone[..., 0, 0])
 
 
 def test_frames_from_before_the_episode_weigh_nothing():
-    place = site(heads=H, layout=FRAMES)
-    tokens = example(place)
+    place = layer_context(heads=H, layout=FRAMES)
+    tokens = example_tokens(place)
     mask = torch.ones(B, T * P, dtype=torch.bool)
     mask[0, : 2 * P] = False  # the first step of an episode
-    block = built(lambda: SpaceTime(place))
-    _, heard = listened(Rows(block), tokens._replace(mask=mask))
+    block = build_module(lambda: SpaceTime(place))
+    _, heard = record_weights(Rows(block), tokens._replace(mask=mask))
     for _, told in heard:
         assert told.weights[0, ..., : 2 * P].eq(0).all()
         assert told.weights[1, ..., : 2 * P].ne(0).any()
@@ -316,9 +333,11 @@ def test_frames_from_before_the_episode_weigh_nothing():
 
 
 def test_space_time_looks_only_back_when_causal():
-    place = site(heads=H, layout=FRAMES, mechanism=Mechanism(where="causal"))
-    tokens = without_mask(example(place))
-    _, ((_, time), (_, space)) = listened(built(lambda: Rows(SpaceTime(place))), tokens)
+    place = layer_context(heads=H, layout=FRAMES, attention=AttentionConfig(visibility="causal"))
+    tokens = without_mask(example_tokens(place))
+    _, ((_, time), (_, space)) = record_weights(
+        build_module(lambda: Rows(SpaceTime(place))), tokens
+    )
     step = torch.arange(T).repeat_interleave(P)
     later = step > step[:, None]
     assert time.weights[..., later].eq(0).all()
@@ -326,8 +345,8 @@ def test_space_time_looks_only_back_when_causal():
 
 
 def test_hard_attention_over_frames_tells_its_soft_weights_too():
-    place = place_for("space-time", hard="top-k", budget=2)
-    _, heard = listened(built(lambda: Rows(SpaceTime(place))), example(place))
+    place = place_for("space-time", hard_attention="top-k", top_k=2)
+    _, heard = record_weights(build_module(lambda: Rows(SpaceTime(place))), example_tokens(place))
     for _, told in heard:
         assert told.soft.shape == told.weights.shape == (B, H, 18, 18)
         assert (told.weights > 0).sum(-1).max() == 2 < (told.soft > 0).sum(-1).max()
@@ -336,7 +355,7 @@ def test_hard_attention_over_frames_tells_its_soft_weights_too():
 @pytest.mark.parametrize(
     ("layout", "message"),
     [
-        (HISTORY, "each step is one token; use block='residual' with where='causal'"),
+        (HISTORY, "each step is one token; use block='residual' with visibility='causal'"),
         (None, "needs the tokens of two frames or more, and this observation is of one step"),
         (
             TokenLayout((frame(0),)),
@@ -348,36 +367,37 @@ def test_hard_attention_over_frames_tells_its_soft_weights_too():
 )
 def test_space_time_refuses_what_is_no_frames(layout, message):
     with pytest.raises(ValueError, match=message):
-        SpaceTime(site(heads=H, layout=layout))
+        SpaceTime(layer_context(heads=H, layout=layout))
 
 
 def test_channel_gates_by_hand():
-    place = Site(width=4, heads=2, keys=3)
-    block = built(lambda: Channel(place))
+    place = LayerContext(width=4, heads=2, num_tokens=3)
+    block = build_module(lambda: Channel(place))
     gates = block.gates
     with torch.no_grad():
         gates.squeeze.weight.copy_(torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
         gates.squeeze.bias.zero_()
         gates.excite.weight.copy_(torch.tensor([[0.0], [1.0], [-1.0], [1 / 3]]))
         gates.excite.bias.zero_()
-        gates.nothing.copy_(torch.tensor([6.0, 0.0, 0.0, 0.0]))
+        gates.empty_vector.copy_(torch.tensor([6.0, 0.0, 0.0, 0.0]))
     x = torch.tensor([[[2.0, 5, 5, 5], [99, 5, 5, 5], [4, 5, 5, 5]]]).repeat(2, 1, 1)
     mask = torch.tensor([[True, False, True], [False, False, False]])
-    out, ((ear, told),) = listened(Rows(block), Tokens(x, mask))
+    out, ((ear, told),) = record_weights(Rows(block), Tokens(x, mask))
     expected = torch.tensor([[0.5, 0.952574, 0.047426, 0.731059]])  # sigmoid of 0, 3, -3, 1
-    nothing = torch.tensor([[0.5, 0.997527, 0.002473, 0.880797]])  # sigmoid of 0, 6, -6, 2
-    torch.testing.assert_close(told.weights[:, 0], torch.stack([expected, nothing]))
+    without = torch.tensor([[0.5, 0.997527, 0.002473, 0.880797]])  # sigmoid of 0, 6, -6, 2
+    torch.testing.assert_close(told.weights[:, 0], torch.stack([expected, without]))
     assert told.weights.shape == (2, 1, 1, 4) and told.mask is None
     assert (ear.keys, ear.heads, ear.normalised_over) == ("channels", 1, "none")
     scaled = told.weights[:, 0] * x
     torch.testing.assert_close(out, scaled + block.ffn(block.ffn_norm(scaled)))
 
 
-@pytest.mark.parametrize("name", BLOCKS.names)
+@pytest.mark.parametrize("name", BLOCKS.words)
 def test_branches_end_with_the_gain_of_the_site(name):
     place = place_for(name)
     full, less = (
-        built(lambda gain=gain: BLOCKS[name](replace(place, gain=gain))) for gain in (1.0, 0.25)
+        build_module(lambda gain=gain: BLOCKS[name](replace(place, gain=gain)))
+        for gain in (1.0, 0.25)
     )
     ends = [path for path, _ in full.named_parameters() if path.endswith("output.weight")]
     assert ends

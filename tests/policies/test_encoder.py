@@ -4,11 +4,17 @@ import pytest
 import torch
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
-from attention_agents.policies.attention import Mechanism, Site
-from attention_agents.policies.blocks import BLOCKS
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.attention.layer_context import LayerContext
 from attention_agents.policies.encoder import Encoder
-from attention_agents.policies.readouts import READOUTS
-from attention_agents.policies.testkit import B, check, example, listened, site
+from attention_agents.policies.registries import BLOCKS, READOUTS
+from attention_agents.policies.testkit import (
+    B,
+    check_mechanism,
+    example_tokens,
+    layer_context,
+    record_weights,
+)
 
 H = 3
 STEPS = TokenLayout((TokenGroup("history", tuple("abcde"), offsets=(-4, -3, -2, -1, 0)),))
@@ -21,30 +27,33 @@ ROAD = TokenLayout(
 """Frames, and entities of which one is the agent."""
 BY_STEP = ("present", "augru", "attgru")
 """Readouts that need one token per step; all others read ROAD."""
+ENDS = [word for word in READOUTS.words if word != "auto"]
 
 
-def place_for(readout: str, **words) -> Site:
+def place_for(readout: str, **words) -> LayerContext:
     layout = STEPS if readout in BY_STEP else ROAD
-    mechanism = Mechanism(**words)
-    asker = "near" if READOUTS[readout].takes_asker else ""
-    return site(heads=H, layout=layout, askers=None, asker=asker, mechanism=mechanism)
+    mechanism = AttentionConfig(**words)
+    query_source = "near" if READOUTS[readout].takes_query_source else ""
+    return layer_context(
+        heads=H, layout=layout, query_tokens=None, query_source=query_source, attention=mechanism
+    )
 
 
 def fitting(block: str, readout: str) -> bool:
     return block != "space-time" or readout not in BY_STEP
 
 
-PAIRS = [(block, end) for block in BLOCKS.names for end in READOUTS.names if fitting(block, end)]
+PAIRS = [(block, end) for block in BLOCKS.words for end in ENDS if fitting(block, end)]
 
 
 @pytest.mark.parametrize(("block", "readout"), PAIRS)
 def test_every_block_goes_with_every_readout(block, readout):
     place = place_for(readout)
-    encoder, tokens = Encoder(place, 3, block, readout), example(place)
-    out, heard = listened(encoder, tokens)
+    encoder, tokens = Encoder(place, 3, block, readout), example_tokens(place)
+    out, heard = record_weights(encoder, tokens)
     assert out.shape == (B, place.width) and out.isfinite().all()
-    assert len(encoder.blocks) == 3 - READOUTS[readout].attends
-    placed = encoder.attentions()
+    assert len(encoder.blocks) == 3 - READOUTS[readout].is_attention_layer
+    placed = encoder.attention_modules()
     assert {layer for layer, _ in placed} == set(range(3))
     assert [module for _, module in placed] == [module for module, _ in heard]
     names = [(layer, module.part) for layer, module in placed]
@@ -52,17 +61,17 @@ def test_every_block_goes_with_every_readout(block, readout):
 
 
 @pytest.mark.parametrize("layers", [1, 2, 5])
-@pytest.mark.parametrize("readout", READOUTS.names)
+@pytest.mark.parametrize("readout", ENDS)
 def test_it_has_the_layers_asked_for(readout, layers):
     place = place_for(readout)
     encoder = Encoder(place, layers, readout=readout)
-    assert {layer for layer, _ in encoder.attentions()} == set(range(layers))
-    assert encoder(example(place)).shape == (B, place.width)
+    assert {layer for layer, _ in encoder.attention_modules()} == set(range(layers))
+    assert encoder(example_tokens(place)).shape == (B, place.width)
 
 
 def test_attentions_are_told_apart_by_layer_and_part():
     encoder = Encoder(place_for("query"), 3, "space-time", "query")
-    assert [(layer, module.part) for layer, module in encoder.attentions()] == [
+    assert [(layer, module.part) for layer, module in encoder.attention_modules()] == [
         (0, "time"),
         (0, "space"),
         (1, "time"),
@@ -72,13 +81,13 @@ def test_attentions_are_told_apart_by_layer_and_part():
 
 
 @pytest.mark.parametrize(
-    ("block", "readout"), [*((name, "query") for name in BLOCKS.names), ("residual", "mean")]
+    ("block", "readout"), [*((name, "query") for name in BLOCKS.words), ("residual", "mean")]
 )
 def test_kit(block, readout):
     place = place_for(readout)
     order = "ordered" if block == "space-time" else "invariant"
-    idle = ("blocks.0.gates.nothing",) if block == "channel" else ()  # gates on no token
-    check(
+    idle = ("blocks.0.gates.empty_vector",) if block == "channel" else ()  # gates on no token
+    check_mechanism(
         lambda: Encoder(place, 2, block, readout),
         place,
         order,
@@ -90,7 +99,7 @@ def test_kit(block, readout):
 def test_branches_shrink_with_depth():
     """Each of the two branches of L layers adds a variance of 1 / 2L."""
     torch.manual_seed(0)
-    encoder = Encoder(Site(width=256, heads=2, keys=5), 8, readout="mean")
+    encoder = Encoder(LayerContext(width=256, heads=2, num_tokens=5), 8, readout="mean")
     for block in encoder.blocks:
         weight = block.attention.output.weight.detach()
         assert float(weight.std()) == pytest.approx((1 / 16) ** 0.5 / 16, rel=0.05)
@@ -99,11 +108,15 @@ def test_branches_shrink_with_depth():
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
-        (dict(asker="near"), {}, "is for readouts that cross two keys, and 'query' does not"),
+        (
+            dict(query_source="near"),
+            {},
+            "is for readouts that cross two keys, and 'query' does not",
+        ),
         (dict(width=10), {}, "width must be a multiple of heads, got width=10, heads=3; try width"),
         (dict(width=0), {}, "width must be at least 1, got 0"),
         (dict(heads=0), {}, "heads must be at least 1, got 0"),
-        (dict(points=0), {}, "points must be at least 1, got 0"),
+        (dict(num_queries=0), {}, "num_queries must be at least 1, got 0"),
         ({}, dict(layers=-1), "layers must be at least 1, got -1"),
         ({}, dict(readout="qery"), "unknown readout 'qery'; did you mean 'query'"),
         ({}, dict(block="gtrxi"), "unknown block 'gtrxi'; did you mean 'gtrxl'"),
@@ -113,7 +126,7 @@ def test_branches_shrink_with_depth():
     ],
 )
 def test_wrong_sizes_and_names_are_refused(change, options, message):
-    place = Site(**(dict(width=21, heads=3, keys=5) | change))
+    place = LayerContext(**(dict(width=21, heads=3, num_tokens=5) | change))
     with pytest.raises(ValueError, match=message):
         Encoder(place, **(dict(layers=2) | options))
 
@@ -142,8 +155,8 @@ def test_a_mechanism_that_nothing_uses_is_refused(words, layers, block, readout)
     [(1, "residual", "query"), (3, "isab", "query"), (2, "isab", "mean"), (2, "channel", "query")],
 )
 def test_a_window_without_queries_that_stand_somewhere_is_refused(layers, block, readout):
-    with pytest.raises(ValueError, match="where='local' needs queries that stand somewhere"):
-        Encoder(place_for(readout, where="local"), layers, block, readout)
+    with pytest.raises(ValueError, match="visibility='local' needs queries that stand somewhere"):
+        Encoder(place_for(readout, visibility="local"), layers, block, readout)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +164,8 @@ def test_a_window_without_queries_that_stand_somewhere_is_refused(layers, block,
     [(1, "residual", "ego"), (2, "residual", "query"), (2, "isab", "ego"), (2, "gtrxl", "query")],
 )
 def test_a_window_is_used_where_some_query_stands_somewhere(layers, block, readout):
-    place = place_for(readout, where="local")
-    assert Encoder(place, layers, block, readout)(example(place)).isfinite().all()
+    place = place_for(readout, visibility="local")
+    assert Encoder(place, layers, block, readout)(example_tokens(place)).isfinite().all()
 
 
 def test_a_word_that_nobody_registered_is_refused():

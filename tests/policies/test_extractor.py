@@ -9,20 +9,17 @@ from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from torch import nn
 
 from attention_agents.envs.tokens.spaces import MAX_TOKENS, Cells, Entities, TokenBox
-from attention_agents.policies.attention import (
-    SELECTIONS,
-    WHERES,
-    Attentive,
-    Heard,
-    Mechanism,
-    Selection,
-)
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.attention.hard_attention.hard_attention import HardAttention
+from attention_agents.policies.attention.tappable import AttentionWeights, TappableAttention
+from attention_agents.policies.attention.visibility.visibility import Visibility
 from attention_agents.policies.inspect.attention_modules import (
     attention_extractors,
     attention_modules,
     mechanism_text,
 )
 from attention_agents.policies.inspect.tap import AttentionTap, probe_maps
+from attention_agents.policies.registries import HARD_ATTENTIONS, VISIBILITIES
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.tokens import Tokens
 
@@ -135,7 +132,7 @@ def test_watching_changes_no_bit_of_a_training():
 
 def test_sb3_ortho_init_leaves_attention_alone():
     model = build(PPO, SPACES["vector"])
-    weight = model.policy.features_extractor.encoder.attentions()[0].attention.inputs.weight
+    weight = model.policy.features_extractor.encoder.attention_modules()[0].attention.inputs.weight
     gram = weight.detach().T @ weight.detach()
     assert not torch.allclose(gram, gram.diagonal().mean() * torch.eye(12), atol=1e-3)
 
@@ -151,10 +148,12 @@ def test_two_taps_hear_the_same_and_let_go():
         model.predict(obs)
         assert one.take() is not None
         assert other.take() is None
-    assert not any(a.listeners for _, a in model.policy.features_extractor.encoder.attentions())
+    assert not any(
+        a.listeners for _, a in model.policy.features_extractor.encoder.attention_modules()
+    )
 
 
-class Echo(Attentive):
+class Echo(TappableAttention):
     """Passes on what it gets, and tells weights that show how often it has run."""
 
     queries, keys, heads = "readout", "steps", 2
@@ -166,7 +165,7 @@ class Echo(Attentive):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.runs += 1
         if self.listeners:
-            self.tell(Heard(torch.full((len(x), 2, 1, 3), float(self.runs)), None))
+            self.report(AttentionWeights(torch.full((len(x), 2, 1, 3), float(self.runs)), None))
         return x
 
 
@@ -350,29 +349,29 @@ def test_recurrent_ppo_is_watched_and_trains_to_the_bit_as_without():
 @pytest.mark.parametrize(
     ("mechanism", "texts"),
     [
-        (Mechanism(), ["", ""]),
-        (Mechanism(score="general", temperature=0.5), ["general, temperature 0.5"] * 2),
-        (Mechanism(budget=2), ["", ""]),
+        (AttentionConfig(), ["", ""]),
+        (AttentionConfig(score="general", temperature=0.5), ["general, temperature 0.5"] * 2),
+        (AttentionConfig(top_k=2), ["", ""]),
     ],
 )
 def test_a_map_says_how_it_weighs(mechanism, texts):
     extractor = AttentionExtractor(SPACES["entities"], **SMALL, attention=mechanism)
-    assert [mechanism_text(each) for _, each in extractor.encoder.attentions()] == texts
+    assert [mechanism_text(each) for _, each in extractor.encoder.attention_modules()] == texts
 
 
 def test_a_mechanism_is_told_with_its_number(monkeypatch):
     """Of a window around the asker a learned query has none, and says nothing of it."""
 
-    class Near(WHERES["global"]):
-        needs_askers = True
+    class Near(Visibility):
+        needs_query_tokens = True
 
-    monkeypatch.setattr(WHERES, "_pieces", dict(WHERES._pieces))
-    monkeypatch.setattr(SELECTIONS, "_pieces", dict(SELECTIONS._pieces))
-    WHERES.register("near", "tokens within `reach` steps")(Near)
-    SELECTIONS.register("few", "the `budget` best")(type("Few", (Selection,), {}))
-    words = Mechanism(where="near", reach=3, hard="few", budget=2)
+    monkeypatch.setattr(VISIBILITIES, "_pieces", dict(VISIBILITIES._pieces))
+    monkeypatch.setattr(HARD_ATTENTIONS, "_pieces", dict(HARD_ATTENTIONS._pieces))
+    VISIBILITIES.register("near", "tokens within `window` steps")(Near)
+    HARD_ATTENTIONS.register("few", "the `top_k` best")(type("Few", (HardAttention,), {}))
+    words = AttentionConfig(visibility="near", window=3, hard_attention="few", top_k=2)
     extractor = AttentionExtractor(SPACES["entities"], **SMALL, attention=words, readout="query")
-    texts = [mechanism_text(each) for _, each in extractor.encoder.attentions()]
+    texts = [mechanism_text(each) for _, each in extractor.encoder.attention_modules()]
     assert texts == ["few 2, near 3", "few 2"]
 
 

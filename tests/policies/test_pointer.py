@@ -22,9 +22,9 @@ from attention_agents.policies.sb3.pointer import (
     Pointer,
     PointerExtractor,
     PointerPolicy,
-    pointer_targets,
+    find_targets,
 )
-from attention_agents.policies.testkit import check, site
+from attention_agents.policies.testkit import check_mechanism, layer_context
 from attention_agents.policies.tokens import Tokens
 
 KWARGS = {"features_extractor_kwargs": {"width": 6, "heads": 3, "layers": 2}, "net_arch": [7]}
@@ -178,13 +178,13 @@ class Pointed(nn.Module):
         features = torch.cat([summary, torch.where(here[..., None] > 0, x, 0).flatten(1), here], 1)
         probabilities = self.pointer(features).softmax(-1)
         if self.pointer.listeners:
-            self.pointer.told(probabilities, features)
+            self.pointer.report_probabilities(probabilities, features)
         return (probabilities * here)[..., None] * x
 
 
 def test_kit():
     layout = PointerExtractor(Few.observation_space, 4, width=21, heads=3).layout
-    check(Pointed, site(heads=3, layout=layout))
+    check_mechanism(Pointed, layer_context(heads=3, layout=layout))
 
 
 def test_what_cannot_be_pointed_at_is_refused():
@@ -203,12 +203,12 @@ def test_a_graph_is_pointed_at_by_its_nodes():
     assert [extractor.layout.names[row] for row in extractor.targets] == [
         f"node {i}" for i in range(5)
     ]
-    assert pointer_targets(extractor.layout, 10) == tuple(range(10))  # nodes and edges
+    assert find_targets(extractor.layout, 10) == tuple(range(10))  # nodes and edges
     text = (
         r"got 7 actions for 10 entities \(5 of 'nodes', 5 of 'edges'\); use --head mlp .* Graph, "
     )
     with pytest.raises(ValueError, match=text + "--max-entities 7$"):
-        pointer_targets(extractor.layout, 7)
+        find_targets(extractor.layout, 7)
 
 
 def test_the_key_that_fits_is_pointed_at():
@@ -218,9 +218,9 @@ def test_the_key_that_fits_is_pointed_at():
         TokenGroup("entities", tuple("defgh"), "units", ego=1),
     )
     layout = TokenLayout(groups)
-    assert pointer_targets(layout, 7) == (1, 2, 3, 4, 6, 7, 8)
-    assert pointer_targets(layout, 3) == (1, 2, 3)
-    assert pointer_targets(layout, 4) == (4, 6, 7, 8)
+    assert find_targets(layout, 7) == (1, 2, 3, 4, 6, 7, 8)
+    assert find_targets(layout, 3) == (1, 2, 3)
+    assert find_targets(layout, 4) == (4, 6, 7, 8)
 
 
 def test_a_sequence_with_other_room_is_told_of_it():
@@ -262,17 +262,15 @@ def test_a_saved_policy_loads_without_a_warning(tmp_path):
 def test_nobody_points_at_the_agent_itself():
     model = PPO(PointerPolicy, Scene(), policy_kwargs=KWARGS, device="cpu")
     layout = model.policy.features_extractor.layout
-    assert pointer_targets(layout, 4) == (1, 2, 3, 4)
-    text = (
-        r"5 actions for 4 entities beside the agent; use --head mlp .*; .* \(no ego\) are all poin"
-    )
+    assert find_targets(layout, 4) == (1, 2, 3, 4)
+    text = r"5 actions for 4 entities beside the agent; use --head mlp .*; .* \(no ego\), all can "
     with pytest.raises(ValueError, match=text):
-        pointer_targets(layout, 5)
+        find_targets(layout, 5)
 
 
 def test_nobody_points_at_the_past():
     tokens = Scene.observation_space.tokens
     layout = TokenLayout(Frames(3, tokens).token_groups(""))
-    assert pointer_targets(layout, 4) == (11, 12, 13, 14)
+    assert find_targets(layout, 4) == (11, 12, 13, 14)
     with pytest.raises(ValueError, match="got 12 actions for 4 entities"):
-        pointer_targets(layout, 12)
+        find_targets(layout, 12)

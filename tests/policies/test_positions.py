@@ -11,30 +11,45 @@ from attention_agents.envs.tokens.layout import TokenLayout
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Entities, Frames
 from attention_agents.envs.wrappers.padding import pad_space
-from attention_agents.policies.attention import (
-    POSITIONS,
-    Mechanism,
-    Relative,
-    SelfAttention,
-    Weighing,
-)
-from attention_agents.policies.attention.relative_position_bias import NEAR
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.attention.attention_weighting import AttentionWeighting
+from attention_agents.policies.attention.multi_head import SelfAttention
+from attention_agents.policies.attention.positions.relative import NEAR, RelativePositionBias
 from attention_agents.policies.sb3.extractor import AttentionExtractor
-from attention_agents.policies.testkit import B, K, built, check, example, site, without_mask
+from attention_agents.policies.testkit import (
+    B,
+    K,
+    build_module,
+    check_mechanism,
+    example_tokens,
+    layer_context,
+    without_mask,
+)
 from attention_agents.policies.tokens import Tokens
-from tests.policies.scenes import SCENES, Asking, cells, entities, moved, projected, started, told
+from tests.policies.scenes import (
+    SCENES,
+    QueryBlock,
+    cells,
+    entities,
+    moved,
+    projected,
+    started,
+    told,
+)
 
 H = 3
 STANDING = ["grid", "history", "frames", "mixed", "entities", "crowd"]
 
 
 def placed(scene: str, heads: int = H, positions: str = "relative", **parts):
-    return site(heads, SCENES[scene], mechanism=Mechanism(positions=positions), **parts)
+    return layer_context(
+        heads, SCENES[scene], attention=AttentionConfig(positions=positions), **parts
+    )
 
 
-def relative(scene: str, heads: int = H, **parts) -> Relative:
-    module = built(lambda: Relative(placed(scene, heads, **parts)))
-    assert isinstance(module, Relative)
+def relative(scene: str, heads: int = H, **parts) -> RelativePositionBias:
+    module = build_module(lambda: RelativePositionBias(placed(scene, heads, **parts)))
+    assert isinstance(module, RelativePositionBias)
     return module
 
 
@@ -43,29 +58,33 @@ def relative(scene: str, heads: int = H, **parts) -> Relative:
 def test_kit(scene, heads):
     place = placed(scene, heads)
     order = "equivariant" if scene == "entities" else "ordered"  # entities have places of their own
-    check(lambda: SelfAttention(place), place, order, compiles=place.heads == 3)
-    asking = placed(scene, heads, askers=(2,))
-    check(lambda: Asking(asking), asking, "ordered", compiles=asking.heads == 3)
+    check_mechanism(lambda: SelfAttention(place), place, order, compiles=place.heads == 3)
+    query_block = placed(scene, heads, query_tokens=(2,))
+    check_mechanism(
+        lambda: QueryBlock(query_block), query_block, "ordered", compiles=query_block.heads == 3
+    )
 
 
 @pytest.mark.parametrize("scene", ["frames", "entities"])
 def test_kit_without_mask(scene):
     place = placed(scene, heads=2)
-    tokens = without_mask(example(place))
-    check(lambda: SelfAttention(place), place, "ordered", tokens=tokens, compiles=place.heads == 3)
+    tokens = without_mask(example_tokens(place))
+    check_mechanism(
+        lambda: SelfAttention(place), place, "ordered", tokens=tokens, compiles=place.heads == 3
+    )
 
 
 @pytest.mark.parametrize("scene", STANDING)
 def test_it_begins_as_without_positions(scene):
     place, without = placed(scene), placed(scene, positions="none")
-    module, plain, tokens = started(place), started(without), example(place)
+    module, plain, tokens = started(place), started(without), example_tokens(place)
     plain.load_state_dict(module.state_dict(), strict=False)
     torch.testing.assert_close(module(tokens), plain(tokens), atol=1e-6, rtol=1e-5)
 
 
 def test_a_table_by_hand():
     """Two rows of two: the bias is that of the offset (row, column) from asker to token."""
-    module = Relative(site(1, TokenLayout((cells(2, 2),))))
+    module = RelativePositionBias(layer_context(1, TokenLayout((cells(2, 2),))))
     with torch.no_grad():  # up-left, up, up-right, left, here, right, down-left, down, down-right
         module.tables[0].table.copy_(torch.tensor([[1.0, 2, 3, 4, 5, 6, 7, 8, 9]]))
     expected = [[5, 6, 8, 9], [4, 5, 7, 8], [2, 3, 5, 6], [1, 2, 4, 5]]
@@ -92,7 +111,7 @@ def test_frames_add_offset_in_place_and_in_time():
 
 def test_grids_of_two_keys_have_a_table_each():
     layout = TokenLayout((cells(1, 2, "front"), cells(1, 3, "back")))
-    module = built(lambda: Relative(site(H, layout)))
+    module = build_module(lambda: RelativePositionBias(layer_context(H, layout)))
     bias = module(None)[0]
     assert bias[:, :2, 2:].eq(0).all() and bias[:, 2:, :2].eq(0).all()
     assert [table.table.shape for table in module.tables] == [(H, 3), (H, 5)]
@@ -128,7 +147,7 @@ def test_distance_follows_the_formula():
 
 def test_a_distance_by_hand():
     """One head counts distance on its log scale: 1 at one unit; the other looks to the right."""
-    module = Relative(placed("entities", heads=2))
+    module = RelativePositionBias(placed("entities", heads=2))
     with torch.no_grad():
         module.distance.weight[0, 3] = 1.0
         module.distance.weight[1, 7] = 1.0
@@ -141,14 +160,14 @@ def test_a_distance_by_hand():
 
 def test_moving_all_entities_alike_changes_nothing():
     place = placed("entities")
-    module, tokens = moved(place), example(place)
+    module, tokens = moved(place), example_tokens(place)
     there = tokens._replace(places=tokens.places + torch.tensor([3.0, -7.0]))
     torch.testing.assert_close(module(there), module(tokens), atol=1e-5, rtol=1e-4)
 
 
 def test_moving_one_entity_changes_who_is_read():
     place = placed("entities")
-    module, tokens = moved(place), without_mask(example(place))
+    module, tokens = moved(place), without_mask(example_tokens(place))
     places = tokens.places.clone()
     places[:, 2] += 1.0
     _, before = told(module, tokens)
@@ -160,13 +179,13 @@ def test_moving_one_entity_changes_who_is_read():
 @pytest.mark.parametrize("scene", ["entities", "crowd"])
 def test_places_of_absent_tokens_change_nothing(scene, anything):
     place = placed(scene)
-    tokens = example(place)
+    tokens = example_tokens(place)
 
     def passed(tokens: Tokens) -> tuple:
         module = moved(place)
         out = module(tokens)[tokens.mask]
         out.square().sum().backward()
-        return out, module.weighing.positions.distance.weight.grad
+        return out, module.weighting.positions.distance.weight.grad
 
     absent = ~tokens.mask[..., None]
     other = tokens._replace(places=tokens.places.masked_fill(absent, anything))
@@ -195,7 +214,7 @@ def test_places_get_a_finite_gradient():
 @pytest.mark.parametrize("scene", STANDING)
 def test_an_asker_is_biased_as_its_token(scene):
     rows, places = (3, 0), torch.randn(B, len(SCENES[scene]), 2)
-    everyone, some = relative(scene), relative(scene, askers=rows)
+    everyone, some = relative(scene), relative(scene, query_tokens=rows)
     some.load_state_dict(everyone.state_dict())
     torch.testing.assert_close(some(places), everyone(places)[:, :, list(rows)])
 
@@ -203,29 +222,31 @@ def test_an_asker_is_biased_as_its_token(scene):
 @pytest.mark.parametrize("scene", STANDING)
 def test_weights_follow_the_formula(scene):
     """`softmax(q.k / sqrt(K) / temperature + bias)` over present tokens, in plain loops."""
-    place = site(H, SCENES[scene], mechanism=Mechanism(positions="relative", temperature=0.5))
-    module, tokens = moved(place), example(place)
+    place = layer_context(
+        H, SCENES[scene], attention=AttentionConfig(positions="relative", temperature=0.5)
+    )
+    module, tokens = moved(place), example_tokens(place)
     out, weights = told(module, tokens)
     q, k, v = (each.detach().double().numpy() for each in projected(module, tokens))
-    bias = module.weighing.positions(tokens.places).expand(B, -1, -1, -1).detach().numpy()
+    bias = module.weighting.positions(tokens.places).expand(B, -1, -1, -1).detach().numpy()
     for b, h, i in np.ndindex(*weights.shape[:3]):
         scores = [
             q[b, h, i] @ k[b, h, n] / K**0.5 / 0.5 + bias[b, h, i, n] for n in range(len(v[b, h]))
         ]
         raised = np.exp(scores) * tokens.mask[b].numpy()
         np.testing.assert_allclose(weights[b, h, i], raised / raised.sum(), atol=1e-6)
-    read = (weights @ torch.tensor(v).float()).transpose(1, 2).reshape(B, place.keys, -1)
+    read = (weights @ torch.tensor(v).float()).transpose(1, 2).reshape(B, place.num_tokens, -1)
     torch.testing.assert_close(module.output(read), out, atol=1e-5, rtol=0)
 
 
 def test_training_reaches_tables_and_network():
     for scene in ("frames", "entities"):
-        module, tokens = started(placed(scene)), example(placed(scene))
+        module, tokens = started(placed(scene)), example_tokens(placed(scene))
         module(tokens).square().sum().backward()
-        (*tables,) = module.weighing.positions.tables
+        (*tables,) = module.weighting.positions.tables
         learned = [table.table for table in tables]
-        if module.weighing.positions.distance is not None:
-            learned.append(module.weighing.positions.distance.weight)
+        if module.weighting.positions.distance is not None:
+            learned.append(module.weighting.positions.distance.weight)
         assert learned and all(each.grad.ne(0).any() for each in learned)
 
 
@@ -235,16 +256,16 @@ NOWHERE = r"where entities stand, and this observation does not say; use positio
 @pytest.mark.parametrize("scene", ["entities", "crowd"])
 def test_entities_without_places_are_refused_before_the_first_pass(scene):
     with pytest.raises(ValueError, match=NOWHERE):
-        SelfAttention(placed(scene, placed=False))
+        SelfAttention(placed(scene, has_positions=False))
     with pytest.raises(ValueError, match=r"Entities\(position=\(x, y\)\): tables of a padded"):
-        SelfAttention(placed(scene, placed=False))
-    SelfAttention(placed("grid", placed=False))
+        SelfAttention(placed(scene, has_positions=False))
+    SelfAttention(placed("grid", has_positions=False))
 
 
 def test_entities_need_places():
     module = started(placed("entities"))
     with pytest.raises(ValueError, match=NOWHERE):
-        module(example(placed("entities"))._replace(places=None))
+        module(example_tokens(placed("entities"))._replace(places=None))
 
 
 @pytest.mark.parametrize("position", [None, (1, 2)])
@@ -254,7 +275,7 @@ def test_the_extractor_knows_whether_entities_say_where_they_stand(position):
 
     def made() -> AttentionExtractor:
         return AttentionExtractor(
-            space, layers=1, width=6, heads=3, attention=Mechanism(positions="relative")
+            space, layers=1, width=6, heads=3, attention=AttentionConfig(positions="relative")
         )
 
     if position is None:
@@ -269,7 +290,7 @@ def test_entities_of_a_history_have_a_distance_where_they_say_where_they_stand(p
     spec = Frames(2, Entities(5, ("presence", "x", "y"), presence=0, position=position))
     space = TokenBox(-1, 1, (2, 16), tokens=spec)
     module = AttentionExtractor(
-        space, layers=2, width=6, heads=3, attention=Mechanism(positions="relative")
+        space, layers=2, width=6, heads=3, attention=AttentionConfig(positions="relative")
     )
     obs = torch.rand(B, 2, 16)
     obs[:, :, [0, 1, 4, 7, 10, 13]] = 1.0
@@ -285,14 +306,14 @@ def test_entities_of_a_history_have_a_distance_where_they_say_where_they_stand(p
 def test_a_padded_sequence_is_refused_relative_positions():
     members = spaces.Sequence(spaces.Box(-1, 1, (3,)))
     table, _ = pad_space(spaces.Dict(units=members), max_entities=5)
-    mechanism = Mechanism(positions="relative")
+    mechanism = AttentionConfig(positions="relative")
     with pytest.raises(ValueError, match=NOWHERE):
         AttentionExtractor(table, layers=2, width=6, heads=3, attention=mechanism)
 
 
 def test_a_grid_beside_entities_without_places_is_enough():
     layout = TokenLayout((cells(1, 2, "map"), entities(3, "units")))
-    bias = built(lambda: Relative(site(H, layout)))(None)
+    bias = build_module(lambda: RelativePositionBias(layer_context(H, layout)))(None)
     assert bias[0, :, :2, :2].ne(0).all() and bias[0, :, 2:].eq(0).all()
 
 
@@ -301,11 +322,11 @@ def test_tokens_that_stand_nowhere_are_refused():
         "needs tokens on a grid, in time, or entities, and these are features; use positions='none'"
     )
     with pytest.raises(ValueError, match=text):
-        Weighing(placed("features"))
+        AttentionWeighting(placed("features"))
 
 
 def test_queries_that_stand_nowhere():
-    weighing = Weighing(placed("grid", askers=None))
-    assert isinstance(weighing.positions, POSITIONS["none"])
+    weighting = AttentionWeighting(placed("grid", query_tokens=None))
+    assert weighting.positions is None
     with pytest.raises(ValueError, match="positions='relative' needs queries that are tokens, got"):
-        Relative(placed("grid", askers=None))
+        RelativePositionBias(placed("grid", query_tokens=None))

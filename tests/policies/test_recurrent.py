@@ -12,7 +12,7 @@ from attention_agents.policies.sb3.recurrent import AttentionGRUPolicy
 KWARGS = {"features_extractor_kwargs": {"width": 6, "heads": 3, "layers": 2}, "net_arch": [7]}
 
 
-def built(env="CartPole-v1", **options):
+def build_module(env="CartPole-v1", **options):
     arguments = {"n_steps": 16, "batch_size": 8, "n_epochs": 2, "seed": 0, "device": "cpu"}
     return RecurrentPPO(AttentionGRUPolicy, env, policy_kwargs={**KWARGS, **options}, **arguments)
 
@@ -25,7 +25,7 @@ def told(model, observation, state):
 
 @pytest.mark.parametrize("options", [{}, {"enable_critic_lstm": False}])
 def test_it_learns(options):
-    model = built(**options)
+    model = build_module(**options)
     before = {name: each.clone() for name, each in model.policy.named_parameters()}
     model.learn(32)
     after = dict(model.policy.named_parameters())
@@ -37,7 +37,7 @@ def test_it_learns(options):
 
 
 def test_the_state_asks_so_the_map_depends_on_the_past():
-    model = built()
+    model = build_module()
     observation = model.env.reset()
     maps, state = told(model, observation, None)
     later, _ = told(model, observation, state)
@@ -50,7 +50,7 @@ def test_the_state_asks_so_the_map_depends_on_the_past():
 
 def test_a_sequence_gives_what_single_steps_give():
     """What is trained on, whole sequences, is what acted, step by step."""
-    model = built()
+    model = build_module()
     policy, T, B = model.policy, 5, 2
     observations = torch.randn(B, T, 4)
     zeros = torch.zeros(1, B, 6)
@@ -68,7 +68,7 @@ def test_a_sequence_gives_what_single_steps_give():
 
 
 def test_absent_tokens_are_not_read():
-    model = built(make_env("attention/Collect-v0"))
+    model = build_module(make_env("attention/Collect-v0"))
     observation = model.env.reset()
     absent = observation[..., 0] < 0.5
     noisy = observation.copy()
@@ -82,4 +82,4 @@ def test_absent_tokens_are_not_read():
 
 def test_another_readout_is_refused():
     with pytest.raises(ValueError, match="the recurrent state is the readout"):
-        built(features_extractor_kwargs={"readout": "mean"})
+        build_module(features_extractor_kwargs={"readout": "mean"})

@@ -8,12 +8,16 @@ import torch
 from torch import Tensor
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
-from attention_agents.policies.attention import SCORES, Mechanism, Score, SelfAttention, Site
-from attention_agents.policies.testkit import site
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.multi_head import SelfAttention
+from attention_agents.policies.attention.scores.score import Score
+from attention_agents.policies.registries import SCORES
+from attention_agents.policies.testkit import layer_context
 from tests.policies.reads import READS, check_read
 
 B, H, Q, N, K = 2, 3, 11, 5, 7
-NAMES = SCORES.names
+NAMES = SCORES.words
 
 
 @pytest.fixture(autouse=True)
@@ -21,8 +25,8 @@ def seed() -> None:
     torch.manual_seed(0)
 
 
-def score_of(name: str, heads: int = H, place: Site | None = None) -> Score:
-    return SCORES[name](site(heads) if place is None else place)
+def score_of(name: str, heads: int = H, place: LayerContext | None = None) -> Score:
+    return SCORES[name](layer_context(heads) if place is None else place)
 
 
 def inputs() -> tuple[Tensor, Tensor]:
@@ -76,7 +80,9 @@ def test_score_follows_the_formula(name):
 
 def by_hand(name: str, q: list[float], k: list[float], **parameters: list) -> float:
     """Return the score of one query and one key by a single head of width 2."""
-    place = Site(width=2, heads=1, keys=1, layout=TokenLayout((TokenGroup("cells", ("a",)),)))
+    place = LayerContext(
+        width=2, heads=1, num_tokens=1, layout=TokenLayout((TokenGroup("cells", ("a",)),))
+    )
     score = score_of(name, place=place)
     for key, value in parameters.items():
         getattr(score, key).data = torch.tensor(value)
@@ -103,7 +109,7 @@ def test_scores_start_with_a_spread_of_one_over_the_tokens(name):
     spreads = []
     for width, heads in ((64, 4), (32, 4), (64, 1)):
         K = width // heads
-        place = Site(width, heads, 401, TokenLayout((TokenGroup("cells", ("a",) * 401),)))
+        place = LayerContext(width, heads, 401, TokenLayout((TokenGroup("cells", ("a",) * 401),)))
         q, k = torch.randn(1, heads, 53, K), torch.randn(1, heads, 401, K)
         made = [score_of(name, place=place) for _ in range(20)]  # each with parameters of its own
         spread = torch.stack([score(q, k).std(-1).mean() for score in made]).mean().item()
@@ -164,16 +170,16 @@ def entities() -> TokenLayout:
 
 
 def test_refusals():
-    mechanism = Mechanism(score="location")
+    mechanism = AttentionConfig(score="location")
     with pytest.raises(
         ValueError, match=r"entities \('vehicle 0', ...\) may stand in any row; use"
     ):
-        SelfAttention(site(layout=entities(), mechanism=mechanism))
-    nowhere = Site(width=H * K, heads=H, keys=N, mechanism=mechanism)
+        SelfAttention(layer_context(layout=entities(), attention=mechanism))
+    nowhere = LayerContext(width=H * K, heads=H, num_tokens=N, attention=mechanism)
     with pytest.raises(ValueError, match="'location' needs tokens of the observation, whose order"):
         SelfAttention(nowhere)
-    narrow = Site(width=3, heads=3, keys=N, mechanism=Mechanism(score="cosine"))
+    narrow = LayerContext(width=3, heads=3, num_tokens=N, attention=AttentionConfig(score="cosine"))
     with pytest.raises(ValueError, match=r"heads of width 2 or more, .* got width=3, heads=3; use"):
         SelfAttention(narrow)
     with pytest.raises(ValueError, match="unknown score 'additiv'; did you mean 'additive'"):
-        SelfAttention(site(mechanism=Mechanism(score="additiv")))
+        SelfAttention(layer_context(attention=AttentionConfig(score="additiv")))

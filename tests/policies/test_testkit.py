@@ -5,60 +5,57 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from attention_agents.policies.attention import (
-    Mechanism,
-    MultiHead,
-    Normaliser,
-    QueryAttention,
-    Score,
-    SelfAttention,
-    Weighed,
-)
-from attention_agents.policies.attention.head_mixing import Talking
-from attention_agents.policies.attention.tappable import Heard
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.attention.head_mixing.talking import TalkingHeads
+from attention_agents.policies.attention.multi_head import MultiHead, QueryAttention, SelfAttention
+from attention_agents.policies.attention.normalizers.normalizer import Normalizer
+from attention_agents.policies.attention.scores.score import Score
+from attention_agents.policies.attention.tappable import AttentionWeights
 from attention_agents.policies.testkit import (
     FAR_SCORES,
-    check,
     check_far_scores,
+    check_mechanism,
     check_parameters,
     check_reads,
-    example,
-    overheard_passes,
-    site,
+    example_tokens,
+    layer_context,
+    record_reads,
 )
 from tests.policies.reads import Ask
 from tests.policies.scenes import SCENES
 
-PLACE = site(heads=3)
-NOT_READ = "the weights told are not those that tokens were read with"
+PLACE = layer_context(heads=3)
+NOT_READ = "the weights reported are not those that tokens were read with"
 
 
 class Even(SelfAttention):
     """Tells even weights, whatever it read with."""
 
-    def told(self, weighed, mask):
+    def report_weights(self, weighed, mask):
         seen = weighed.weights.gt(0).to(weighed.weights.dtype)
-        super().told(Weighed(seen / seen.sum(-1, keepdim=True).clamp(min=1), None), mask)
+        super().report_weights(
+            AttentionWeights(seen / seen.sum(-1, keepdim=True).clamp(min=1), None), mask
+        )
 
 
 class Swapped(SelfAttention):
     """Tells the weights of each head as those of another."""
 
-    def told(self, weighed, mask):
-        super().told(Weighed(weighed.weights.flip(1), None), mask)
+    def report_weights(self, weighed, mask):
+        super().report_weights(AttentionWeights(weighed.weights.flip(1), None), mask)
 
 
 class Nothing(SelfAttention):
     """Tells that nothing was read."""
 
-    def told(self, weighed, mask):
-        super().told(Weighed(torch.zeros_like(weighed.weights), None), mask)
+    def report_weights(self, weighed, mask):
+        super().report_weights(AttentionWeights(torch.zeros_like(weighed.weights), None), mask)
 
 
 class Silent(SelfAttention):
     """Tells nothing."""
 
-    def told(self, weighed, mask):
+    def report_weights(self, weighed, mask):
         pass
 
 
@@ -72,8 +69,10 @@ class Further(SelfAttention):
 class EvenQuery(QueryAttention):
     """Tells even weights for the queries of a readout."""
 
-    def told(self, weighed, mask):
-        super().told(Weighed(torch.full_like(weighed.weights, 1 / 5), None), mask)
+    def report_weights(self, weighed, mask):
+        super().report_weights(
+            AttentionWeights(torch.full_like(weighed.weights, 1 / 5), None), mask
+        )
 
 
 class AskEvenly(Ask):
@@ -85,32 +84,32 @@ class AskEvenly(Ask):
 @pytest.mark.parametrize("wrong", [Even, Swapped, Nothing, Further, AskEvenly])
 def test_weights_that_were_not_read_are_refused(wrong):
     with pytest.raises(AssertionError, match=NOT_READ):
-        check_reads(lambda: wrong(PLACE), example(PLACE))
+        check_reads(lambda: wrong(PLACE), example_tokens(PLACE))
     if wrong not in (AskEvenly, Nothing):
         with pytest.raises(AssertionError, match=NOT_READ):
-            check(lambda: wrong(PLACE), PLACE, compiles=False)
+            check_mechanism(lambda: wrong(PLACE), PLACE, compiles=False)
 
 
 def test_silence_is_refused():
-    with pytest.raises(AssertionError, match="Silent: a pass told no weights"):
-        check_reads(lambda: Silent(PLACE), example(PLACE))
+    with pytest.raises(AssertionError, match="Silent: a pass reported no weights"):
+        check_reads(lambda: Silent(PLACE), example_tokens(PLACE))
 
 
 def test_a_mix_that_the_fused_kernel_leaves_out_is_refused():
-    class Unheard(Talking):
+    class Unheard(TalkingHeads):
         """Mixes weights, and says that it does not."""
 
-    Unheard.talks = False
+    Unheard.changes_weights = False
 
     def made() -> SelfAttention:
         module = SelfAttention(PLACE)
-        module.weighing.mix = Unheard(PLACE)
-        nn.init.normal_(module.weighing.mix.after)
-        assert module.weighing.fused
+        module.weighting.head_mixing = Unheard(PLACE)
+        nn.init.normal_(module.weighting.head_mixing.after)
+        assert module.weighting.is_fused
         return module
 
     with pytest.raises(AssertionError, match=NOT_READ):
-        check_reads(made, example(PLACE))
+        check_reads(made, example_tokens(PLACE))
 
 
 class Fixed(Score):
@@ -135,18 +134,18 @@ class Idle(Fixed):
 def test_a_parameter_that_learns_nothing_is_refused(wrong):
     def made() -> SelfAttention:
         module = SelfAttention(PLACE)
-        module.weighing.score, module.weighing.fused = wrong(PLACE), False
+        module.weighting.score, module.weighting.is_fused = wrong(PLACE), False
         return module
 
-    lost = "nothing is learned: weighing.score.sharpness$"
+    lost = "nothing is learned: weighting.score.sharpness$"
     with pytest.raises(AssertionError, match=lost):
-        check(made, PLACE, compiles=False)
+        check_mechanism(made, PLACE, compiles=False)
     with pytest.raises(AssertionError, match=lost):
-        check_parameters(made, example(PLACE), idle=("weighing.score.scale",))
-    check_parameters(made, example(PLACE), idle=("weighing.score.sharpness",))
+        check_parameters(made, example_tokens(PLACE), idle=("weighting.score.scale",))
+    check_parameters(made, example_tokens(PLACE), idle=("weighting.score.sharpness",))
 
 
-class Shallow(Normaliser):
+class Shallow(Normalizer):
     """Loses its norm where all scores are far below 0."""
 
     def forward(self, scores, visible):
@@ -159,11 +158,11 @@ class Shallow(Normaliser):
 def test_a_normaliser_that_loses_its_norm_far_from_0_is_refused():
     def made() -> SelfAttention:
         module = SelfAttention(PLACE)
-        module.weighing.normaliser, module.weighing.fused = Shallow(PLACE), False
+        module.weighting.normalizer, module.weighting.is_fused = Shallow(PLACE), False
         return module
 
     with pytest.raises(AssertionError, match=r"Shallow: rows of scores near \[-110.0, -25.0"):
-        check(made, PLACE, compiles=False)
+        check_mechanism(made, PLACE, compiles=False)
     with pytest.raises(AssertionError, match="Shallow: rows of scores near"):
         check_far_scores(made, PLACE)
     assert FAR_SCORES.abs().max() > -torch.log(torch.tensor(torch.finfo(torch.float32).tiny))
@@ -171,9 +170,11 @@ def test_a_normaliser_that_loses_its_norm_far_from_0_is_refused():
 
 def test_values_times_weights_are_the_read():
     """`read = weights @ values`, in plain loops, for self-attention."""
-    place = site(heads=3, layout=SCENES["features"], mechanism=Mechanism(normaliser="entmax15"))
-    (one,) = overheard_passes(SelfAttention(place), example(place))
-    assert isinstance(one.told, Heard)
+    place = layer_context(
+        heads=3, layout=SCENES["features"], attention=AttentionConfig(normalizer="entmax15")
+    )
+    (one,) = record_reads(SelfAttention(place), example_tokens(place))
+    assert isinstance(one.told, AttentionWeights)
     values, weights = one.ear.values(*one.inputs), one.told.weights
     B, H, Q, N = weights.shape
     read = torch.zeros(B, H, Q, values.shape[-1])
@@ -187,7 +188,7 @@ def test_values_times_weights_are_the_read():
 
 def test_listening_to_passes_leaves_no_trace():
     module = SelfAttention(PLACE)
-    overheard_passes(module, example(PLACE))
+    record_reads(module, example_tokens(PLACE))
     assert not module.listeners and "tell" not in vars(module) and not module._forward_hooks
 
 

@@ -8,7 +8,7 @@ from gymnasium import spaces
 from attention_agents.envs.tokens.layout import Conv
 from attention_agents.envs.tokens.spaces import TokenBox, build_layout, choose_spec, choose_specs
 from attention_agents.envs.tokens.specs import Cells, Entities, Features, Frames, History, Patches
-from attention_agents.policies.tokenizers import ObservationTokenizer
+from attention_agents.policies.tokenizers.observation import ObservationTokenizer
 
 B, D = 2, 7
 STEM = (Conv(3, 3, 1, 1), Conv(5, 2, 2))

@@ -48,7 +48,7 @@ NAMES = {
         *("Features", "Categories", "Entities", "Cells", "Patches", "History", "Frames"),
     ),
     "attention_agents.envs.tokens.layout": ("Conv",),
-    "attention_agents.policies.attention.mechanism": ("Mechanism",),
+    "attention_agents.policies.attention.attention_config": ("AttentionConfig",),
     "attention_agents.policies.sb3.extractor": ("AttentionExtractor",),
     "attention_agents.policies.sb3.pointer": ("PointerExtractor", "PointerPolicy"),
     "attention_agents.policies.sb3.maskable_pointer": ("MaskablePointerPolicy",),
@@ -59,13 +59,15 @@ OLD_MODULES = {
     "envs.layout": "attention_agents.envs.tokens.layout",
     "envs.spaces": "attention_agents.envs.tokens.spaces",
     "envs.specs": "attention_agents.envs.tokens.specs",
-    "policies.attention.mechanism": "attention_agents.policies.attention.mechanism",
+    "policies.attention.mechanism": "attention_agents.policies.attention.attention_config",
     "policies.extractor": "attention_agents.policies.sb3.extractor",
     "policies.maskable_pointer": "attention_agents.policies.sb3.maskable_pointer",
     "policies.pointer": "attention_agents.policies.sb3.pointer",
     "policies.recurrent": "attention_agents.policies.sb3.recurrent",
 }
 """Modules of version 0.1, and where their classes are today."""
+OLD_CLASSES = {"Mechanism": "AttentionConfig"}
+"""Classes of version 0.1, and their names today."""
 PythonUnpickler: Any = getattr(pickle, "_Unpickler")  # noqa: B009
 """The one written in Python, whose steps can be overridden."""
 
@@ -81,6 +83,7 @@ class RestrictedUnpickler(PythonUnpickler):
 
     def find_class(self, module_name: str, global_name: str) -> Any:
         module_name = OLD_MODULES.get(module_name, module_name)
+        global_name = OLD_CLASSES.get(global_name, global_name)
         if global_name in NAMES.get(module_name, ()):
             return getattr(import_module(module_name), global_name)
         for package, kinds in PACKAGES.items():

@@ -69,20 +69,33 @@ def test_the_nearest_entry_wins():
 
 def test_a_preset_can_say_every_word_of_the_encoder_and_an_option_goes_before(monkeypatch):
     words = {"layers": 3, "heads": 2, "width": 20, "block": "gtrxl", "readout": "slots"}
-    words |= {"points": 5, "asker": "goal", "attention": "additive", "normaliser": "sparsemax"}
-    words |= {"temperature": 0.5, "hard": "top-k", "budget": 7, "where": "local", "reach": 3}
-    words |= {"positions": "relative", "mix": "talking"}
+    words |= {
+        "num_queries": 5,
+        "query_source": "goal",
+        "score": "additive",
+        "normalizer": "sparsemax",
+    }
+    words |= {
+        "temperature": 0.5,
+        "hard_attention": "top-k",
+        "top_k": 7,
+        "visibility": "local",
+        "window": 3,
+    }
+    words |= {"positions": "relative", "head_mixing": "talking"}
     assert {*words, "given"} == set(ENCODER_WORDS)
     shelves = presets()
     other = shelves["families"]["other"]
     ppo = other["ppo"] | words
     changed = {**shelves, "families": {"other": other | {"ppo": ppo}}}
     monkeypatch.setattr(module, "presets", lambda: changed)
-    assert settle(TrainConfig(env="x", algo="ppo"), "other").encoder == EncoderConfig(**words)
+    assert settle(TrainConfig(env="x", algo="ppo"), "other").encoder == EncoderConfig.from_words(
+        **words
+    )
     for word, value in words.items():
         asked = 10 if isinstance(value, (int, float)) else "other"
         run = settle(TrainConfig(env="x", algo="ppo", **{word: asked}), "other")
-        assert run.encoder == EncoderConfig(**(words | {word: asked}))
+        assert run.encoder == EncoderConfig.from_words(**(words | {word: asked}))
 
 
 def test_default_algorithms():

@@ -11,9 +11,14 @@ from typing import get_args
 import pytest
 
 from attention_agents.agents.algorithms.build import encoder_arguments
-from attention_agents.agents.config.catalogue import WORDS
 from attention_agents.agents.config.cli_types import read_normalize, read_pairs
-from attention_agents.agents.config.encoder_config import MECHANISMS, TOKENS, EncoderConfig
+from attention_agents.agents.config.encoder_config import (
+    ATTENTION_WORDS,
+    OLD_WORDS,
+    TOKENS,
+    EncoderConfig,
+    EncoderOptions,
+)
 from attention_agents.agents.config.presets import Entry, preset, settle, told
 from attention_agents.agents.config.run_config import (
     MOST_ENTITIES,
@@ -24,7 +29,8 @@ from attention_agents.agents.config.run_config import (
 from attention_agents.agents.config.validation import check_choice
 from attention_agents.envs.tokens.spaces import MAX_TOKENS, TokenChoice
 from attention_agents.envs.wrappers.padding import MAX_ENTITIES
-from attention_agents.policies.attention import Mechanism
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.registries import REGISTRIES
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 
 RUN = RunConfig(
@@ -33,8 +39,8 @@ RUN = RunConfig(
     n_timesteps=100,
     seed=3,
     n_envs=2,
-    encoder=EncoderConfig(
-        tokens={"image": "patches"}, width=32, attention="additive", temperature=0.5, budget=3
+    encoder=EncoderConfig.from_words(
+        tokens={"image": "patches"}, width=32, score="additive", temperature=0.5, top_k=3
     ),
     policy=PolicyConfig(net_arch=(7, 5)),
     hyperparams={"learning_rate": "lin_1e-3", "n_steps": 8},
@@ -53,13 +59,13 @@ def test_a_config_without_the_words_of_mechanisms_has_their_defaults():
     del values["plugins"], values["max_entities"]
     run = RunConfig.from_json(values)
     assert run.encoder == EncoderConfig(layers=1, heads=2, width=8, readout="mean")
-    assert encoder_arguments(run.encoder)["attention"] == Mechanism()
+    assert encoder_arguments(run.encoder)["attention"] == AttentionConfig()
     assert (run.plugins, run.max_entities) == ((), MAX_ENTITIES)
 
 
 def test_words_that_a_plugin_may_bring_are_not_refused():
-    words = dict.fromkeys(MECHANISMS, "of-my-own")
-    assert EncoderConfig(**words).normaliser == "of-my-own"
+    words = dict.fromkeys(REGISTRIES, "of-my-own")
+    assert EncoderConfig.from_words(**words).attention.normalizer == "of-my-own"
 
 
 @pytest.mark.parametrize(
@@ -76,11 +82,11 @@ def test_words_that_a_plugin_may_bring_are_not_refused():
             {"encoder": {"width": 10, "heads": 3}},
             "width must be a multiple of heads, got width=10, heads=3",
         ),
-        ({"encoder": {"hard": False}}, "hard must be a word, got False"),
-        ({"encoder": {"asker": 3}}, "asker must be a word, got 3"),
-        ({"encoder": {"reach": 0}}, "reach must be a whole number of at least 1, got 0"),
+        ({"encoder": {"hard_attention": False}}, "hard_attention must be a word, got False"),
+        ({"encoder": {"query_source": 3}}, "query_source must be a word, got 3"),
+        ({"encoder": {"window": 0}}, "window must be a whole number of at least 1, got 0"),
         ({"encoder": {"temperature": "hot"}}, "temperature must be a number, got 'hot'"),
-        ({"encoder": {"score": "dot"}}, "not the config of a run"),
+        ({"encoder": {"scores": "dot"}}, "not the config of a run"),
         ({"max_entities": 0}, "max_entities must be a whole number of at least 1, got 0"),
         ({"max_entities": 1025}, "max_entities must be at most 1024, the most tokens that can be"),
         ({"plugins": [3]}, "each of plugins must be a word, got 3"),
@@ -123,9 +129,9 @@ def test_pairs_are_read_as_values_and_never_run():
             read_pairs([word])
 
 
-def test_a_flag_is_read_and_told_from_a_normaliser():
+def test_a_flag_is_read_and_told_from_a_normalizer():
     assert [read_normalize([word]) for word in ("True", "false")] == [True, False]
-    with pytest.raises(ValueError, match=r"expected True or False, got 'softmax'; .*--normaliser$"):
+    with pytest.raises(ValueError, match=r"expected True or False, got 'softmax'; .*--normalizer$"):
         read_normalize(["softmax"])
 
 
@@ -214,26 +220,36 @@ def test_a_preset_is_told_in_a_line():
 
 def test_the_words_are_those_of_the_encoder():
     assert get_args(TokenChoice) == TOKENS
-    assert tuple(WORDS) == MECHANISMS
+    options = {option.name for option in fields(EncoderOptions)}
+    assert set(REGISTRIES) < options
+    assert set(ATTENTION_WORDS) < options and set(OLD_WORDS.values()) < options
 
 
 def test_defaults_are_those_of_the_extractor():
     arguments = encoder_arguments(EncoderConfig())
-    assert arguments.pop("attention") == Mechanism()
+    assert arguments.pop("attention") == AttentionConfig()
     parameters = inspect.signature(AttentionExtractor).parameters
     assert arguments == {name: parameters[name].default for name in arguments}
-    assert set(arguments) == set(parameters) - {"observation_space", "attention"}
+    assert set(arguments) == set(parameters) - {"observation_space", "attention", "old_arguments"}
     assert TrainConfig().max_entities == MAX_ENTITIES
     assert MOST_ENTITIES == MAX_TOKENS
 
 
 def test_every_word_of_a_mechanism_reaches_it():
-    words = {"normaliser": "a", "temperature": 2.0, "hard": "b", "budget": 3, "where": "c"}
-    words |= {"reach": 5, "positions": "d", "mix": "e"}
-    made = encoder_arguments(EncoderConfig(attention="f", block="g", asker="h", points=7, **words))
-    assert made["attention"] == Mechanism(score="f", **words)
-    assert {each.name for each in fields(Mechanism)} == {"score", *words}
-    assert (made["block"], made["asker"], made["points"]) == ("g", "h", 7)
+    words = {
+        "normalizer": "a",
+        "temperature": 2.0,
+        "hard_attention": "b",
+        "top_k": 3,
+        "visibility": "c",
+    }
+    words |= {"window": 5, "positions": "d", "head_mixing": "e"}
+    made = encoder_arguments(
+        EncoderConfig.from_words(score="f", block="g", query_source="h", num_queries=7, **words)
+    )
+    assert made["attention"] == AttentionConfig(score="f", **words)
+    assert {each.name for each in fields(AttentionConfig)} == {"score", *words}
+    assert (made["block"], made["query_source"], made["num_queries"]) == ("g", "h", 7)
 
 
 def test_tokens_can_be_chosen_key_by_key():

@@ -230,16 +230,16 @@ def test_asking_changes_nothing_in_the_policy(asked):
     assert torch.equal(torch.get_rng_state(), stream)
     assert all(each.grad is None for each in recorded_policy.policy.parameters())
     assert all(
-        weighing.fused == fused
+        weighing.is_fused == fused
         for weighing, fused in zip(*_fused(recorded_policy.policy), strict=True)
     )
     RecordedPolicy.from_episode(recorded_policy.policy, lambda obs: obs, episode)
 
 
 def _fused(policy):
-    from attention_agents.policies.attention import Weighing
+    from attention_agents.policies.attention.attention_weighting import AttentionWeighting
 
-    found = [module for module in policy.modules() if isinstance(module, Weighing)]
+    found = [module for module in policy.modules() if isinstance(module, AttentionWeighting)]
     return found, [True] * len(found)
 
 

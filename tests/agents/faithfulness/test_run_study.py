@@ -39,7 +39,7 @@ from attention_agents.agents.training.train import train
 from attention_agents.envs.make import make_env
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Entities
-from attention_agents.policies.attention import Attentive, Heard
+from attention_agents.policies.attention.tappable import AttentionWeights, TappableAttention
 from attention_agents.policies.encoder import Placed
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.recording.live.recorder import RecordAttention
@@ -74,10 +74,10 @@ class Crowd(gym.Env):
         return rows
 
 
-class Planted(Attentive):
+class Planted(TappableAttention):
     """Read one token, and claim to have read as the parameter says."""
 
-    queries, asker, heads = "readout", "planted", 1
+    queries, query_source, heads = "readout", "planted", 1
 
     def __init__(self, claim):
         super().__init__()
@@ -88,7 +88,7 @@ class Planted(Attentive):
         if self.listeners:
             weights = torch.where(mask, self.claim.exp(), 0.0)
             weights = weights / weights.sum(1, keepdim=True).clamp(min=1e-9)
-            self.tell(Heard(weights[:, None, None], mask))
+            self.report(AttentionWeights(weights[:, None, None], mask))
         return torch.where(mask[:, PLANTED, None], values[:, PLANTED], 0.0)
 
 

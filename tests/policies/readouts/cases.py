@@ -5,9 +5,16 @@ from collections.abc import Callable
 from torch import nn
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
-from attention_agents.policies.attention import Heard
-from attention_agents.policies.readouts import READOUTS, Readout
-from attention_agents.policies.testkit import built, example, listened, site, with_mechanism
+from attention_agents.policies.attention.tappable import AttentionWeights
+from attention_agents.policies.readouts.readout import Readout
+from attention_agents.policies.registries import READOUTS
+from attention_agents.policies.testkit import (
+    build_module,
+    example_tokens,
+    layer_context,
+    record_weights,
+    with_attention,
+)
 from attention_agents.policies.tokens import Tokens
 
 B, T, N, K, P = 2, 5, 5, 7, 11
@@ -57,8 +64,10 @@ CASES = {
 
 
 def place_of(case: str, heads: int = 3):
-    asker = "goal" if case == "cross" else ""
-    return site(heads, CASES[case][1], askers=None, points=3, asker=asker)
+    query_source = "goal" if case == "cross" else ""
+    return layer_context(
+        heads, CASES[case][1], query_tokens=None, num_queries=3, query_source=query_source
+    )
 
 
 def maker(case: str, place) -> Callable[[], Readout]:
@@ -67,12 +76,12 @@ def maker(case: str, place) -> Callable[[], Readout]:
 
 def made(case: str, heads: int = 3, **words) -> tuple[Readout, Tokens]:
     """Return a readout with parameters that do something, and tokens for it."""
-    place = with_mechanism(place_of(case, heads), **words)
-    return built(maker(case, place)), example(place)
+    place = with_attention(place_of(case, heads), **words)
+    return build_module(maker(case, place)), example_tokens(place)
 
 
-def told(module: nn.Module, tokens: Tokens) -> Heard:
+def told(module: nn.Module, tokens: Tokens) -> AttentionWeights:
     """Return what the only attention of a module tells."""
-    _, heard = listened(module, tokens)
+    _, heard = record_weights(module, tokens)
     assert len(heard) == 1
     return heard[0][1]

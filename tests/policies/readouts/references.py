@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attention_agents.policies.attention import QueryAttention
+from attention_agents.policies.attention.multi_head import QueryAttention
 
 
 def torch_attention(ours: QueryAttention) -> nn.MultiheadAttention:
     """Return torch's own attention with the same parameters."""
-    D = ours.nothing.shape[0]
+    D = ours.empty_vector.shape[0]
     theirs = nn.MultiheadAttention(D, ours.heads, batch_first=True)
     with torch.no_grad():
         weights = (ours.query.weight, ours.key.weight, ours.value.weight)

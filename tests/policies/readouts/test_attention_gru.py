@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from attention_agents.envs.tokens.layout import TokenLayout
-from attention_agents.policies.attention import Heard, QueryAttention
-from attention_agents.policies.readouts import AttentionGRU, AttentionGRUCell
-from attention_agents.policies.testkit import built, example, without_mask
+from attention_agents.policies.attention.multi_head import QueryAttention
+from attention_agents.policies.attention.tappable import AttentionWeights
+from attention_agents.policies.readouts.attention_gru import AttentionGRU, AttentionGRUCell
+from attention_agents.policies.testkit import build_module, example_tokens, without_mask
 from attention_agents.policies.tokens import Tokens
 from tests.policies.readouts.cases import (
     FRAMES_AND_TURN,
@@ -36,7 +37,7 @@ def naive_look(
     for h in range(attention.heads):
         part = slice(h * K, (h + 1) * K)
         q = p["query.weight"][part] @ state + p["query.bias"][part]
-        v = p["weighing.score.v"][h]
+        v = p["weighting.score.v"][h]
         scores = np.array([v @ np.tanh(q + p["key.weight"][part] @ token) for token in seen])
         weights = np.exp(scores) / np.exp(scores).sum()
         rows.append(weights)
@@ -48,7 +49,7 @@ def naive_look(
 
 def naive_reader(module: AttentionGRU, tokens: Tokens, whole_past: bool):
     """Run the readout step by step for each sample, on present tokens alone."""
-    cell, steps = module.cell, module.own.bool().numpy()
+    cell, steps = module.cell, module.step_tokens.bool().numpy()
     x = naive_norm(numbers(cell.norm), tokens.values.double().numpy())
     count = x.shape[1]
     states, maps = [], np.zeros((B, cell.attention.heads, len(steps), count))
@@ -76,7 +77,7 @@ def test_attention_gru_equals_plain_loops(case):
     heard = told(module, tokens)
     torch.testing.assert_close(heard.weights.double(), maps, atol=1e-6, rtol=1e-4)
     assert torch.equal(heard.mask, tokens.mask)
-    assert (module.cell.attention.queries, module.cell.attention.asker) == (
+    assert (module.cell.attention.queries, module.cell.attention.query_source) == (
         "steps",
         "recurrent state",
     )
@@ -84,12 +85,12 @@ def test_attention_gru_equals_plain_loops(case):
 
 def test_each_place_of_a_frame_has_a_column_of_its_own():
     """That of the present step's token; a part without a past is absent from older frames."""
-    glimpses = made("attention-gru-dict")[0].glimpses
+    glimpses = made("attention-gru-dict")[0].visible_steps
     names = FRAMES_AND_TURN.names
-    assert glimpses.site.layout.names == tuple(names[n] for n in glimpses.table[-1])
-    assert glimpses.site.layout.names[:3] == ("direction x0", "direction x1", "cell 0, 0")
+    assert glimpses.context.layout.names == tuple(names[n] for n in glimpses.table[-1])
+    assert glimpses.context.layout.names[:3] == ("direction x0", "direction x1", "cell 0, 0")
     assert [names[n] for n in glimpses.table[0, 2:]] == [f"cell {i}, -4" for i in range(P)]
-    assert glimpses.real.sum(1).tolist() == [P] * (T - 1) + [P + 2]
+    assert glimpses.is_token.sum(1).tolist() == [P] * (T - 1) + [P + 2]
 
 
 def test_attention_gru_reads_no_future():
@@ -103,19 +104,19 @@ def test_attention_gru_carries_its_state_over_absent_steps():
     module, tokens = made("attention-gru")
     gone = torch.tensor([True, False, True, True, False])
     kept = module(tokens._replace(mask=gone.expand(B, -1)))
-    place = replace(place_of("attention-gru"), layout=TokenLayout((history(3),)), keys=3)
-    short = built(maker("attention-gru", place))
+    place = replace(place_of("attention-gru"), layout=TokenLayout((history(3),)), num_tokens=3)
+    short = build_module(maker("attention-gru", place))
     short.load_state_dict(module.state_dict())
     torch.testing.assert_close(short(Tokens(tokens.values[:, gone], None)), kept)
 
 
 def test_the_cell_carried_from_call_to_call_is_the_reader_of_frames():
     reader, tokens = made("attention-gru-frames")
-    place = replace(place_of("attention-gru-frames"), layout=TokenLayout((frame(0),)), keys=P)
-    cell = built(lambda: AttentionGRUCell(place))
+    place = replace(place_of("attention-gru-frames"), layout=TokenLayout((frame(0),)), num_tokens=P)
+    cell = build_module(lambda: AttentionGRUCell(place))
     cell.load_state_dict(reader.cell.state_dict())
     state, rows = reader.start.expand(B, -1), []
-    ear: list[Heard] = []
+    ear: list[AttentionWeights] = []
     cell.attention.listeners = (ear.append,)
     for t in range(T):
         part = slice(t * P, (t + 1) * P)
@@ -132,7 +133,7 @@ def test_the_cell_carried_from_call_to_call_is_the_reader_of_frames():
 
 def test_the_cell_depends_on_its_state_and_keeps_it_where_there_is_nothing():
     place = place_of("query")
-    cell, tokens = built(lambda: AttentionGRUCell(place)), example(place)
+    cell, tokens = build_module(lambda: AttentionGRUCell(place)), example_tokens(place)
     one, other = torch.zeros(B, 3 * K), torch.ones(B, 3 * K)
     assert not torch.allclose(cell(one, tokens), cell(other, tokens))
     tokens.mask[1] = False
@@ -154,7 +155,7 @@ def test_attention_gru_by_hand():
 
 def test_listening_to_a_reader_changes_no_listener_and_tells_once():
     module, tokens = made("attention-gru")
-    heard: list[Heard] = []
+    heard: list[AttentionWeights] = []
     ear = heard.append
     module.cell.attention.listeners = (ear,)
     module(tokens)

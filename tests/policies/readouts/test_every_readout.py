@@ -6,42 +6,49 @@ import pytest
 import torch
 
 from attention_agents.envs.tokens.layout import TokenLayout
-from attention_agents.policies.attention import MIXES, NORMALISERS, SCORES, SELECTIONS
 from attention_agents.policies.encoder import Encoder
-from attention_agents.policies.readouts import READOUTS
+from attention_agents.policies.registries import (
+    HARD_ATTENTIONS,
+    HEAD_MIXINGS,
+    NORMALIZERS,
+    READOUTS,
+    SCORES,
+)
 from attention_agents.policies.testkit import (
-    built,
-    check,
-    example,
-    listened,
-    with_mechanism,
+    build_module,
+    check_mechanism,
+    example_tokens,
+    record_weights,
+    with_attention,
     without_mask,
 )
 from tests.policies.readouts.cases import CASES, STEPS, B, K, history, made, maker, place_of, told
 
-ATTENDING = [case for case, (name, _, _) in CASES.items() if READOUTS[name].attends]
+ATTENDING = [case for case, (name, _, _) in CASES.items() if READOUTS[name].is_attention_layer]
 WEIGHING = [case for case in ATTENDING if case != "slots"]
 
-ALWAYS_READS = {"cls": "attention.nothing", "attention-gru": "cell.attention.nothing"}
+ALWAYS_READS = {"cls": "attention.empty_vector", "attention-gru": "cell.attention.empty_vector"}
 """Readouts that never read nothing (CLS reads itself, absent steps are skipped), and what for."""
 
 
 def test_every_readout_is_checked():
-    assert set(READOUTS.names) == {name for name, _, _ in CASES.values()}
+    assert set(READOUTS.words) - {"auto"} == {name for name, _, _ in CASES.values()}
 
 
 @pytest.mark.parametrize("heads", [1, 2, 3])
 @pytest.mark.parametrize("case", CASES)
 def test_readouts_hold_to_the_kit(case, heads):
     place, order = place_of(case, heads), CASES[case][2]
-    check(maker(case, place), place, order, attends=case in ATTENDING, compiles=place.heads == 3)
+    check_mechanism(
+        maker(case, place), place, order, attends=case in ATTENDING, compiles=place.heads == 3
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_readouts_hold_to_the_kit_without_a_mask(case):
     place, order = place_of(case), CASES[case][2]
-    tokens = without_mask(example(place))
-    check(
+    tokens = without_mask(example_tokens(place))
+    check_mechanism(
         maker(case, place),
         place,
         order,
@@ -73,33 +80,33 @@ def test_every_parameter_learns(case):
     assert idle == ({ALWAYS_READS[CASES[case][0]]} if CASES[case][0] in ALWAYS_READS else set())
 
 
-@pytest.mark.parametrize("normaliser", NORMALISERS.names)
-@pytest.mark.parametrize("score", SCORES.names)
+@pytest.mark.parametrize("normalizer", NORMALIZERS.words)
+@pytest.mark.parametrize("score", SCORES.words)
 @pytest.mark.parametrize("case", WEIGHING)
-def test_every_score_and_normaliser_goes_with_every_readout(case, score, normaliser):
-    place = with_mechanism(place_of(case), score=score, normaliser=normaliser)
+def test_every_score_and_normalizer_goes_with_every_readout(case, score, normalizer):
+    place = with_attention(place_of(case), score=score, normalizer=normalizer)
     if case == "ego" and score == "location":
         with pytest.raises(ValueError, match="needs tokens whose order means something"):
             READOUTS["ego"](place)
         return
-    tokens = example(place)
-    module = built(lambda: Encoder(place, 1, readout=CASES[case][0]))
-    out, heard = listened(module, tokens)
+    tokens = example_tokens(place)
+    module = build_module(lambda: Encoder(place, 1, readout=CASES[case][0]))
+    out, heard = record_weights(module, tokens)
     assert out.shape == (B, 3 * K) and out.isfinite().all()
     ((ear, one),) = heard
-    assert ear.normalised_over == NORMALISERS[normaliser].normalised_over
+    assert ear.normalised_over == NORMALIZERS[normalizer].normalised_over
     assert one.weights.ge(0).all() and one.weights.sum() > 0
-    plain = built(lambda: Encoder(place_of(case), 1, readout=CASES[case][0]))
-    _, plainly = listened(plain, tokens)
-    assert (score, normaliser) == ("scaled-dot-product", "softmax") or not torch.allclose(
+    plain = build_module(lambda: Encoder(place_of(case), 1, readout=CASES[case][0]))
+    _, plainly = record_weights(plain, tokens)
+    assert (score, normalizer) == ("scaled-dot-product", "softmax") or not torch.allclose(
         one.weights, plainly[0][1].weights
     )
 
 
-@pytest.mark.parametrize("hard", [name for name in SELECTIONS.names if name != "none"])
+@pytest.mark.parametrize("hard", [name for name in HARD_ATTENTIONS.words if name != "none"])
 @pytest.mark.parametrize("case", WEIGHING)
 def test_every_readout_can_attend_hard(case, hard):
-    module, tokens = made(case, hard=hard, budget=2)
+    module, tokens = made(case, hard_attention=hard, top_k=2)
     one = told(module, tokens)
     assert one.soft is not None and one.soft.shape == one.weights.shape
     most = 1 if hard == "gumbel" else 2
@@ -112,11 +119,12 @@ def test_queries_that_are_tokens_know_where_they_stand(case):
     layout = TokenLayout((history(2, "goal"), history(3, "map")))
     layout = layout if case == "cross" else STEPS
     place = replace(place_of(case), layout=layout)
-    near = with_mechanism(place, where="local", reach=1)
-    encoder = built(lambda: Encoder(near, 1, readout=CASES[case][0]))
-    _, ((_, one),) = listened(encoder, without_mask(example(near)))
-    _, ((_, everything),) = listened(
-        built(lambda: Encoder(place, 1, readout=CASES[case][0])), without_mask(example(place))
+    near = with_attention(place, visibility="local", window=1)
+    encoder = build_module(lambda: Encoder(near, 1, readout=CASES[case][0]))
+    _, ((_, one),) = record_weights(encoder, without_mask(example_tokens(near)))
+    _, ((_, everything),) = record_weights(
+        build_module(lambda: Encoder(place, 1, readout=CASES[case][0])),
+        without_mask(example_tokens(place)),
     )
     weights, all_weights = one.weights, everything.weights
     if case == "cross":  # goal at -1, 0; map at -2, -1, 0
@@ -137,13 +145,13 @@ def test_queries_that_are_tokens_can_weigh_distance(case):
     place = replace(place_of(case), layout=STEPS)
     if case == "cross":
         place = replace(place, layout=TokenLayout((history(2, "goal"), history(3, "map"))))
-    far = with_mechanism(place, positions="relative")
-    ours = built(lambda: Encoder(far, 1, readout=case))
-    plain = built(lambda: Encoder(place, 1, readout=case))
+    far = with_attention(place, positions="relative")
+    ours = build_module(lambda: Encoder(far, 1, readout=case))
+    plain = build_module(lambda: Encoder(place, 1, readout=case))
     tables = {n: p for n, p in ours.named_parameters() if "positions" in n}
     assert tables
     plain.load_state_dict({n: p for n, p in ours.state_dict().items() if n not in tables})
-    tokens = example(place)
+    tokens = example_tokens(place)
     assert not torch.allclose(told(ours, tokens).weights, told(plain, tokens).weights)
     with torch.no_grad():
         for table in tables.values():
@@ -151,12 +159,12 @@ def test_queries_that_are_tokens_can_weigh_distance(case):
     torch.testing.assert_close(ours(tokens), plain(tokens), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("mix", [name for name in MIXES.names if name != "concat"])
+@pytest.mark.parametrize("mix", [name for name in HEAD_MIXINGS.words if name != "concat"])
 @pytest.mark.parametrize("case", [case for case in WEIGHING if case not in ("augru", "attgru")])
 def test_heads_can_be_mixed(case, mix):
-    module, tokens = made(case, mix=mix)
+    module, tokens = made(case, head_mixing=mix)
     plain, _ = made(case)
-    mixing = {name: p for name, p in module.named_parameters() if ".mix." in name}
+    mixing = {name: p for name, p in module.named_parameters() if ".head_mixing." in name}
     with torch.no_grad():
         for parameter in mixing.values():
             parameter.add_(torch.randn(parameter.shape))
@@ -164,6 +172,6 @@ def test_heads_can_be_mixed(case, mix):
     plain.load_state_dict(common)
     one, other = told(module, tokens), told(plain, tokens)
     assert one.weights.shape == other.weights.shape
-    assert (one.heads is None) == MIXES[mix].talks
+    assert (one.heads is None) == HEAD_MIXINGS[mix].changes_weights
     assert one.heads is not None or not torch.allclose(one.weights, other.weights)
     assert not torch.allclose(module(tokens), plain(tokens))

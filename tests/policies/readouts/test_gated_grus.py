@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from attention_agents.policies.readouts import Readout
+from attention_agents.policies.readouts.readout import Readout
 from attention_agents.policies.tokens import Tokens
 from tests.policies.readouts.cases import B, K, T, made, told
 from tests.policies.readouts.references import naive_gru, naive_norm, numbers, sigmoid
@@ -23,8 +23,8 @@ def naive_gated(module: Readout, tokens: Tokens, replaces: bool):
         for t in range(T):
             state = naive_gru(numbers(module.first), x[b, t], state) if here[t] else state
             states.append(state)
-        asker = x[b, -1] if here[-1] else np.zeros(D)
-        q = p["attention.query.weight"] @ asker + p["attention.query.bias"]
+        query_source = x[b, -1] if here[-1] else np.zeros(D)
+        q = p["attention.query.weight"] @ query_source + p["attention.query.bias"]
         for h in range(3):
             part = slice(h * K, (h + 1) * K)
             keys = [p["attention.key.weight"][part] @ s for s in states]
@@ -50,7 +50,7 @@ def test_gated_grus_follow_the_equations(case):
     torch.testing.assert_close(module(tokens).double(), state, atol=1e-5, rtol=1e-4)
     heard = told(module, tokens)
     torch.testing.assert_close(heard.weights.double(), maps, atol=1e-6, rtol=1e-5)
-    assert (module.attention.queries, module.attention.asker) == ("readout", "present step")
+    assert (module.attention.queries, module.attention.query_source) == ("readout", "present step")
 
 
 def test_gates_by_hand():
@@ -68,5 +68,5 @@ def test_gates_by_hand():
         expected = module.start + share * (candidate - module.start)
         out = module(tokens._replace(mask=only))
         torch.testing.assert_close(out, expected.expand(B, -1))
-        nothing = module(tokens._replace(mask=torch.zeros_like(only)))
-        assert torch.equal(nothing, module.start.expand(B, -1))
+        without = module(tokens._replace(mask=torch.zeros_like(only)))
+        assert torch.equal(without, module.start.expand(B, -1))

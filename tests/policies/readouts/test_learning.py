@@ -26,7 +26,7 @@ from tests.policies.readouts.cases import T
 )
 def test_a_policy_learns_and_is_heard_with_each_readout(readout, queries, rows):
     env = History(gym.make("CartPole-v1"), steps=T)
-    options = dict(width=12, heads=3, readout=readout, points=3)
+    options = dict(width=12, heads=3, readout=readout, num_queries=3)
     kwargs = dict(features_extractor_class=AttentionExtractor, features_extractor_kwargs=options)
     model = PPO("MlpPolicy", env, n_steps=32, batch_size=16, policy_kwargs=kwargs, seed=0)
     extractor = model.policy.features_extractor
@@ -35,7 +35,7 @@ def test_a_policy_learns_and_is_heard_with_each_readout(readout, queries, rows):
     after = dict(extractor.encoder.readout.named_parameters())
     assert all(p.isfinite().all() for p in after.values())
     unmoved = {name for name, p in before.items() if torch.equal(p, after[name])}
-    assert all(name.endswith("nothing") or "key" in name for name in unmoved), unmoved
+    assert all(name.endswith("empty_vector") or "key" in name for name in unmoved), unmoved
     obs, _ = env.reset(seed=0)
     with AttentionTap(model.policy) as tap:
         model.predict(obs)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from attention_agents.policies.readouts import Readout
+from attention_agents.policies.readouts.readout import Readout
 from tests.policies.readouts.cases import B, K, N, made, told
 
 
@@ -52,16 +52,18 @@ def test_slots_by_hand():
     module, _ = made("slots", heads=1)
     q = torch.tensor([[[[1.0], [0.0]]]])
     k = torch.tensor([[[[math.log(3)], [0.0]]]])
-    weights = module.attention.weigh(q, k, None)
+    weights = module.attention.compete_for_tokens(q, k, None)
     torch.testing.assert_close(weights, torch.tensor([[[[0.6, 0.4], [1 / 3, 2 / 3]]]]))
-    alone = module.attention.weigh(q, k, torch.tensor([[False, True]]))
+    alone = module.attention.compete_for_tokens(q, k, torch.tensor([[False, True]]))
     assert alone.tolist() == [[[[0.0, 1.0], [0.0, 1.0]]]]
 
 
 def test_a_slot_that_wins_next_to_nothing_still_reads():
     module, _ = made("slots", heads=1)
     q, k = torch.tensor([[[[100.0], [-100.0]]]]), torch.ones(1, 1, 3, 1)
-    torch.testing.assert_close(module.attention.weigh(q, k, None), torch.full((1, 1, 2, 3), 1 / 3))
+    torch.testing.assert_close(
+        module.attention.compete_for_tokens(q, k, None), torch.full((1, 1, 2, 3), 1 / 3)
+    )
 
 
 def test_slots_compete_head_by_head():
@@ -69,7 +71,7 @@ def test_slots_compete_head_by_head():
     x = module.attention.token_norm(tokens.values)
     k = module.attention.inputs(x)[..., : 3 * K].view(B, N, 3, K).transpose(1, 2)
     q = torch.randn(B, 3, 3, K)
-    together = module.attention.weigh(q, k, tokens.mask)
+    together = module.attention.compete_for_tokens(q, k, tokens.mask)
     for h in range(3):
-        alone = module.attention.weigh(q[:, h : h + 1], k[:, h : h + 1], tokens.mask)
+        alone = module.attention.compete_for_tokens(q[:, h : h + 1], k[:, h : h + 1], tokens.mask)
         torch.testing.assert_close(together[:, h : h + 1], alone)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attention_agents.policies.readouts import Readout
+from attention_agents.policies.readouts.readout import Readout
 from attention_agents.policies.tokens import Tokens
 from tests.policies.readouts.cases import B, K, N, made, told
 
@@ -48,23 +48,23 @@ def test_votes_follow_the_formula():
     torch.testing.assert_close(
         module(tokens), pooled_by(module, tokens, heard.weights), atol=1e-5, rtol=1e-4
     )
-    assert (attention.queries, attention.asker) == ("readout", "votes")
+    assert (attention.queries, attention.query_source) == ("readout", "votes")
 
 
 def test_votes_by_hand():
     """Of 2 tokens the first gives 3/4 to itself and the second 1/2: together 5/8."""
     module, _ = made("votes", heads=1)
     rows = torch.tensor([[[[0.75, 0.25], [0.5, 0.5]]]])
-    votes, seen = module.attention.count(rows, None, None)
+    votes, seen = module.attention.count_votes(rows, None, None)
     assert votes.tolist() == [[[[0.625, 0.375]]]] and seen is None
     only = torch.tensor([[False, True]])
-    votes, seen = module.attention.count(rows, only[:, None, None], only)
+    votes, seen = module.attention.count_votes(rows, only[:, None, None], only)
     assert votes.tolist() == [[[[0.5, 0.5]]]] and seen.tolist() == [[[[False, True]]]]
 
 
 def test_hard_votes_choose_among_votes_and_not_in_each_row():
     soft, tokens = made("votes")
-    hard, _ = made("votes", hard="top-k", budget=2)
+    hard, _ = made("votes", hard_attention="top-k", top_k=2)
     votes, heard = told(soft, tokens).weights, told(hard, tokens)
     torch.testing.assert_close(heard.soft, votes)
     best = votes.topk(2, -1)

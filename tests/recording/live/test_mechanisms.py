@@ -11,8 +11,9 @@ from stable_baselines3 import PPO
 from torch import nn
 
 from attention_agents.envs.tokens.spaces import Entities, TokenBox
-from attention_agents.policies.attention import Attentive, Heard, Mechanism
-from attention_agents.policies.blocks import Block
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.attention.tappable import AttentionWeights, TappableAttention
+from attention_agents.policies.blocks.block import Block
 from attention_agents.policies.inspect.tap import AttentionTap
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.tokens import Tokens
@@ -51,7 +52,7 @@ class Crowd(gym.Env):
 def build(share: bool = True, **encoder: object) -> PPO:
     kwargs = dict(
         features_extractor_class=AttentionExtractor,
-        features_extractor_kwargs=dict(layers=2, heads=H, width=12, points=2) | encoder,
+        features_extractor_kwargs=dict(layers=2, heads=H, width=12, num_queries=2) | encoder,
         share_features_extractor=share,
     )
     torch.manual_seed(0)
@@ -182,7 +183,7 @@ def test_the_default_attention(tmp_path, full, map_dtype, readout):
     assert recording.header.maps[-1].derived == "rollout"
 
 
-class Fake(Attentive):
+class Fake(TappableAttention):
     """Attention of any kind, which changes nothing.
 
     Weights come from the tokens by a plain product; `kind` says what is made of them.
@@ -216,10 +217,10 @@ class Fake(Attentive):
 
     def forward(self, tokens: Tokens) -> Tokens:
         if self.listeners:
-            self.tell(self.heard(tokens))
+            self.report(self.heard(tokens))
         return tokens
 
-    def heard(self, tokens: Tokens) -> Heard:
+    def heard(self, tokens: Tokens) -> AttentionWeights:
         x, mask = tokens.values, tokens.mask
         rows = self.q[:, :2] @ x[:, None].transpose(-2, -1)  # (B, H, 2, N)
         if self.queries in ("tokens", "readout"):
@@ -243,7 +244,7 @@ class Fake(Attentive):
             soft, best = weights, weights >= weights.topk(2, -1).values[..., -1:]
             weights = torch.where(best, weights, 0.0)
         heads = torch.tensor([0.5, 0.7, 1.8]) if self.kind == "weighted heads" else None
-        return Heard(weights, tokens.mask, soft, heads)
+        return AttentionWeights(weights, tokens.mask, soft, heads)
 
 
 class Standing(Block):
@@ -291,7 +292,7 @@ def test_a_channel_map_does_not_hide_which_tokens_are_present(tmp_path):
     assert spec.keys == "channels"
 
 
-class Pointing(Attentive):
+class Pointing(TappableAttention):
     """An action head whose probabilities are its weights over the actions."""
 
     queries, keys, part, heads = "readout", "actions", "pointer", 1
@@ -303,7 +304,7 @@ class Pointing(Attentive):
     def forward(self, latent):
         logits = self.logits(latent)
         if self.listeners:
-            self.tell(Heard(logits.softmax(-1)[:, None, None], None))
+            self.report(AttentionWeights(logits.softmax(-1)[:, None, None], None))
         return logits
 
 
@@ -349,14 +350,21 @@ def test_an_action_of_ones_own_has_no_soft_weights_either(tmp_path):
 
 
 REAL = [
-    *(dict(attention=Mechanism(score=s)) for s in ("additive", "general", "dot", "cosine")),
-    *(dict(attention=Mechanism(normaliser=n)) for n in ("entmax15", "sparsemax", "sigmoid")),
-    *(dict(attention=Mechanism(hard=h, budget=2)) for h in ("top-k", "gumbel", "perturbed-top-k")),
-    *(dict(attention=Mechanism(mix=mix)) for mix in ("weighted", "talking")),
-    dict(attention=Mechanism(normaliser="sigmoid", hard="top-k", budget=2, mix="talking")),
+    *(dict(attention=AttentionConfig(score=s)) for s in ("additive", "general", "dot", "cosine")),
+    *(dict(attention=AttentionConfig(normalizer=n)) for n in ("entmax15", "sparsemax", "sigmoid")),
+    *(
+        dict(attention=AttentionConfig(hard_attention=h, top_k=2))
+        for h in ("top-k", "gumbel", "perturbed-top-k")
+    ),
+    *(dict(attention=AttentionConfig(head_mixing=mix)) for mix in ("weighted", "talking")),
+    dict(
+        attention=AttentionConfig(
+            normalizer="sigmoid", hard_attention="top-k", top_k=2, head_mixing="talking"
+        )
+    ),
     *(dict(block=block) for block in ("sab", "isab", "gtrxl", "channel")),
     *(dict(readout=readout) for readout in ("cls", "slots", "queries", "votes")),
-    dict(block="isab", readout="cls", attention=Mechanism(normaliser="entmax15")),
+    dict(block="isab", readout="cls", attention=AttentionConfig(normalizer="entmax15")),
     dict(block="channel", readout="mean"),
 ]
 
@@ -364,7 +372,7 @@ REAL = [
 @pytest.mark.parametrize("words", REAL, ids=str)
 def test_the_mechanisms_of_the_library(tmp_path, words):
     recording = check(build(**words), tmp_path / "seen")
-    mechanism = words.get("attention", Mechanism())
+    mechanism = words.get("attention", AttentionConfig())
     for spec in split(recording.header.maps)[0]:
-        assert spec.soft == (mechanism.hard != "none")
-        assert spec.head_weights == (mechanism.mix == "weighted")
+        assert spec.soft == (mechanism.hard_attention != "none")
+        assert spec.head_weights == (mechanism.head_mixing == "weighted")

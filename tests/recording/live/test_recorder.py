@@ -69,7 +69,9 @@ def play(model, env, steps=12, seed=5, deterministic=False):
 
 def listeners(model):
     extractors = attention_extractors(model.policy).values()
-    return [hear for e in extractors for _, a in e.encoder.attentions() for hear in a.listeners]
+    return [
+        hear for e in extractors for _, a in e.encoder.attention_modules() for hear in a.listeners
+    ]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -195,11 +197,11 @@ def test_the_critics_maps_are_those_of_its_own_extractor(name, full, tmp_path):
     extractor = attention_extractors(model.policy)["critic"]
     for step in open_recording(tmp_path / "seen").episodes[0]:
         heard = {}
-        for layer, attention in extractor.encoder.attentions():
+        for layer, attention in extractor.encoder.attention_modules():
             attention.listeners += (partial(hear, heard, layer),)
         with torch.no_grad():
             extractor(model.policy.obs_to_tensor(step.observation[""])[0])
-        for _, attention in extractor.encoder.attentions():
+        for _, attention in extractor.encoder.attention_modules():
             attention.listeners = ()
         assert len(heard) == 2
         for layer, weights in heard.items():

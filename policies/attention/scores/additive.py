@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_agents.policies.attention.mechanism import Site
-from attention_agents.policies.attention.scores import SCORES, Score
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.scores.score import Score
+from attention_agents.policies.registries import SCORES
 
 SPREAD = 0.54
 """Standard deviation of `tanh(q + k)` over k, for a fixed q, both standard normal."""
@@ -28,9 +29,9 @@ class Additive(Score):
         head.
     """
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        H, K = site.heads, site.head_width
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        H, K = context.heads, context.head_width
         self.v = nn.Parameter(torch.randn(H, K) * K**-0.5 / SPREAD)
 
     def forward(

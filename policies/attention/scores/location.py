@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_agents.policies.attention.mechanism import Site
-from attention_agents.policies.attention.scores import SCORES, Score
+from attention_agents.policies.attention.layer_context import LayerContext
+from attention_agents.policies.attention.scores.score import Score
+from attention_agents.policies.registries import SCORES
 
 
 @SCORES.register("location", "the query alone says where to look; for tokens with a fixed order")
@@ -24,21 +25,21 @@ class Location(Score):
         length of a sentence; per head.
     """
 
-    def __init__(self, site: Site):
-        super().__init__(site)
-        if site.layout is None:
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        if context.layout is None:
             raise ValueError(
                 "score 'location' needs tokens of the observation, whose order is fixed; what this "
                 "layer reads are none; use another score, such as 'general'"
             )
-        groups = [group for group in site.layout.groups if group.kind == "entities"]
+        groups = [group for group in context.layout.groups if group.kind == "entities"]
         if groups:
             raise ValueError(
                 "score 'location' needs tokens whose order means something, and entities "
                 f"({groups[0].names[0]!r}, ...) may stand in any row; use another score, such as "
                 "'general'"
             )
-        H, K, N = site.heads, site.head_width, site.keys
+        H, K, N = context.heads, context.head_width, context.num_tokens
         self.places = nn.Parameter(torch.randn(H, N, K) * K**-0.5)
 
     def forward(

@@ -1,0 +1,1 @@
+"""How the heads of one layer combine: one file for each way."""

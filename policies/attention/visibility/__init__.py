@@ -1,0 +1,1 @@
+"""Which tokens a query may see: one file for each kind."""
