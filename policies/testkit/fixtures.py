@@ -71,13 +71,13 @@ def record_weights(
 ) -> tuple[Tensor, list[tuple[TappableAttention, AttentionWeights]]]:
     """Return the output of a pass and what each of its attention modules reported."""
     reports: list[tuple[TappableAttention, AttentionWeights]] = []
-    attentions = [part for part in module.modules() if isinstance(part, TappableAttention)]
-    for attention in attentions:
+    attention_modules = [part for part in module.modules() if isinstance(part, TappableAttention)]
+    for attention in attention_modules:
         attention.listeners += (partial(_append_report, reports, attention),)
     try:
         return module(tokens), reports
     finally:
-        for attention in attentions:
+        for attention in attention_modules:
             attention.listeners = attention.listeners[:-1]
 
 

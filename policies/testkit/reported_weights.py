@@ -82,7 +82,7 @@ def record_reads(module: nn.Module, tokens: Tokens) -> list[ReadPass]:
     """Return every call of multi-head attention in one pass, with what each reported."""
     passes: list[ReadPass] = []
     last: dict[MultiHead, AttentionWeights] = {}
-    attentions = [part for part in module.modules() if isinstance(part, MultiHead)]
+    attention_modules = [part for part in module.modules() if isinstance(part, MultiHead)]
 
     def remember(attention: MultiHead, weights: AttentionWeights) -> None:
         last[attention] = weights
@@ -91,13 +91,13 @@ def record_reads(module: nn.Module, tokens: Tokens) -> list[ReadPass]:
     def end_pass(attention: Any, inputs: tuple[Any, ...], out: Tensor) -> None:
         passes.append(ReadPass(attention, inputs, out, last.pop(attention, None)))
 
-    hooks = [attention.register_forward_hook(end_pass) for attention in attentions]
-    for attention in attentions:
+    hooks = [attention.register_forward_hook(end_pass) for attention in attention_modules]
+    for attention in attention_modules:
         attention.report = partial(remember, attention)  # type: ignore[method-assign]
     try:
         record_weights(module, tokens)
     finally:
-        for attention, hook in zip(attentions, hooks, strict=True):
+        for attention, hook in zip(attention_modules, hooks, strict=True):
             hook.remove()
             del attention.report
     return passes

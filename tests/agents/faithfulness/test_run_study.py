@@ -97,7 +97,7 @@ class PlantedEncoder(nn.Module):
         super().__init__()
         self.readout = Planted(claim)
 
-    def attentions(self):
+    def attention_modules(self):
         return [Placed(0, self.readout)]
 
     def forward(self, tokens):
