@@ -188,11 +188,11 @@ def test_help_is_quick_and_complete(tmp_path):
         "--hyperparams",
         "--log-folder",
         "--plugins",
-        "--normaliser",
+        "--normalizer",
         "--max-entities",
         "encoder options",
-        "  --head         mlp  ",
-        "  --attention    scaled-dot-product  q.k / sqrt(K)",
+        "  --head           mlp  ",
+        "  --score          scaled-dot-product  q.k / sqrt(K)",
         "python train.py --env CartPole-v1",
     ):
         assert option in ended.stdout
