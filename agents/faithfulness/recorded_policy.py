@@ -265,7 +265,11 @@ def check_outputs(distribution: np.ndarray, recorded: RecordedEpisode, episode: 
 def states_at_once(removal: TokenRemoval, role: str) -> int:
     """Return how many variants are worth computing at a time."""
     context = removal.extractors[role].context
-    return max(8, FLOATS_AT_ONCE // (context.num_tokens * max(4 * context.width, context.heads * context.num_tokens)))
+    return max(
+        8,
+        FLOATS_AT_ONCE
+        // (context.num_tokens * max(4 * context.width, context.heads * context.num_tokens)),
+    )
 
 
 def _split_range(count: int, size: int) -> Iterator[slice]:

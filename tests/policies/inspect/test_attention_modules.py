@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from attention_agents.policies.attention import Attentive
+from attention_agents.policies.attention.tappable import TappableAttention
 from attention_agents.policies.inspect.attention_modules import (
     ROLES,
     acting_role,
@@ -38,14 +38,14 @@ NETWORKS = {
 TARGETS = ("q_net_target", "actor_target.mu", "critic_target.features_extractor")
 
 
-def add_attention(policy: nn.Module, path: str) -> Attentive:
+def add_attention(policy: nn.Module, path: str) -> TappableAttention:
     """Put an attention module below a path of a policy."""
     node = policy
     for name in path.split("."):
         if name not in dict(node.named_children()):
             node.add_module(name, nn.Module())
         node = node.get_submodule(name)
-    attention = Attentive()
+    attention = TappableAttention()
     node.add_module("attention", attention)
     return attention
 
