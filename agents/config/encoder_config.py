@@ -14,7 +14,7 @@ from attention_agents.agents.config.validation import (
     check_used,
     check_word,
 )
-from attention_agents.policies.attention.attention_config import AttentionConfig, OLD_NAMES
+from attention_agents.policies.attention.attention_config import OLD_NAMES, AttentionConfig
 from attention_agents.policies.registries import BLOCKS, READOUTS, REGISTRIES
 
 if TYPE_CHECKING:

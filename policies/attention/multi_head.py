@@ -12,7 +12,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from attention_agents.policies.attention.attention_weighting import AttentionWeighting, fused_attention
+from attention_agents.policies.attention.attention_weighting import (
+    AttentionWeighting,
+    fused_attention,
+)
 from attention_agents.policies.attention.layer_context import LayerContext
 from attention_agents.policies.attention.linear import Projection
 from attention_agents.policies.attention.scores.score import Bilinear

@@ -11,7 +11,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from attention_agents.policies.attention.tappable import AttentionWeights, Listener, TappableAttention
+from attention_agents.policies.attention.tappable import (
+    AttentionWeights,
+    Listener,
+    TappableAttention,
+)
 from attention_agents.policies.inspect.attention_modules import (
     AttentionModule,
     attention_extractors,
@@ -60,7 +64,9 @@ class AttentionMap(NamedTuple):
     """How it weighs where that is not the default, such as "additive, top-k 4"."""
 
     @classmethod
-    def from_weights(cls, entry: AttentionModule, mechanism: str, weights: AttentionWeights) -> AttentionMap:
+    def from_weights(
+        cls, entry: AttentionModule, mechanism: str, weights: AttentionWeights
+    ) -> AttentionMap:
         """Join the weights of a pass with what is known of their module."""
         fields = {name: getattr(entry.module, name) for name in MODULE_FIELDS}
         fields |= {"name": entry.name, "role": entry.role, "layer": entry.layer}
@@ -165,7 +171,9 @@ class AttentionTap:
     def _on_begin(self, role: str, _module: nn.Module, _inputs: tuple) -> None:
         self._open[role] = OpenPass()
 
-    def _on_weights(self, entry: AttentionModule, mechanism: str, weights: AttentionWeights) -> None:
+    def _on_weights(
+        self, entry: AttentionModule, mechanism: str, weights: AttentionWeights
+    ) -> None:
         role = self._extractor_roles[entry.role]
         passes = self._open if entry.in_extractor else self._done
         if role in passes:  # else the module was called by itself

@@ -10,7 +10,10 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
 from attention_agents.policies.attention.attention_config import AttentionConfig
-from attention_agents.policies.attention.attention_weighting import AttentionWeighting, fused_attention
+from attention_agents.policies.attention.attention_weighting import (
+    AttentionWeighting,
+    fused_attention,
+)
 from attention_agents.policies.attention.multi_head import QueryAttention, SelfAttention
 from attention_agents.policies.attention.scores.score import Bilinear
 from attention_agents.policies.registries import HARD_ATTENTIONS, NORMALIZERS, SCORES
