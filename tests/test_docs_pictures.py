@@ -18,36 +18,17 @@ from PIL import Image
 
 from attention_agents.agents.algorithms.checks import check
 from attention_agents.agents.cli.options import read_options
-from attention_agents.agents.config.catalogue import HEAD
+from attention_agents.agents.config.catalogue import POLICY_HEADS
 from attention_agents.agents.config.presets import settle
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.envs.families import family_name
 from attention_agents.envs.make import make_env
-from attention_agents.policies.registries import (
-    BLOCKS,
-    HARD_ATTENTIONS,
-    HEAD_MIXINGS,
-    NORMALIZERS,
-    POSITION_BIASES,
-    READOUTS,
-    SCORES,
-    VISIBILITIES,
-)
+from attention_agents.policies.registries import REGISTRIES
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "attention.md").read_text("utf-8")
 SCRIPT = DOCS / "attention_pictures.py"
 PICTURES = DOCS / "attention"
-REGISTRIES = {
-    "attention": SCORES,
-    "normalizer": NORMALIZERS,
-    "hard_attention": HARD_ATTENTIONS,
-    "visibility": VISIBILITIES,
-    "positions": POSITION_BIASES,
-    "head_mixing": HEAD_MIXINGS,
-    "block": BLOCKS,
-    "readout": READOUTS,
-}
 LARGEST, LARGEST_ALL = 40_000, 1_500_000
 """Bytes of a picture, and of all."""
 
@@ -103,14 +84,8 @@ def parsed(words: str) -> TrainConfig:
 
 @pytest.mark.parametrize("option", [*REGISTRIES, "head"])
 def test_every_word_is_explained(option: str) -> None:
-    ours = set(HEAD)
-    if option != "head":
-        registry = REGISTRIES[option]
-        ours = {
-            n
-            for n in registry.names
-            if registry[n].__module__.startswith("attention_agents.policies.")
-        }
+    ours = set(POLICY_HEADS if option == "head" else REGISTRIES[option].builtin) - {"auto"}
+    option = option.replace("_", "-")
     told = rows(section(f"`--{option}`"))
     names = {re.findall("`([^`]+)`", word)[0] for word, *_ in told}
     assert names == ours

@@ -26,16 +26,7 @@ from attention_agents.envs.wrappers.padding import PadSequences
 from attention_agents.policies.attention.attention_config import AttentionConfig
 from attention_agents.policies.attention.tappable import TappableAttention
 from attention_agents.policies.inspect.tap import AttentionTap
-from attention_agents.policies.registries import (
-    BLOCKS,
-    HARD_ATTENTIONS,
-    HEAD_MIXINGS,
-    NORMALIZERS,
-    POSITION_BIASES,
-    READOUTS,
-    SCORES,
-    VISIBILITIES,
-)
+from attention_agents.policies.registries import REGISTRIES
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.sb3.maskable_pointer import MaskablePointerPolicy
 from attention_agents.policies.sb3.pointer import PointerPolicy
@@ -293,36 +284,24 @@ def observation_for(word: str) -> str:
     return "features"
 
 
-PIECES = {
-    "score": SCORES,
-    "normalizer": NORMALIZERS,
-    "hard_attention": HARD_ATTENTIONS,
-    "visibility": VISIBILITIES,
-    "positions": POSITION_BIASES,
-    "head_mixing": HEAD_MIXINGS,
-}
-WORDS = [
-    *((name, word) for name, registry in PIECES.items() for word in registry.names),
-    *(("block", word) for word in BLOCKS.words),
-    *(("readout", word) for word in READOUTS.words),
-]
+WORDS = [(name, word) for name, registry in REGISTRIES.items() for word in registry.builtin]
 
 
 def test_every_word_of_a_mechanism_is_tried() -> None:
-    words = {field.name for field in fields(AttentionConfig)} - {"temperature", "budget", "reach"}
-    assert words == set(PIECES)
+    words = {field.name for field in fields(AttentionConfig)} - {"temperature", "top_k", "window"}
+    assert {*words, "block", "readout"} == set(REGISTRIES)
 
 
 @pytest.mark.parametrize("algorithm", [PPO, DQN], ids=lambda each: each.__name__)
 @pytest.mark.parametrize(("name", "word"), WORDS)
 def test_every_mechanism_learns_and_tells(algorithm, name: str, word: str) -> None:
     options: dict[str, Any] = {"layers": LAYERS.get(word, 1), "num_queries": 2}
-    if name in PIECES:
-        options["attention"] = AttentionConfig(**{name: word, "window": 1, "top_k": 2})
-    elif name == "block":
+    if name == "block":
         options |= {"block": word, "layers": 2}
-    else:
+    elif name == "readout":
         options |= {"readout": word, "query_source": "speed" if word == "cross" else ""}
+    else:
+        options["attention"] = AttentionConfig(**{name: word, "window": 1, "top_k": 2})
     # of these only a vector for no tokens at all would learn, and here there always are some
     unlearnt = ("readout",) if word in ("mean", "sum", "max") else ()
     learns_and_tells(built(algorithm, world(observation_for(word)), **options), unlearnt)

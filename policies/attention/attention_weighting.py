@@ -64,7 +64,7 @@ class AttentionWeighting(nn.Module):
             and not self.mixes_weights
         )
         """Whether the fused kernel reads, without weights."""
-        self.normalised_over = "none" if self.mixes_weights else self.normalizer.normalised_over
+        self.normalized_over = "none" if self.mixes_weights else self.normalizer.normalized_over
         visible = None if self.visibility is None else self.visibility.visible
         self.register_buffer("fixed_visibility", visible, persistent=False)
 

@@ -30,7 +30,7 @@ class MultiHead(TappableAttention):
         super().__init__()
         self.heads = context.heads
         self.weighting = AttentionWeighting(context)
-        self.normalised_over = self.weighting.normalised_over
+        self.normalized_over = self.weighting.normalized_over
         self.output = Projection(context.width, context.width, context.gain)
         self.empty_vector = nn.Parameter(torch.zeros(context.width))
 

@@ -39,7 +39,7 @@ class TappableAttention(nn.Module):
     """What is read: "tokens", "channels", "inducing points"."""
     extra_keys: tuple[str, ...] = ()
     """Names of keys that follow the tokens on the last axis, such as a CLS token."""
-    normalised_over = "keys"
+    normalized_over = "keys"
     """"keys": rows sum to 1; "queries": the weights of each token do; "none": nothing does."""
     part = ""
     """Tells apart the modules of one layer, such as "time" and "space"."""

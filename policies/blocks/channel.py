@@ -31,7 +31,7 @@ class ChannelGates(TappableAttention):
 
     queries = "pooled tokens"
     keys = "channels"
-    normalised_over = "none"
+    normalized_over = "none"
     heads = 1
 
     def __init__(self, context: LayerContext):

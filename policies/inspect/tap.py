@@ -27,7 +27,7 @@ from attention_agents.policies.inspect.attention_modules import (
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.tokens import Tokens
 
-MODULE_FIELDS = ("queries", "keys", "normalised_over", "extra_keys", "part", "asker")
+MODULE_FIELDS = ("queries", "keys", "normalized_over", "extra_keys", "part", "query_source")
 """Fields of a map that its module knows."""
 
 
@@ -42,12 +42,12 @@ class AttentionMap(NamedTuple):
     queries: str
     """What attends: "tokens" (in their order), "readout", "slots", "inducing points", ..."""
     weights: Float[Tensor, "B H Q N"]
-    """What was read; 0 for absent tokens, and normalised as `normalised_over` says."""
+    """What was read; 0 for absent tokens, and normalised as `normalized_over` says."""
     mask: Bool[Tensor, "B N"] | None
     """True where a token of the observation is present; None when all are."""
     keys: str = "tokens"
     """What was read: "tokens", "channels" or "inducing points"."""
-    normalised_over: str = "keys"
+    normalized_over: str = "keys"
     """"keys": rows sum to 1, or to 0 where nothing is visible; "queries": the weights of each token
     do; "none": nothing does."""
     soft: Float[Tensor, "B H Q N"] | None = None
@@ -58,7 +58,7 @@ class AttentionMap(NamedTuple):
     """Names of keys that follow the tokens on the last axis, such as a CLS token."""
     part: str = ""
     """Tells apart the modules of one layer, such as "time" and "space"."""
-    asker: str = ""
+    query_source: str = ""
     """Whose query a readout's is, such as "ego" or "learned query"."""
     mechanism: str = ""
     """How it weighs where that is not the default, such as "additive, top-k 4"."""

@@ -147,7 +147,7 @@ class StepAttention(TappableAttention):
         self.query = Projection(context.width, context.width)
         self.key = Projection(context.width, context.width, bias=False)
         self.weighting = AttentionWeighting(replace(context, query_tokens=(row,)))
-        self.normalised_over = self.weighting.normalised_over
+        self.normalized_over = self.weighting.normalized_over
         if self.weighting.head_mixing is not None:
             raise ValueError(
                 f"readout {name!r} gives each head channels of its own to gate, so that heads "

@@ -79,7 +79,7 @@ class CrossAttention(QueryAttention):
 
 
 def find_query_tokens(context: LayerContext) -> tuple[int, ...]:
-    """Return the tokens of the key `context.asker`.
+    """Return the tokens of the key `context.query_source`.
 
     Raises:
         ValueError: the observation has fewer than two keys, or none of that name.

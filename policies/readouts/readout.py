@@ -22,7 +22,7 @@ class Readout(nn.Module):
     """Whether it counts as the last of `layers`."""
 
     takes_query_source = False
-    """Whether `context.asker` means something to it."""
+    """Whether `context.query_source` means something to it."""
 
     def __init__(self, context: LayerContext):
         super().__init__()

@@ -37,9 +37,9 @@ def _check_map(attention: TappableAttention, weights: Tensor, batch: int, tokens
     kind, count = type(attention).__name__, tokens.values.shape[1]
     assert weights.shape[:2] == (batch, attention.heads), f"{kind}: shape {weights.shape}"
     assert not weights.requires_grad, f"{kind}: weights must be reported without gradient"
-    if attention.normalised_over != "none":
+    if attention.normalized_over != "none":
         assert (weights >= 0).all(), f"{kind}: weights below 0"
-        total = weights.sum(-1 if attention.normalised_over == "keys" else -2)
+        total = weights.sum(-1 if attention.normalized_over == "keys" else -2)
         is_one = (total - 1).abs() < 1e-5
         assert (is_one | (total == 0)).all(), f"{kind}: rows sum to {total}"
     if attention.keys == "tokens" and tokens.mask is not None:
@@ -108,7 +108,7 @@ def check_far_scores(make: Make, context: LayerContext) -> None:
     module = build_module(make)
     for attention in (part for part in module.modules() if isinstance(part, MultiHead)):
         normalizer = attention.weighting.normalizer
-        if normalizer.normalised_over != "keys" or attention.keys != "tokens":
+        if normalizer.normalized_over != "keys" or attention.keys != "tokens":
             continue
         count = context.num_tokens + len(attention.extra_keys)
         scores = torch.randn(B, attention.heads, len(FAR_SCORES), count) + FAR_SCORES[:, None]

@@ -33,13 +33,12 @@ def map_spec(attention: AttentionMap, full: bool) -> MapSpec:
     """
     _, heads, queries, keys = attention.weights.shape
     square = attention.queries == attention.keys == "tokens"
-    derived = square and attention.normalised_over != "queries" and not full
+    derived = square and attention.normalized_over != "queries" and not full
     copied = ("name", "role", "layer", "queries", "keys", "extra_keys", "part", "mechanism")
+    copied += ("normalized_over", "query_source")
     return MapSpec(
         **{field: getattr(attention, field) for field in copied},
         heads=heads,
-        normalized_over=attention.normalised_over,  # type: ignore[arg-type]
-        query_source=attention.asker,
         derived=MEAN_OVER_QUERIES if derived else "",
         key_count=keys,
         query_count=1 if derived else queries,

@@ -60,7 +60,7 @@ def test_windows_without_a_token_do_not_count():
 
 def test_gates_have_a_mean_and_no_entropy():
     weights = [[[[0.9, 0.3, 0.0], [0.5, 0.1, 0.0], [7.0, 7.0, 7.0]]]]  # B=1, H=1, Q=N=3
-    one = a_map(weights, [[True, True, False]])._replace(normalised_over="none")
+    one = a_map(weights, [[True, True, False]])._replace(normalized_over="none")
     found = head_statistics(one)
     assert found.entropy is None and found.effective is None
     assert found.mean_weight.tolist() == pytest.approx([(0.9 + 0.3 + 0.5 + 0.1) / 4])
@@ -70,7 +70,7 @@ def test_gates_have_a_mean_and_no_entropy():
 
 def test_weights_below_0_are_averaged_as_they_are():
     one = a_map([[[[0.5, -0.25]]], [[[0.5, 0.25]]]], queries="readout")
-    found = head_statistics(one._replace(normalised_over="none"))
+    found = head_statistics(one._replace(normalized_over="none"))
     assert found.mean_weight.tolist() == pytest.approx([0.25])
 
 
@@ -89,7 +89,7 @@ def test_tokens_that_choose_among_slots_are_rows():
     """Two slots, three tokens of which the last is absent; each token's weights sum to 1."""
     weights = [[[[1.0, 0.5, 0.0], [0.0, 0.5, 0.0]]]]  # B=1, H=1, Q=2, N=3
     one = a_map(weights, [[True, True, False]], queries="slots")
-    one = one._replace(normalised_over="queries")
+    one = one._replace(normalized_over="queries")
     named = named_statistics(one)
     assert named["head0/effective_slots"] == pytest.approx(
         1.5

@@ -387,7 +387,7 @@ def test_channel_gates_by_hand():
     without = torch.tensor([[0.5, 0.997527, 0.002473, 0.880797]])  # sigmoid of 0, 6, -6, 2
     torch.testing.assert_close(told.weights[:, 0], torch.stack([expected, without]))
     assert told.weights.shape == (2, 1, 1, 4) and told.mask is None
-    assert (ear.keys, ear.heads, ear.normalised_over) == ("channels", 1, "none")
+    assert (ear.keys, ear.heads, ear.normalized_over) == ("channels", 1, "none")
     scaled = told.weights[:, 0] * x
     torch.testing.assert_close(out, scaled + block.ffn(block.ffn_norm(scaled)))
 

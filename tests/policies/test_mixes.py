@@ -148,7 +148,7 @@ def test_talking_by_hand():
 
 def test_talking_heads_write_their_weights_down():
     weighting = AttentionWeighting(placed("talking"))
-    assert weighting.normalised_over == "none" and not weighting.is_fused
+    assert weighting.normalized_over == "none" and not weighting.is_fused
     assert AttentionWeighting(placed("weighted")).is_fused
 
 

@@ -20,7 +20,7 @@ from tests.policies.reads import READS, check_read
 
 B, H, Q, N = 2, 3, 11, 5
 NAMES = NORMALIZERS.words
-NORMED = [name for name in NAMES if NORMALIZERS[name].normalised_over == "keys"]
+NORMED = [name for name in NAMES if NORMALIZERS[name].normalized_over == "keys"]
 SPARSE = {"sparsemax": 2.0, "entmax15": 1.5}
 """Their alpha in the family of Peters et al. 2019."""
 VISIBLE = torch.tensor([[1, 0, 1, 1, 0], [0, 0, 0, 0, 0]], dtype=torch.bool)[:, None, None]
@@ -202,7 +202,7 @@ def test_sigmoid_is_told_as_normalised_over_nothing():
     place = layer_context(H, attention=AttentionConfig(normalizer="sigmoid"))
     module = build_module(lambda: SelfAttention(place))
     _, [(ear, told)] = record_weights(module, example_tokens(place))
-    assert ear.normalised_over == "none"
+    assert ear.normalized_over == "none"
     assert (told.weights >= 0).all() and (told.weights < 1).all()
     assert told.weights.sum(-1).sub(1).abs().max() > 0.1
 

@@ -27,7 +27,7 @@ from attention_agents.policies.tokens import Tokens
 from tests.policies.reads import HARD, READS, check_read
 
 B, H, Q, N = 2, 3, 11, 5
-NORMED = [name for name in NORMALIZERS.words if NORMALIZERS[name].normalised_over == "keys"]
+NORMED = [name for name in NORMALIZERS.words if NORMALIZERS[name].normalized_over == "keys"]
 CHOICES = [(hard, "softmax") for hard in HARD] + [
     ("top-k", name) for name in list(NORMALIZERS.words)[1:]
 ]

@@ -95,7 +95,7 @@ def named_statistics(one: AttentionMap) -> dict[str, float]:
     found = head_statistics(one)
     if found is None:
         return {}
-    among = one.queries if one.normalised_over == "queries" else one.keys
+    among = one.queries if one.normalized_over == "queries" else one.keys
     per_head: dict[str, Tensor | None] = {
         "entropy": found.entropy,
         f"effective_{_word(among)}": found.effective,
@@ -135,17 +135,17 @@ def head_statistics(one: AttentionMap) -> HeadStatistics | None:
     asks, there = _queries(one), _keys(one)
     weights = one.weights.transpose(1, 2)  # (B, Q, H, K)
     there = there[:, None].expand(-1, weights.shape[1], -1)  # (B, Q, K)
-    if one.normalised_over == "queries":
+    if one.normalized_over == "queries":
         asks, there = there[:, 0], asks[:, None].expand(-1, weights.shape[3], -1)
         weights = weights.transpose(1, 3)  # (B, K, H, Q)
     counts = asks & weights.ne(0).any(-1).any(-1)
     rows, there = weights[counts], there[counts][:, None]  # (R, H, K), (R, 1, K)
     if not len(rows):
         return None
-    gates = one.normalised_over == "none"
+    gates = one.normalized_over == "none"
     entropy = None if gates else torch.special.entr(rows).sum(-1)  # (R, H)
     seen = there.sum(-1).clamp(min=1)
-    extras = () if one.normalised_over == "queries" else one.extra_keys
+    extras = () if one.normalized_over == "queries" else one.extra_keys
     first = weights.shape[-1] - len(extras)
     return HeadStatistics(
         entropy=None if entropy is None else entropy.mean(0),

@@ -32,7 +32,7 @@ class TopK(HardAttention):
     def __init__(self, context: LayerContext):
         super().__init__(context)
         self.top_k = context.attention.top_k
-        self.gates = NORMALIZERS[context.attention.normalizer].normalised_over == "none"
+        self.gates = NORMALIZERS[context.attention.normalizer].normalized_over == "none"
 
     def forward(
         self,

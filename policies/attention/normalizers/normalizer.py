@@ -15,7 +15,7 @@ class Normalizer(nn.Module):
     visible is all 0, and neither gradient nor value of a score that is not visible gets through.
     """
 
-    normalised_over = "keys"
+    normalized_over = "keys"
     """"keys": rows sum to 1; "none": each stands for itself, from 0 to 1 (till heads mix)."""
 
     def __init__(self, context: LayerContext):

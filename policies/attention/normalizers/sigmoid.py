@@ -25,7 +25,7 @@ class Sigmoid(Normalizer):
         section 2, https://arxiv.org/abs/2409.04431. Differs: the bias is learned, one per head.
     """
 
-    normalised_over = "none"
+    normalized_over = "none"
 
     def __init__(self, context: LayerContext):
         super().__init__(context)

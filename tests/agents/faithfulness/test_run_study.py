@@ -40,7 +40,7 @@ from attention_agents.envs.make import make_env
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Entities
 from attention_agents.policies.attention.tappable import AttentionWeights, TappableAttention
-from attention_agents.policies.encoder import Placed
+from attention_agents.policies.encoder import LayerModule
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.recording.live.recorder import RecordAttention
 from attention_agents.recording.reader import open_recording
@@ -98,7 +98,7 @@ class PlantedEncoder(nn.Module):
         self.readout = Planted(claim)
 
     def attention_modules(self):
-        return [Placed(0, self.readout)]
+        return [LayerModule(0, self.readout)]
 
     def forward(self, tokens):
         return self.readout(tokens)

@@ -94,7 +94,7 @@ def test_every_score_and_normalizer_goes_with_every_readout(case, score, normali
     out, heard = record_weights(module, tokens)
     assert out.shape == (B, 3 * K) and out.isfinite().all()
     ((ear, one),) = heard
-    assert ear.normalised_over == NORMALIZERS[normalizer].normalised_over
+    assert ear.normalized_over == NORMALIZERS[normalizer].normalized_over
     assert one.weights.ge(0).all() and one.weights.sum() > 0
     plain = build_module(lambda: Encoder(place_of(case), 1, readout=CASES[case][0]))
     _, plainly = record_weights(plain, tokens)

@@ -44,7 +44,7 @@ def test_slots_follow_the_algorithm():
         torch.testing.assert_close(weights[b, 0][:, there], expected, atol=1e-5, rtol=1e-4)
         out = module.output(slots.flatten())
         torch.testing.assert_close(module(tokens)[b], out, atol=1e-5, rtol=1e-4)
-    assert (module.attention.queries, module.attention.normalised_over) == ("slots", "keys")
+    assert (module.attention.queries, module.attention.normalized_over) == ("slots", "keys")
 
 
 def test_slots_by_hand():

@@ -147,8 +147,8 @@ def same_rollout(header, step, spec, heard):
 def same_map(header, step, spec, one):
     """Check one map of a step against the live one."""
     assert (spec.queries, spec.keys, spec.extra_keys) == (one.queries, one.keys, one.extra_keys)
-    assert (spec.normalized_over, spec.part) == (one.normalised_over, one.part)
-    assert (spec.query_source, spec.mechanism) == (one.asker, one.mechanism)
+    assert (spec.normalized_over, spec.part) == (one.normalized_over, one.part)
+    assert (spec.query_source, spec.mechanism) == (one.query_source, one.mechanism)
     for stored, weights in ((step.maps, one.weights), (step.soft, one.soft)):
         if weights is None:
             assert spec.name not in stored and not spec.soft
@@ -191,20 +191,20 @@ class Fake(TappableAttention):
 
     KINDS = {
         "square": dict(queries="tokens"),
-        "extra key": dict(queries="readout", extra_keys=("CLS",), asker="CLS"),
+        "extra key": dict(queries="readout", extra_keys=("CLS",), query_source="CLS"),
         "square with an extra key": dict(queries="tokens", extra_keys=("CLS",)),
-        "slots": dict(queries="slots", normalised_over="queries"),
-        "gates": dict(queries="tokens", normalised_over="none"),
-        "below 0": dict(queries="readout", normalised_over="none"),
+        "slots": dict(queries="slots", normalized_over="queries"),
+        "gates": dict(queries="tokens", normalized_over="none"),
+        "below 0": dict(queries="readout", normalized_over="none"),
         "hard": dict(queries="tokens"),
         "hard readout": dict(queries="readout"),
         "weighted heads": dict(queries="tokens"),
-        "channels": dict(queries="pooled tokens", keys="channels", normalised_over="none"),
+        "channels": dict(queries="pooled tokens", keys="channels", normalized_over="none"),
         "in": dict(queries="inducing points", part="in"),
         "out": dict(queries="tokens", keys="inducing points", part="out"),
         "steps": dict(queries="steps"),
-        "asking tokens": dict(queries="asking tokens", asker="goal"),
-        "one token chooses": dict(queries="tokens", normalised_over="queries"),
+        "asking tokens": dict(queries="asking tokens", query_source="goal"),
+        "one token chooses": dict(queries="tokens", normalized_over="queries"),
     }
 
     def __init__(self, kind: str):
@@ -235,8 +235,8 @@ class Fake(TappableAttention):
             rows = torch.cat([rows, rows[..., :1]], -1)
             mask = None if mask is None else nn.functional.pad(mask, (0, 1), value=True)
         soft = None
-        weights = rows.softmax(-2 if self.normalised_over == "queries" else -1)
-        weights = rows.sigmoid() if self.normalised_over == "none" else weights
+        weights = rows.softmax(-2 if self.normalized_over == "queries" else -1)
+        weights = rows.sigmoid() if self.normalized_over == "none" else weights
         weights = rows if self.kind == "below 0" else weights
         if self.keys == "tokens" and mask is not None:
             weights = torch.where(mask[:, None, None], weights, 0.0)
