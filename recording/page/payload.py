@@ -16,16 +16,9 @@ from typing import Any, NamedTuple
 
 from attention_agents.recording.map_view import EGO, choose_view
 from attention_agents.recording.observation_images import Part, parts_of, stem_of
+from attention_agents.recording.page import map_arrays
 from attention_agents.recording.page.episode_arrays import EpisodeArrays, read_episode
-from attention_agents.recording.page.map_arrays import (
-    NOTES,
-    REDUCTIONS,
-    Reduction,
-    map_facts,
-    role_facts,
-    row_arrays,
-    rows_size,
-)
+from attention_agents.recording.page.map_arrays import REDUCTIONS, Reduction
 from attention_agents.recording.page.packed_arrays import packed
 from attention_agents.recording.page.pictures import Encoded, Pictures
 from attention_agents.recording.page.score_arrays import LEFT_OUT, hidden_distributions
@@ -92,7 +85,11 @@ def build_payload(sources: Sequence[Source], max_bytes: int) -> dict[str, Any]:
     return {
         "display": {**display_facts(), "ego": EGO, "colors": palette},
         "heat": packed(colors.heat_table()),
-        "notes": [*encoded.notes, NOTES[reduction], *([LEFT_OUT] if hidden_left_out else [])],
+        "notes": [
+            *encoded.notes,
+            map_arrays.NOTES[reduction],
+            *([LEFT_OUT] if hidden_left_out else []),
+        ],
         "reduced": reduction != "none" or encoded.reduced or hidden_left_out,
         "pictures": encoded.texts,
         "recordings": recordings,
@@ -130,8 +127,8 @@ def recording_facts(source: Source, reduction: Reduction) -> dict[str, Any]:
         "action_bounds": header.action_bounds,
         "tokens": len(header.layout),
         "parts": [_part_facts(part) for part in parts_of(header.layout)],
-        "maps": map_facts(header, reduction),
-        "roles": role_facts(header, reduction),
+        "maps": map_arrays.map_facts(header, reduction),
+        "roles": map_arrays.role_facts(header, reduction),
         "first_map": header.maps.index(choose_view(header.maps).spec),
     }
 
@@ -180,12 +177,14 @@ def _fit_maps(
 
 
 def _pack_rows(episode: Episode, reduction: Reduction) -> dict[str, Any]:
-    return {name: packed(array) for name, array in row_arrays(episode, reduction).items()}
+    return {
+        name: packed(array) for name, array in map_arrays.row_arrays(episode, reduction).items()
+    }
 
 
 def _recorded_size(sources: Sequence[Source]) -> int:
     return sum(
-        rows_size(source.recording.header, len(episode))
+        map_arrays.rows_size(source.recording.header, len(episode))
         for source in sources
         for episode in source.episodes
     )

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from attention_agents.recording.map_view import EGO
-from attention_agents.recording.observation_images import Part, enlarge
+from attention_agents.recording.observation_images import enlarge
 from attention_agents.recording.rendering.drawing import RAMP, Pen
 from attention_agents.recording.rendering.entities import draw_entities
 from attention_agents.recording.rendering.heat import Heat, compute_heat, draw_heat, even_weight
@@ -103,15 +103,10 @@ class AttendedFrame:
             image = draw_heat(image, heat)
         for part in self.layout.placed:
             if part.group.kind == "entities":
-                image = self._with_entities(image, part, step, weights, boxes)
+                query = part.group.ego if self.query_source == EGO else None
+                names, tokens = part.names_at(step), part.where
+                image = draw_entities(image, weights[tokens], boxes[tokens], names, query)
         return image, heat
-
-    def _with_entities(
-        self, image: Image.Image, part: Part, step: Step, weights: np.ndarray, boxes: np.ndarray
-    ) -> Image.Image:
-        names = list(part.names_at(step))
-        query = part.group.ego if self.query_source == EGO else None
-        return draw_entities(image, weights[part.where], boxes[part.where], names, query)
 
 
 def _enlargement(height: int, width: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -11,7 +13,11 @@ from attention_agents.recording.scene.display import MIN_LABEL_SHARE
 
 
 def draw_entities(
-    image: Image.Image, weights: np.ndarray, boxes: np.ndarray, names: list[str], query: int | None
+    image: Image.Image,
+    weights: np.ndarray,
+    boxes: np.ndarray,
+    names: Sequence[str],
+    query: int | None,
 ) -> Image.Image:
     """Return the picture with a box round each entity and a line to it from the query entity.
 
@@ -69,7 +75,11 @@ class SupersampledLayer:
 
 
 def _name_entities(
-    image: Image.Image, order: list[int], weights: np.ndarray, boxes: np.ndarray, names: list[str]
+    image: Image.Image,
+    order: list[int],
+    weights: np.ndarray,
+    boxes: np.ndarray,
+    names: Sequence[str],
 ) -> None:
     pen, size, occupied = Pen(image), 13, [tuple(boxes[i].tolist()) for i in order]
     for i in order:

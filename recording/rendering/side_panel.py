@@ -60,8 +60,7 @@ class ActionBars:
         pen.draw_bar(
             x + width * 0.4, y, width * 0.4, share, colors.CHOSEN if chosen else colors.BAR
         )
-        probability = self.header.distribution == "probabilities"
-        text = f"{value:.3f}" if probability else display.format_number(value)
+        text = actions.format_choice(self.header, value)
         pen.draw_text(x + width, y, text, 12, ink, anchor="rm")
 
     def _draw_dimension(self, pen: Pen, x: int, y: int, width: int, i: int, step: Step) -> None:

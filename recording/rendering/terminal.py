@@ -16,9 +16,7 @@ from rich.text import Text
 
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.rendering.overlay import Scene
-from attention_agents.recording.scene.actions import action_names, action_text, chosen_choices
-from attention_agents.recording.scene.colors import BAR as BAR_COLOR
-from attention_agents.recording.scene.colors import CHOSEN, Color, bar_color
+from attention_agents.recording.scene import actions, colors
 from attention_agents.recording.scene.display import format_number
 from attention_agents.recording.scene.playback import film_rate
 from attention_agents.recording.scene.scene_layout import rank_tokens, rank_weights
@@ -88,7 +86,7 @@ class Screen:
         """Return a step as one line: the action, the reward, the most attended tokens."""
         tokens = ", ".join(f"{name} {weight:.2f}" for name, weight in self._top_tokens(step)[:3])
         value = "" if step.value is None else f"  value {format_number(step.value)}"
-        action, reward = action_text(self._header, step.action), format_number(step.reward)
+        action, reward = actions.action_text(self._header, step.action), format_number(step.reward)
         return f"step {t}  {action}  reward {reward}{value}  attends to {tokens}"
 
     def draw(self, step: Step, t: int, width: int, height: int) -> Group:
@@ -110,7 +108,11 @@ class Screen:
         return Group(title, grid)
 
     def _side_lines(self, step: Step, t: int) -> list[Text]:
-        action = Text(action_text(self._header, step.action), f"bold {_hex(CHOSEN)}", no_wrap=True)
+        action = Text(
+            actions.action_text(self._header, step.action),
+            f"bold {_hex(colors.CHOSEN)}",
+            no_wrap=True,
+        )
         value = "" if step.value is None else f"value {format_number(step.value)}  "
         reward, so_far = format_number(step.reward), format_number(self._returns[t])
         numbers = Text(f"{value}reward {reward}  so far {so_far}")
@@ -119,7 +121,7 @@ class Screen:
         top = max([weight for _, weight in tokens], default=0.0)
         shares = [weight / top if top > 0 else 0.0 for _, weight in tokens]
         bars = [
-            _bar_line(name, share, f"{weight:.3f}", bar_color(share))
+            _bar_line(name, share, f"{weight:.3f}", colors.bar_color(share))
             for (name, weight), share in zip(tokens, shares, strict=True)
         ]
         return [action, *self._action_lines(step), numbers, Text(""), *view, *bars]
@@ -128,17 +130,20 @@ class Screen:
         distribution = step.distribution
         if distribution is None or distribution.ndim > 1:
             return []
-        low, high, form = 0.0, 1.0, "{:.3f}".format
+        low, high = 0.0, 1.0
         if self._header.distribution == "q_values":
-            low, high, form = float(distribution.min()), float(distribution.max()), format_number
-        names, chosen = action_names(self._header), chosen_choices(self._header, step.action)
+            low, high = float(distribution.min()), float(distribution.max())
+        names, chosen = (
+            actions.action_names(self._header),
+            actions.chosen_choices(self._header, step.action),
+        )
         values = {i: float(distribution[i]) for i in np.argsort(-distribution)[:LISTED_ACTIONS]}
         return [
             _bar_line(
                 names[i],
                 (values[i] - low) / max(high - low, 1e-9),
-                form(values[i]),
-                CHOSEN if i in chosen else BAR_COLOR,
+                actions.format_choice(self._header, values[i]),
+                colors.CHOSEN if i in chosen else colors.BAR,
             )
             for i in sorted(values)
         ]
@@ -162,7 +167,7 @@ def half_blocks(picture: Image.Image) -> Text:
     return text
 
 
-def _bar_line(name: str, share: float, text: str, color: Color) -> Text:
+def _bar_line(name: str, share: float, text: str, color: colors.Color) -> Text:
     filled = round(BAR * min(max(share, 0.0), 1.0))
     line = Text(f"{name[:NAME]:{NAME}} ", no_wrap=True)
     line.append(FULL * filled, style=_hex(color))

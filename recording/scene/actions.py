@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from attention_agents.recording.header import Header
-from attention_agents.recording.scene.display import MAX_ROWS
+from attention_agents.recording.scene.display import MAX_ROWS, format_number
 
 
 def action_names(header: Header) -> tuple[str, ...]:
@@ -39,6 +39,11 @@ def action_text(header: Header, action: np.ndarray) -> str:
     names = action_names(header)
     chosen = [names[i] for i in sorted(chosen_choices(header, action)) if 0 <= i < len(names)]
     return ", ".join(chosen) or "nothing"
+
+
+def format_choice(header: Header, value: float) -> str:
+    """Return the probability or Q value of a choice in a few characters."""
+    return f"{value:.3f}" if header.distribution == "probabilities" else format_number(value)
 
 
 def likeliest_action(header: Header, distribution: np.ndarray) -> np.ndarray:

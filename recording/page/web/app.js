@@ -64,7 +64,7 @@ export class App {
     return new Set(this.data.recordings.map((recording) => recording.env_id)).size;
   }
 
-  /** Return how many moments the longest side has. */
+  /** Return how many moments the longest pane has. */
   length() {
     return Math.max(1, ...this.panes.map((pane) => pane.episode.length));
   }
@@ -74,7 +74,7 @@ export class App {
     return this.panes[0].episode.facts.rate;
   }
 
-  /** Return the side that has the focus, else the first. */
+  /** Return the pane that has the focus, else the first. */
   active() {
     return (
       this.panes.find((pane) => pane.element.contains(document.activeElement)) ?? this.panes[0]
@@ -116,7 +116,7 @@ export class App {
     if (t !== null) this.clock.step(t - this.clock.t);
   }
 
-  /** Return the next layer or head of a side. */
+  /** Return the next layer or head of a pane. */
   neighbor(pane, name, direction) {
     const { select } = name === "map" ? pane.views.layer : pane.views.head;
     if (name === "head" && isRolloutMap(pane.episode, pane.shown.map)) {

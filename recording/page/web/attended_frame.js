@@ -51,7 +51,7 @@ export class AttendedFrame {
     return Math.max(this.size[0], Math.min(room, MIN_WIDTH));
   }
 
-  /** Draw a step; `look` is null where there is no attention to show. */
+  /** Draw a step; `view` is null where there is no attention to show. */
   draw(t, view) {
     const { episode } = this.pane;
     this.truth.draw(t);

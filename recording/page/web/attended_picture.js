@@ -55,7 +55,7 @@ function enlarge(context, picture, size, across) {
   context.drawImage(sharp, 0, 0, ...size);
 }
 
-/** Mix in the heat of all tokens on the stage but entities, pixel by pixel of the canvas. */
+/** Mix in the heat of all tokens on the picture but entities, pixel by pixel of the canvas. */
 function drawHeat(context, app, episode, weights, boxes, even, canvas, heat) {
   if (!episode.layout.placed.some((p) => episode.parts[p].kind !== "entities")) return;
   const factor = canvas.width / episode.layout.size[1];

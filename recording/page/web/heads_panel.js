@@ -10,7 +10,7 @@ import { entropy, largest } from "./numbers.js";
 const WIDE_RATIO = 1.5; // pictures wider than so many times their height stand two in a row
 const BARS_HEIGHT = 40; // height of the bars of tokens that stand nowhere, in pixels
 
-/** A small picture of each head: where it looks, how far it spreads, and how much it counts. */
+/** A small picture of each head: where its weight lies, how far it spreads, how much it counts. */
 export class HeadsPanel {
   constructor(pane) {
     this.pane = pane;

@@ -26,7 +26,7 @@ export const KEY_MOMENTS = {
   },
 };
 
-/** Return the next step (or the one before, if `direction` is -1) of a kind on any side; null if none. */
+/** Return the next step of a kind in any pane, or the one before if `direction` is -1; null if none. */
 export function nextMoment(panes, kind, t, direction) {
   const moments = panes.flatMap((pane) => KEY_MOMENTS[kind].find(pane));
   const further = moments.filter((moment) => (direction > 0 ? moment > t : moment < t));

@@ -1,4 +1,4 @@
-// Observed pictures beside the frame, with the heat on them: the observation's own grid, past frames.
+// Observed pictures beside the frame, with heat on them: the observation's own grid, past frames.
 
 import { createElement, fitCanvas, setText } from "./dom.js";
 import { drawTruth } from "./ground_truth.js";

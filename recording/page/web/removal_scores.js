@@ -38,7 +38,7 @@ export class RemovalScores {
   }
 
   /** Return the policy without a token: rows of actions, the likeliest in words, a value; or null.
-   * Rows are null where they were left out, the value is NaN where it cannot be told. */
+   * Rows are null where they were left out, the value is NaN where it is unknown. */
   without(t, i) {
     const s = this.rows.get(t);
     if (s === undefined || !this.episode.present(t, i)) return null;
