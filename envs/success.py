@@ -30,7 +30,3 @@ def success_rule(env_id: str) -> SuccessRule:
         return None
 
     return is_success
-
-
-def no_success_rule(info: dict[str, Any], episode_return: float) -> None:
-    """Leave open whether an episode succeeded."""

@@ -22,7 +22,7 @@ from attention_agents.envs.tokens.json_reader import (
     read_value,
     split_kind,
 )
-from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.spaces import TokenBox, make_box
 from attention_agents.envs.tokens.specs import TokenSpec, spec_from_json, spec_to_json
 
 MAX_NUMBERS = 2**24
@@ -116,9 +116,7 @@ def _build_box(
     lows, highs = (_read_bound(bound, shape, number) for bound in (low, high))
     if (lows > highs).any():
         raise ValueError("low must not be above high")
-    if tokens is None:
-        return spaces.Box(lows, highs, shape, number.type)
-    return TokenBox(lows, highs, shape, number.type, tokens=tokens)
+    return make_box(lows, highs, tokens)
 
 
 def _build_discrete(n: Count, start: int) -> spaces.Discrete:

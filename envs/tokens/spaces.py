@@ -68,6 +68,13 @@ class TokenBox(spaces.Box):
         self.tokens = tokens
 
 
+def make_box(low: np.ndarray, high: np.ndarray, tokens: TokenSpec | None = None) -> spaces.Box:
+    """Return a Box of the bounds' shape and dtype: a `TokenBox` if it has tokens."""
+    if tokens is None:
+        return spaces.Box(low, high, low.shape, low.dtype.type)
+    return TokenBox(low, high, low.shape, low.dtype, tokens=tokens)
+
+
 def choose_spec(space: spaces.Space, choice: TokenChoice = "auto") -> TokenSpec:
     """Choose how one (not Dict) observation space is cut into tokens.
 

@@ -14,7 +14,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from attention_agents.envs.tokens.spaces import CHOICE_SPACES, TokenBox, is_bytes, is_flat_picture
+from attention_agents.envs.tokens.spaces import (
+    CHOICE_SPACES,
+    TokenBox,
+    is_bytes,
+    is_flat_picture,
+    make_box,
+)
 from attention_agents.envs.tokens.specs import Cells, Features, Patches
 from attention_agents.envs.wrappers.space_tree import Path, get_at_path, iterate_leaves
 
@@ -170,20 +176,17 @@ def _convert_box(space: spaces.Box) -> tuple[spaces.Box, Convert | None]:
         return space, None
     with np.errstate(over="ignore"):  # bounds beyond 32 bits become infinite
         low, high = (np.reshape(b, shape).astype(dtype) for b in (space.low, space.high))
-    box = spaces.Box(low, high, shape, dtype.type)
-    if isinstance(space, TokenBox):
-        box = TokenBox(low, high, shape, dtype, tokens=space.tokens)
+    box = make_box(low, high, getattr(space, "tokens", None))
     return box, lambda x: np.reshape(x, shape).astype(dtype)
 
 
 def _convert_picture(space: spaces.Box, turn: Convert) -> tuple[spaces.Box, Convert]:
     """Turn a picture as Stable-Baselines3 wants it; done by itself, it would drop the tokens."""
-    low, high = turn(space.low), turn(space.high)
-    if not isinstance(space, TokenBox):
-        return spaces.Box(low, high, low.shape, np.uint8), turn
-    if not isinstance(space.tokens, (Patches, Cells)):
+    tokens = getattr(space, "tokens", None)
+    if isinstance(tokens, (Patches, Cells)):
+        tokens = replace(tokens, channels_first=True)
+    elif tokens is not None:
         raise ValueError(
-            f"a picture of bytes must be cut into patches or cells, got {space.tokens} for {space}"
+            f"a picture of bytes must be cut into patches or cells, got {tokens} for {space}"
         )
-    tokens = replace(space.tokens, channels_first=True)
-    return TokenBox(low, high, low.shape, np.uint8, tokens=tokens), turn
+    return make_box(turn(space.low), turn(space.high), tokens), turn

@@ -230,7 +230,7 @@ def test_entities_of_the_past_keep_who_they_were():
         places = get_token_places(env, layout, (9, 9, 3))
         known_ids = [then >= 7 for then in (first - 2, first - 1, first)]
         assert (
-            places.ids.reshape(T, 5)[:, 0] == np.span(known_ids, first + np.arange(-2, 1), -1)
+            places.ids.reshape(T, 5)[:, 0] == np.where(known_ids, first + np.arange(-2, 1), -1)
         ).all()
         assert np.isfinite(places.boxes).all(1).tolist() == [False] * 10 + [True] * 5
         env.step(0)
