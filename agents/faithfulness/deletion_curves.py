@@ -99,6 +99,7 @@ def _areas_of_orders(
 ) -> list[CurveAreas]:
     """Return the areas of each order at a step; all orders pass through the policy together."""
     removed = np.concatenate([part for order in orders for part in order[1:]])
+    # orders share many variants, none removed and all removed among them: each passes once
     variants, back = np.unique(removed, axis=0, return_inverse=True)  # (V, N)
     back, rows, kind = back.ravel(), np.full(len(variants), step), recorded.kind
     outputs = recorded.outputs_without(rows, variants)

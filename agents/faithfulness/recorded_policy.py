@@ -168,11 +168,9 @@ def leave_one_out(
     return Scores(
         steps=steps.astype(np.int64),
         causal=causal,
-        distribution=stored["distribution"],
-        action=stored["action"],
-        value=stored.get("value"),
         unit=recorded.kind.unit,
         true=ground_truth,
+        **{"value": None, **stored},
     )
 
 

@@ -122,7 +122,8 @@ def gradients_at(
     leaf = tokens[recorded.role].values.clone().requires_grad_()
     replaced = removal.replace_embeddings({recorded.role: leaf})
     with torch.enable_grad(), replaced, collect_weights(modules) as collected:
-        targets = adapter.kind.gradient_targets(adapter.evaluate(states, rows), states.actions)
+        outputs = adapter.evaluate(states, rows)
+        targets = adapter.kind.gradient_targets(outputs, states.actions)  # (S, G)
         weights = {name: part for name, part in collected.items() if part.requires_grad}
         total = np.zeros(leaf.shape[:2], np.float32)
         sums: dict[str, Any] = dict.fromkeys(weights, np.float32(0))
@@ -133,7 +134,8 @@ def gradients_at(
             total += _float32((leaf * gradients[0]).sum(-1).abs())
             for (name, part), gradient in zip(weights.items(), gradients[1:], strict=True):
                 gradient = torch.zeros_like(part) if gradient is None else gradient
-                sums[name] = sums[name] + _float32((part * gradient).clamp(min=0).mean(1))
+                weighted = (part * gradient).clamp(min=0).mean(1)  # (S, H, Q, K) to (S, Q, K)
+                sums[name] = sums[name] + _float32(weighted)
     return Gradients(total, sums)
 
 

@@ -147,7 +147,7 @@ class ActorCriticAdapter(PolicyAdapter):
     def outputs_of_pass(self, passed: FeaturePass) -> PolicyOutputs:
         policy, features = self.policy, passed.features
         latent = policy.mlp_extractor.forward_actor(features["actor"])
-        params, std, value = policy.action_net(latent), None, None
+        params, std, value = policy.action_net(latent), None, None  # (V, C)
         if isinstance(self.kind, GaussianActions):
             std = _standard_deviation(policy, policy.log_std, latent, params)
         if passed.valid is not None:
@@ -184,7 +184,7 @@ class RecurrentAdapter(ActorCriticAdapter):
                     history.append(state)
                     step = {role: part[t : t + 1] for role, part in features.items()}
                     _, state = self._advance(step, state)
-        joined = tuple(torch.cat(parts, 1) for parts in zip(*history, strict=True))
+        joined = tuple(torch.cat(parts, 1) for parts in zip(*history, strict=True))  # (L, T, K)
         return replace(states, recurrent_state=joined)
 
     def _extract(self, states: StateBatch, rows: Tensor) -> dict[str, Any]:
@@ -196,7 +196,7 @@ class RecurrentAdapter(ActorCriticAdapter):
         self, features: Mapping[str, Any], state: RecurrentState
     ) -> tuple[dict[str, Any], RecurrentState]:
         """Return what the LSTMs make of features, by role, and their state after one step."""
-        policy = self.policy
+        policy = self.policy  # sequences of one step: (1, V, F) in, (1, V, K) out
         (actor,), actor_state = policy.lstm_actor(features["actor"][None], state[:2])
         if policy.lstm_critic is not None:
             (critic,), critic_state = policy.lstm_critic(features["critic"][None], state[2:])

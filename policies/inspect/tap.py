@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from attention_agents.policies.attention.tappable import (
     AttentionWeights,
@@ -122,35 +122,37 @@ class AttentionTap:
         if not self.modules:
             attention_extractors(policy)  # refuses a policy without any
         self._extractor_roles = extractor_of_role(self.extractors)
-        self._hooks: list[RemovableHandle] = []
-        self._listeners: list[tuple[TappableAttention, Listener]] = []
+        self._attached: ExitStack | None = None
+        """Removes hooks and listeners when it is closed; None while detached."""
         self._open: dict[str, OpenPass] = {}
         self._done: dict[str, OpenPass] = {}
 
     def attach(self) -> AttentionTap:
         """Start to listen, beside any other tap; when attached already, do nothing."""
-        if self._hooks:
+        if self._attached is not None:
             return self
+        self._attached = ExitStack()
         for entry in self.modules:
             listener = partial(self._on_weights, entry, mechanism_text(entry.module))
             entry.module.listeners += (listener,)
-            self._listeners.append((entry.module, listener))
+            self._attached.callback(_remove_listener, entry.module, listener)
         for role, extractor in self.extractors.items():
-            self._hooks.append(extractor.register_forward_pre_hook(partial(self._on_begin, role)))
-            self._hooks.append(extractor.register_forward_hook(partial(self._on_features, role)))
+            hooks = [
+                extractor.register_forward_pre_hook(partial(self._on_begin, role)),
+                extractor.register_forward_hook(partial(self._on_features, role)),
+            ]
             if isinstance(extractor, AttentionExtractor):
-                tokenizer = extractor.tokenizer
-                self._hooks.append(tokenizer.register_forward_hook(partial(self._on_tokens, role)))
+                on_tokens = partial(self._on_tokens, role)
+                hooks.append(extractor.tokenizer.register_forward_hook(on_tokens))
+            for hook in hooks:
+                self._attached.callback(hook.remove)
         return self
 
     def detach(self) -> None:
         """Stop to listen; the latest pass can still be taken."""
-        for hook in self._hooks:
-            hook.remove()
-        for module, listener in self._listeners:
-            module.listeners = tuple(kept for kept in module.listeners if kept is not listener)
-        self._hooks.clear()
-        self._listeners.clear()
+        if self._attached is not None:
+            self._attached.close()
+        self._attached = None
 
     def __enter__(self) -> AttentionTap:
         return self.attach()
@@ -190,6 +192,10 @@ class AttentionTap:
             return  # attached in the middle of a pass, or listeners are off, see `probe_maps`
         ended.features = features.detach()
         self._done[role] = ended
+
+
+def _remove_listener(module: TappableAttention, listener: Listener) -> None:
+    module.listeners = tuple(present for present in module.listeners if present is not listener)
 
 
 def probe_maps(policy: Any) -> Pass:

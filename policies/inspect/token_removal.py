@@ -147,7 +147,7 @@ class TokenRemoval:
             zeros = values.new_zeros(N, D)
             self.means[role] = TokenMean(zeros, zeros.new_zeros(N, 1), maskable.to(values.device))
         present = values.new_ones(B, N) if mask is None else mask.to(values.dtype)
-        mean = self.means[role]
+        mean = self.means[role]  # sums over B
         mean.total = mean.total + (present[:, :, None] * values.detach()).sum(0)
         mean.count = mean.count + present.sum(0)[:, None]
         has_mask.clear()

@@ -115,7 +115,7 @@ class RecurrentPassReader(PassReader):
     def estimate(self, passed: FeaturePass) -> PolicyEstimate:
         if self._actor_lstm.call is None:
             return UNKNOWN
-        (sequence, state), (outputs, _) = self._actor_lstm.call
+        (sequence, state), (outputs, _) = self._actor_lstm.call  # (T, B, F), (L, B, K), (T, B, K)
         rows = _matching_rows(sequence[-1], passed.features["actor"])
         if not _are_equal(outputs[-1], rows):
             return UNKNOWN

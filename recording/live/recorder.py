@@ -62,7 +62,7 @@ class RecordAttention(gym.Wrapper):
             other maps are stored whole.
         map_dtype: "uint8" (off by at most 1/508 of the largest weight of a row) or "float32".
         normalize: what the loop does to an observation before the policy sees it. Observations are
-            recorded raw; a critic with an extractor of its own is asked besides, and needs it.
+            recorded raw; a critic with an extractor of its own needs it for its value.
         index: which row of the policy's batch belongs to this environment.
         run: name of the run that the policy comes from.
         value_unit: of the critic, such as "normalised"; empty for the rewards' own unit.
