@@ -81,9 +81,8 @@ def build_payload(sources: Sequence[Source], max_bytes: int) -> dict[str, Any]:
         }
         for source, *parts in zip(sources, episodes, maps, hidden, strict=True)
     ]
-    palette = {"background": colors.BACKGROUND, "text": colors.TEXT, "chosen": colors.CHOSEN}
     return {
-        "display": {**display_facts(), "ego": EGO, "colors": palette},
+        "display": _display_constants(),
         "heat": packed(colors.heat_table()),
         "notes": [
             *encoded.notes,
@@ -131,6 +130,11 @@ def recording_facts(source: Source, reduction: Reduction) -> dict[str, Any]:
         "roles": map_arrays.role_facts(header, reduction),
         "first_map": header.maps.index(choose_view(header.maps).spec),
     }
+
+
+def _display_constants() -> dict[str, Any]:
+    palette = {"background": colors.BACKGROUND, "text": colors.TEXT, "chosen": colors.CHOSEN}
+    return {**display_facts(), "ego": EGO, "colors": palette}
 
 
 def _part_facts(part: Part) -> dict[str, Any]:
