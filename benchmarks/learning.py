@@ -27,7 +27,7 @@ import tyro
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from attention_agents.agents.cli.command import run_script
-from attention_agents.agents.config.presets import settle
+from attention_agents.agents.config.presets import resolve_config
 from attention_agents.agents.config.run_config import RunConfig, TrainConfig
 from attention_agents.agents.config.validation import check_choice
 from attention_agents.agents.evaluation.evaluate import Scores, evaluate
@@ -102,7 +102,7 @@ def run(config: LearningConfig, name: str, row: Row) -> Line:
         eval_freq=None if "best" in row.checkpoints else 0,
         **row.options,
     )
-    settled = settle(asked, family_name(row.env))
+    settled = resolve_config(asked, family_name(row.env))
     start = time.perf_counter()
     if row.extractor == "attention":
         folder = train(asked)

@@ -124,6 +124,6 @@ ROWS["cue-recurrent"] = Row(
     CHANCE,
     checkpoints=("final",),
     seeds=(0,),
-    options={"history": 0, "head": "attention-gru"},
+    options={"history": 0, "policy_head": "attention-gru"},
     page="memory",
 )

@@ -34,7 +34,7 @@ from attention_agents.agents.algorithms.build import (
     make_vec_env,
 )
 from attention_agents.agents.cli.command import run_script
-from attention_agents.agents.config.presets import settle
+from attention_agents.agents.config.presets import resolve_config
 from attention_agents.agents.config.run_config import RunConfig, TrainConfig
 from attention_agents.agents.training.train import torch_settings
 from attention_agents.envs.families import family_name
@@ -82,7 +82,7 @@ def main(config: SpeedConfig) -> None:
 
 def training_speeds(env_id: str, config: SpeedConfig) -> dict[str, list[float]]:
     """Return steps per second of PPO by feature extractor, a number per turn."""
-    settled = settle(TrainConfig(env=env_id, algo="ppo", device="cpu"), family_name(env_id))
+    settled = resolve_config(TrainConfig(env=env_id, algo="ppo", device="cpu"), family_name(env_id))
     builds: dict[str, Build] = {"mlp": build_mlp, "attention": build_model}
     if family_name(env_id) == "minatar":
         builds = {"small cnn": build_control, **builds}
@@ -105,7 +105,7 @@ def mechanism_speeds(config: SpeedConfig) -> dict[str, list[float]]:
         models = {}
         for name, options in MECHANISMS.items():
             asked = TrainConfig(env=DOORKEY, algo="ppo", device="cpu", **options)
-            settled = settle(asked, family)
+            settled = resolve_config(asked, family)
             env = make_vec_env(settled)
             stack.callback(env.close)
             models[name] = build_model(settled, env)
@@ -117,7 +117,7 @@ def mechanism_speeds(config: SpeedConfig) -> dict[str, list[float]]:
 
 def recording_speeds(env_id: str, config: SpeedConfig) -> dict[str, list[float]]:
     """Return steps per second of a trained policy's loop, with and without recording."""
-    settled = settle(TrainConfig(env=env_id, algo="ppo", device="cpu"), family_name(env_id))
+    settled = resolve_config(TrainConfig(env=env_id, algo="ppo", device="cpu"), family_name(env_id))
     with ExitStack() as stack:
         env = make_vec_env(settled)
         stack.callback(env.close)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from attention_agents.agents.algorithms.build import build_model, make_vec_env
-from attention_agents.agents.config.presets import settle
+from attention_agents.agents.config.presets import resolve_config
 from attention_agents.agents.config.run_config import RunConfig, TrainConfig
 from attention_agents.agents.evaluation.statistics import interval
 from attention_agents.envs.families import family_name
@@ -23,7 +23,7 @@ from benchmarks.table import bootstrap_means, difference_interval, seeds_interva
 
 @pytest.mark.parametrize("env_id", ["MinAtar/Breakout-v1", "MinAtar/Seaquest-v1"])
 def test_the_control_differs_in_its_network_alone(env_id: str) -> None:
-    config = settle(TrainConfig(env=env_id, n_envs=2, device="cpu"), family_name(env_id))
+    config = resolve_config(TrainConfig(env=env_id, n_envs=2, device="cpu"), family_name(env_id))
     env = make_vec_env(config)
     attention, control = build_model(config, env), build_control(config, env)
     assert isinstance(control.policy.features_extractor, SmallCNN)

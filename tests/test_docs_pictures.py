@@ -19,7 +19,7 @@ from PIL import Image
 from attention_agents.agents.algorithms.checks import check
 from attention_agents.agents.cli.options import read_options
 from attention_agents.agents.config.catalogue import POLICY_HEADS
-from attention_agents.agents.config.presets import settle
+from attention_agents.agents.config.presets import resolve_config
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.envs.families import family_name
 from attention_agents.envs.make import make_env
@@ -74,7 +74,7 @@ made = cache(make_env)
 def checked(words: str) -> None:
     """Check the run of a command line as training would, and train nothing."""
     asked = parsed(words)
-    config = settle(asked, family_name(asked.env))
+    config = resolve_config(asked, family_name(asked.env))
     check(config, made(config.env, history=config.history))
 
 
@@ -82,7 +82,7 @@ def parsed(words: str) -> TrainConfig:
     return read_options(TrainConfig, shlex.split(words), "train.py")
 
 
-@pytest.mark.parametrize("option", [*REGISTRIES, "head"])
+@pytest.mark.parametrize("option", [*REGISTRIES, "policy-head"])
 def test_every_word_is_explained(option: str) -> None:
     ours = set(POLICY_HEADS if option == "head" else REGISTRIES[option].builtin) - {"auto"}
     option = option.replace("_", "-")

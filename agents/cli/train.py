@@ -17,8 +17,8 @@ examples:
   {train} --env MinAtar/Breakout-v1 -n 200000 --layers 1 --heads 2 --hyperparams gamma:0.95
   {train} --env my_module:MyEnv-v0 --env-kwargs size:7
   {train} --score additive --normalizer sparsemax --layers 2 --block gtrxl
-  {train} --env attention/Collect-v0 --algo ppo_mask --head pointer
-  {train} --env attention/CueRecall-v0 --algo ppo_lstm --head attention-gru
+  {train} --env attention/Collect-v0 --algo ppo_mask --policy-head pointer
+  {train} --env attention/CueRecall-v0 --algo ppo_lstm --policy-head attention-gru
   {train} --plugins my_scores --attention my-score
 
 Then: {evaluate} <run folder>, {replay} <run folder>

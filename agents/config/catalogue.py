@@ -18,7 +18,7 @@ POLICY_HEADS = {
 def glossary() -> str:
     """Return a table of all words for the end of `--help`; those of imported plugins stand last."""
     options = {name.replace("_", "-"): registry.words for name, registry in REGISTRIES.items()}
-    options["head"] = POLICY_HEADS
+    options["policy-head"] = POLICY_HEADS
     width = max(len(word) for words in options.values() for word in words)
     lines = ["", "words, the default first:"]
     for option, words in options.items():

@@ -10,6 +10,7 @@ from attention_agents.agents.config.cli_types import Count, Word, optional_arg
 from attention_agents.agents.config.validation import (
     check_choice,
     check_count,
+    check_fields,
     check_number,
     check_used,
     check_word,
@@ -119,10 +120,7 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         for kind in self.tokens.values() if isinstance(self.tokens, Mapping) else (self.tokens,):
             check_choice("kind of token", kind, TOKENS)
-        for name in ("layers", "heads", "width", "num_queries"):
-            check_count(name, getattr(self, name))
-        for name in ("block", "readout", "query_source"):
-            check_word(name, getattr(self, name))
+        check_fields(self)
         if self.width % self.heads:
             raise ValueError(
                 f"width must be a multiple of heads, got width={self.width}, heads={self.heads}"

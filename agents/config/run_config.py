@@ -23,8 +23,7 @@ from attention_agents.agents.config.encoder_config import EncoderConfig, Encoder
 from attention_agents.agents.config.validation import (
     check_choice,
     check_count,
-    check_flag,
-    check_number,
+    check_fields,
     check_plain,
     check_word,
 )
@@ -32,11 +31,15 @@ from attention_agents.agents.config.validation import (
 VEC_ENVS = ("dummy", "subproc")
 ACTIVATIONS = ("tanh", "relu", "elu", "gelu")
 DEVICES = ("auto", "cpu", "cuda", "mps")
-MOST_SEED = 2**32 - 1
-"""As of numpy's streams."""
-MOST_THREADS = 1024
 MOST_ENTITIES = 1024
 """The most tokens that can be attended to."""
+LIMITS = {
+    **dict.fromkeys(("history", "eval_freq", "save_freq", "noise_std", "eval_share"), (0, None)),
+    "seed": (0, 2**32 - 1),
+    "threads": (1, 1024),
+    "max_entities": (1, MOST_ENTITIES),
+}
+"""The least and the most of fields of `RunConfig`; seeds are those of numpy's streams."""
 EVALUATED = "20 times a run; left out while those before took over a fifth of its steps so far"
 
 
@@ -87,12 +90,12 @@ class EnvironmentOptions:
 class LearningOptions:
     """The algorithm, beside its preset."""
 
-    head: Word = None
+    policy_head: Annotated[str | None, optional_arg("STR", aliases=("--head",))] = None
     """What follows the encoder; explained below."""
     learning_rate: Word = None
     """A number, or lin_X: falling linearly from X to 0."""
     normalize: Normalize = None
-    """True or False: normalise rewards and feature observations by their running variance."""
+    """True or False: normalize rewards and feature observations by their running variance."""
     hyperparams: Pairs = field(default_factory=dict)
     """Arguments such as gamma:0.98 net_arch:[7,7]; short runs cut n_steps and learning_starts."""
 
@@ -116,9 +119,8 @@ class TrainConfig(
     """Train an attention agent on a Gymnasium environment.
 
     What is not given comes from agents/config/presets.yml: tuned values for the environment, else
-    for its
-    family. Progress goes to stderr; the last line on stdout is the run folder. Ctrl-C stops after
-    the present step, saves, and exits with code 130.
+    for its family. Progress goes to stderr; the last line on stdout is the run folder. Ctrl-C stops
+    after the present step, saves, and exits with code 130.
     """
 
 
@@ -141,20 +143,19 @@ class PolicyConfig:
     """Quantiles of each value, in qrdqn and tqc; None leaves it to the algorithm (200, 25)."""
 
     def __post_init__(self) -> None:
-        check_choice("head", self.head, POLICY_HEADS)
+        check_fields(self)
+        check_choice("policy head", self.head, POLICY_HEADS)
         check_choice("activation", self.activation, ACTIVATIONS)
+        if not isinstance(self.net_arch, (list, tuple)):
+            raise ValueError(
+                f"net_arch must be a list of layer sizes such as [64,64], got {self.net_arch!r}"
+            )
         for size in self.net_arch:
             check_count("every layer of net_arch", size)
-        if self.share_features_extractor is not None:
-            check_flag("share_features_extractor", self.share_features_extractor)
-        if self.log_std_init is not None:
-            check_number("log_std_init", self.log_std_init)
-        for name in ("lstm_hidden_size", "n_quantiles"):
-            if getattr(self, name) is not None:
-                check_count(name, getattr(self, name))
+        object.__setattr__(self, "net_arch", tuple(self.net_arch))
         if self.head == "attention-gru" and self.lstm_hidden_size is not None:
             raise ValueError(
-                "the state of head='attention-gru' is as wide as a token: use width, not "
+                "the state of policy_head='attention-gru' is as wide as a token: use width, not "
                 f"lstm_hidden_size={self.lstm_hidden_size}"
             )
 
@@ -198,34 +199,18 @@ class RunConfig:
     """Steps between checkpoints; 0 for none."""
 
     def __post_init__(self) -> None:
+        check_fields(self, LIMITS)
         check_choice("algorithm", self.algo, ALGORITHMS)
         check_choice("vec_env", self.vec_env, VEC_ENVS)
         check_choice("device", self.device.partition(":")[0], DEVICES)
-        for name in ("n_timesteps", "n_envs", "max_entities", "eval_episodes"):
-            check_count(name, getattr(self, name))
-        for name in ("history", "eval_freq", "save_freq"):
-            check_count(name, getattr(self, name), least=0)
-        check_count("seed", self.seed, least=0, most=MOST_SEED)
-        check_count("threads", self.threads, most=MOST_THREADS)
-        for name in ("normalize_obs", "normalize_reward"):
-            check_flag(name, getattr(self, name))
-        if self.max_episode_steps is not None:
-            check_count("max_episode_steps", self.max_episode_steps)
         for name in self.plugins:
             check_word("each of plugins", name)
-        for part, values in (("hyperparams", self.hyperparams), ("env_kwargs", self.env_kwargs)):
-            for name, value in values.items():
+        object.__setattr__(self, "plugins", tuple(self.plugins))
+        for part in ("hyperparams", "env_kwargs"):
+            for name, value in getattr(self, part).items():
                 check_plain(f"{name} of {part}", value)
-        if self.max_entities > MOST_ENTITIES:
-            raise ValueError(
-                f"max_entities must be at most {MOST_ENTITIES}, the most tokens that can be "
-                f"attended to, got {self.max_entities}"
-            )
         if "render_mode" in self.env_kwargs:
-            raise ValueError("env_kwargs cannot have a render_mode: replay.py draws what was seen")
-        for name in ("noise_std", "eval_share"):
-            if getattr(self, name) is not None:
-                check_number(name, getattr(self, name), least=0)
+            raise ValueError("env_kwargs cannot have a render_mode: replay draws the episodes")
         self._check_algorithm()
 
     def _check_algorithm(self) -> None:
@@ -238,7 +223,7 @@ class RunConfig:
             if values[name] is not None and name not in algorithm.options
         }
         if head not in algorithm.policy_heads:
-            refused[head] = f"head={head!r}"
+            refused[head] = f"policy_head={head!r}"
         for name, text in refused.items():
             algos = ", ".join(algorithms_with(name))
             raise ValueError(f"{text} is for {algos}, got algo={self.algo}")
@@ -254,18 +239,13 @@ class RunConfig:
         Raises:
             ValueError: a field is unknown or missing, or breaks a rule.
         """
-        names = {each.name for each in fields(cls)}
+        names = {field.name for field in fields(cls)}
         try:
             parts = dict(values)
-            policy = dict(parts["policy"])
-            policy["net_arch"] = tuple(policy["net_arch"])
-            parts["plugins"] = tuple(parts.get("plugins", ()))
-            parts |= {
-                "encoder": EncoderConfig.from_json(parts["encoder"]),
-                "policy": PolicyConfig(**policy),
-            }
+            parts["encoder"] = EncoderConfig.from_json(parts["encoder"])
+            parts["policy"] = PolicyConfig(**parts["policy"])
             for name in parts:
                 check_choice("field of a run's config", name, names)
             return cls(**parts)
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not the config of a run: {error}") from error

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 
@@ -55,8 +56,10 @@ def check_count(name: str, value: Any, least: int = 1, most: int | None = None) 
         raise ValueError(f"{name} must be at most {most}, got {value}")
 
 
-def check_number(name: str, value: Any, least: float = -math.inf) -> None:
-    """Refuse what is no finite number of at least `least`.
+def check_number(
+    name: str, value: Any, least: float = -math.inf, most: float | None = None
+) -> None:
+    """Refuse what is no finite number of at least `least`, and at most `most`.
 
     Raises:
         ValueError: it is not.
@@ -65,6 +68,34 @@ def check_number(name: str, value: Any, least: float = -math.inf) -> None:
         raise ValueError(f"{name} must be a number, got {value!r}")
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}")
+    if most is not None and value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value}")
+
+
+CHECKS: dict[str, Callable[..., None]] = {
+    "str": check_word,
+    "bool": check_flag,
+    "int": check_count,
+    "float": check_number,
+}
+"""By annotation."""
+
+
+def check_fields(config: Any, limits: Mapping[str, tuple[int, int | None]] | None = None) -> None:
+    """Hold the fields of a dataclass to their annotations, where these are plain types.
+
+    Args:
+        config: its annotations are texts.
+        limits: the least and the most of numbers; else whole numbers are at least 1.
+
+    Raises:
+        ValueError: a value is of another type, or beyond a limit.
+    """
+    for declared in fields(config):
+        kind, _, alternative = declared.type.partition(" | ")
+        value = getattr(config, declared.name)
+        if kind in CHECKS and not (value is None and alternative == "None"):
+            CHECKS[kind](declared.name, value, *(limits or {}).get(declared.name, ()))
 
 
 def check_used(

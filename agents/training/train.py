@@ -20,7 +20,12 @@ from attention_agents.agents.algorithms.build import build_model, make_vec_env
 from attention_agents.agents.algorithms.checks import check
 from attention_agents.agents.algorithms.device import torch_settings
 from attention_agents.agents.config.plugins import import_plugins
-from attention_agents.agents.config.presets import EVALUATIONS, preset, settle, told
+from attention_agents.agents.config.presets import (
+    EVALUATIONS,
+    describe_preset,
+    find_preset,
+    resolve_config,
+)
 from attention_agents.agents.config.run_config import RunConfig, TrainConfig
 from attention_agents.agents.runs.checkpoint import save_checkpoint
 from attention_agents.agents.runs.run_folder import RunFolder
@@ -63,14 +68,14 @@ def train(asked: TrainConfig) -> Path:
     """
     import_plugins(asked.plugins)
     family = family_name(asked.env)
-    config = settle(asked, family)
+    config = resolve_config(asked, family)
     with ExitStack() as stack:
         stack.enter_context(torch_settings(config.threads))
         env, model = prepare(config)
         stack.callback(env.close)
         folder = RunFolder.create(asked.log_folder, config)
         if asked.progress:
-            print(told(preset(config.env, family, config.algo)), file=sys.stderr)
+            print(describe_preset(find_preset(config.env, family, config.algo)), file=sys.stderr)
         model.set_logger(configure(str(folder.logs), ["csv", "tensorboard"]))
         stack.callback(model.logger.close)
         stop = stack.enter_context(interrupts())

@@ -109,7 +109,7 @@ def find_targets(layout: TokenLayout, actions: int) -> tuple[int, ...]:
     parts = ", ".join(f"{len(rows)} of {group.key!r}" for group, rows in groups)
     parts = f" ({parts})" if len(groups) > 1 else ""
     beside = " beside the agent" if any(group.ego is not None for group, _ in groups) else ""
-    advice = "use --head mlp (in Python a plain policy)"
+    advice = "use --policy-head mlp (in Python a plain policy)"
     if beside:
         advice += "; where no entity is marked as the agent (no ego), all can be pointed at"
     elif count:

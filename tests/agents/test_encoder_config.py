@@ -13,7 +13,7 @@ from attention_agents.agents.config.encoder_config import (
     EncoderOptions,
     words_that_use,
 )
-from attention_agents.agents.config.presets import presets, settle
+from attention_agents.agents.config.presets import load_presets, resolve_config
 from attention_agents.agents.config.run_config import RunConfig, TrainConfig
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
 from attention_agents.policies.attention.attention_config import AttentionConfig
@@ -79,7 +79,7 @@ TAKEN = [
 
 
 def settled(**words) -> RunConfig:
-    return settle(TrainConfig(env="x", algo="ppo", **words), "other")
+    return resolve_config(TrainConfig(env="x", algo="ppo", **words), "other")
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -97,7 +97,7 @@ def test_what_something_uses_is_taken(words):
 
 
 def test_what_a_preset_says_is_never_refused(monkeypatch):
-    shelves = presets()
+    shelves = load_presets()
     other = shelves["families"]["other"]
     words = {
         "top_k": 7,
@@ -108,7 +108,7 @@ def test_what_a_preset_says_is_never_refused(monkeypatch):
     }
     words |= {"readout": "slots", "head_mixing": "weighted"}
     changed = {**shelves, "families": {"other": other | {"ppo": other["ppo"] | words}}}
-    monkeypatch.setattr(module, "presets", lambda: changed)
+    monkeypatch.setattr(module, "load_presets", lambda: changed)
     run = settled(hard_attention="none", visibility="global", readout="mean", heads=1)
     attention = run.encoder.attention
     assert (attention.top_k, attention.window, run.encoder.num_queries) == (7, 9, 3)
@@ -167,11 +167,11 @@ def test_the_words_of_older_files_are_read():
 
 
 def test_a_preset_with_older_words_is_read(monkeypatch):
-    shelves = presets()
+    shelves = load_presets()
     other = shelves["families"]["other"]
     words = {"budget": 7, "hard": "top-k", "mix": "weighted", "points": 3, "attention": "dot"}
     changed = {**shelves, "families": {"other": other | {"ppo": other["ppo"] | words}}}
-    monkeypatch.setattr(module, "presets", lambda: changed)
+    monkeypatch.setattr(module, "load_presets", lambda: changed)
     encoder = settled(head_mixing="talking").encoder
     assert encoder.attention == AttentionConfig(
         score="dot", hard_attention="top-k", top_k=7, head_mixing="talking"

@@ -35,13 +35,13 @@ RUNS: dict[str, dict[str, Any]] = {
 POLICIES = {"pointer": MaskablePointerPolicy, "attention-gru": AttentionGRUPolicy}
 
 
-def asked(head: str, folder: Path, **changes: Any) -> TrainConfig:
+def asked(policy_head: str, folder: Path, **changes: Any) -> TrainConfig:
     small = {"layers": 2, "heads": 3, "width": 12, "n_envs": 2, "device": "cpu", "progress": False}
     values = {"n_timesteps": 64, "seed": 1, "eval_freq": 32, "save_freq": 0, "eval_episodes": 2}
-    values |= {"log_folder": str(folder), **small, **RUNS.get(head, {}), **changes}
+    values |= {"log_folder": str(folder), **small, **RUNS.get(policy_head, {}), **changes}
     sizes = {"net_arch": [7], "n_steps": 16, "batch_size": 16, "n_epochs": 2}
     values["hyperparams"] = values.get("hyperparams", sizes)
-    return TrainConfig(head=head, **values)
+    return TrainConfig(policy_head=policy_head, **values)
 
 
 @pytest.fixture(scope="module")
@@ -139,36 +139,36 @@ def test_what_the_pointer_points_at_is_what_is_done(trained):
 
 REFUSED = {
     "pointer with dqn": (
-        {"head": "pointer", "algo": "dqn"},
-        r"head='pointer' is for ppo, a2c, trpo, ppo_mask, got algo=dqn$",
+        {"policy_head": "pointer", "algo": "dqn"},
+        r"policy_head='pointer' is for ppo, a2c, trpo, ppo_mask, got algo=dqn$",
     ),
     "attention-gru with ppo": (
-        {"head": "attention-gru", "algo": "ppo"},
-        r"head='attention-gru' is for ppo_lstm, got algo=ppo$",
+        {"policy_head": "attention-gru", "algo": "ppo"},
+        r"policy_head='attention-gru' is for ppo_lstm, got algo=ppo$",
     ),
     "an unknown word": (
-        {"head": "pointr", "env": COLLECT, "algo": "ppo_mask"},
-        r"unknown head 'pointr'; did you mean 'pointer'\?$",
+        {"policy_head": "pointr", "env": COLLECT, "algo": "ppo_mask"},
+        r"unknown policy head 'pointr'; did you mean 'pointer'\?$",
     ),
     "no entities": (
-        {"head": "pointer", "env": "CartPole-v1", "algo": "ppo"},
-        r"a pointer needs one action per entity, got 2 actions for 0 entities; use --head mlp ",
+        {"policy_head": "pointer", "env": "CartPole-v1", "algo": "ppo"},
+        r"needs one action per entity, got 2 actions for 0 entities; use --policy-head mlp ",
     ),
     "other actions than entities": (
-        {"head": "pointer", "env": "tests.agents.worlds:Herd-v0", "algo": "ppo"},
-        r"a pointer needs one action per entity, got 2 actions for 5 entities; use --head mlp ",
+        {"policy_head": "pointer", "env": "tests.agents.worlds:Herd-v0", "algo": "ppo"},
+        r"needs one action per entity, got 2 actions for 5 entities; use --policy-head mlp ",
     ),
     "actions that are no choice": (
-        {"head": "pointer", "env": "Pendulum-v1", "algo": "ppo"},
+        {"policy_head": "pointer", "env": "Pendulum-v1", "algo": "ppo"},
         r"a pointer needs Discrete actions, got Box\(",
     ),
     "a readout beside the state": (
-        {"head": "attention-gru", "readout": "mean"},
+        {"policy_head": "attention-gru", "readout": "mean"},
         "the recurrent state is the readout of this policy; name no other",
     ),
     "an LSTM beside the state": (
-        {"head": "attention-gru", "hyperparams": {"lstm_hidden_size": 7}},
-        "the state of head='attention-gru' is as wide as a token: use width, not "
+        {"policy_head": "attention-gru", "hyperparams": {"lstm_hidden_size": 7}},
+        "the state of policy_head='attention-gru' is as wide as a token: use width, not "
         "lstm_hidden_size=7",
     ),
 }

@@ -108,9 +108,11 @@ def test_a_new_file_is_a_new_score(tmp_path, monkeypatch):
 
 def test_the_glossary_holds_every_word_and_starts_with_the_default():
     lines = glossary().splitlines()
-    defaults = vars(EncoderConfig()) | vars(AttentionConfig()) | {"head": PolicyConfig().head}
+    defaults = (
+        vars(EncoderConfig()) | vars(AttentionConfig()) | {"policy-head": PolicyConfig().head}
+    )
     options = {option: registry.words for option, registry in REGISTRIES.items()}
-    for option, words in (options | {"head": POLICY_HEADS}).items():
+    for option, words in (options | {"policy-head": POLICY_HEADS}).items():
         assert next(iter(words)) == defaults[option]
         option = option.replace("_", "-")
         for word, text in words.items():

@@ -204,9 +204,7 @@ def test_a_graph_is_pointed_at_by_its_nodes():
         f"node {i}" for i in range(5)
     ]
     assert find_targets(extractor.layout, 10) == tuple(range(10))  # nodes and edges
-    text = (
-        r"got 7 actions for 10 entities \(5 of 'nodes', 5 of 'edges'\); use --head mlp .* Graph, "
-    )
+    text = r"7 actions for 10 entities \(5 of 'nodes', 5 of 'edges'\); use --policy-head .* Graph, "
     with pytest.raises(ValueError, match=text + "--max-entities 7$"):
         find_targets(extractor.layout, 7)
 
@@ -225,7 +223,7 @@ def test_the_key_that_fits_is_pointed_at():
 
 def test_a_sequence_with_other_room_is_told_of_it():
     space, _ = pad_space(spaces.Sequence(spaces.Box(-1, 1, (2,))), max_entities=32)
-    text = r"got 5 actions for 32 entities; use --head mlp .* Sequence or Graph, --max-entities 5$"
+    text = r"5 actions for 32 entities; use --policy-head .* Sequence or Graph, --max-entities 5$"
     with pytest.raises(ValueError, match=text):
         PointerExtractor(space, 5)
 
@@ -263,7 +261,7 @@ def test_nobody_points_at_the_agent_itself():
     model = PPO(PointerPolicy, Scene(), policy_kwargs=KWARGS, device="cpu")
     layout = model.policy.features_extractor.layout
     assert find_targets(layout, 4) == (1, 2, 3, 4)
-    text = r"5 actions for 4 entities beside the agent; use --head mlp .*; .* \(no ego\), all can "
+    text = r"4 entities beside the agent; use --policy-head .*; .* \(no ego\), all can "
     with pytest.raises(ValueError, match=text):
         find_targets(layout, 5)
 

@@ -8,7 +8,7 @@ import pytest
 from stable_baselines3 import DQN, PPO
 
 from attention_agents.agents.config.algorithms import ALGORITHMS, Algorithm, algorithms_with
-from attention_agents.agents.config.presets import settle
+from attention_agents.agents.config.presets import resolve_config
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.evaluation.evaluate import evaluate
 from attention_agents.agents.runs.checkpoint import load_checkpoint
@@ -79,4 +79,4 @@ def test_its_traits_are_in_the_words_of_the_errors(monkeypatch) -> None:
     monkeypatch.setitem(ALGORITHMS, "ppo_half", ENTRIES[0])
     assert algorithms_with("pointer")[-1] == "ppo_half"
     with pytest.raises(ValueError, match="did you mean 'ppo_half'"):
-        settle(TrainConfig(env="CartPole-v1", algo="ppo_hal"), "classic")
+        resolve_config(TrainConfig(env="CartPole-v1", algo="ppo_hal"), "classic")

@@ -17,7 +17,7 @@ from attention_agents.agents.cli import train
 from attention_agents.agents.cli.command import run_script
 from attention_agents.agents.cli.main import main
 from attention_agents.agents.cli.options import read_options
-from attention_agents.agents.config.presets import settle
+from attention_agents.agents.config.presets import resolve_config
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.runs.checkpoint import load_checkpoint
 from attention_agents.agents.runs.run_folder import RunFolder
@@ -75,9 +75,9 @@ MISTAKES = {
     "--env CartPole-v1 --env-kwargs render_mode:human": "env_kwargs cannot have a render_mode",
     "--env CartPole-v1 --threads 1000000": "threads must be at most 1024, got 1000000",
     "--env CartPole-v1 --seed 4294967296": "seed must be at most 4294967295, got 4294967296",
-    "--env CartPole-v1 --head pointr": "unknown head 'pointr'; did you mean 'pointer'?",
+    "--env CartPole-v1 --policy-head pointr": "unknown policy head 'pointr'; did you mean 'poin",
     "--env CartPole-v1 --head pointer": "a pointer needs one action per entity, got 2 actions",
-    "--env CartPole-v1 --head attention-gru": "head='attention-gru' is for ppo_lstm, got algo=ppo",
+    "--env CartPole-v1 --policy-head attention-gru": "policy_head='attention-gru' is for ppo_lstm",
     "--env CartPole-v1 --where sideways": "unknown visibility 'sideways'; known: global, caus",
     "--env CartPole-v1 --readout cross": "readout 'cross' needs a Dict observation with two keys",
     "--env CartPole-v1 --normaliser sigmoid --hard gumbel": "hard_attention='gumbel' draws from s",
@@ -86,15 +86,15 @@ MISTAKES = {
     "--normaliser": "Missing value for argument",
     "--plugins no_such_module": "cannot import the plugin 'no_such_module': there is no module",
     "--plugins my_scores.py": "a plugin is named like a module, such as my_scores, got 'my_scores.",
-    "--env CartPole-v1 --max-entities 1000000000": "max_entities must be at most 1024, the most to",
+    "--env CartPole-v1 --max-entities 1000000000": "max_entities must be at most 1024, got 1000000",
     "--env CartPole-v1 --normalize entmax15": "--normalize: expected True or False, got 'entm"
     "ax15'; the word for how scores become weights is --normalizer",
     "--env MiniGrid-DoorKey-5x5-v0 --tokens vie:cells": "tokens names unknown keys ['vie']; did "
     "you mean 'view'? The observation has ['direction', 'view']",
     "--env CartPole-v1 --max-entities 0": "max_entities must be a whole number of at least 1, got",
     "--env CartPole-v1 --device cpu:x": "there is no device 'cpu:x': Invalid device string",
-    f"{DQN} log_std_init:-1": "log_std_init is for ppo, a2c, trpo, ppo_lstm, sac, tqc, crossq, got",
-    f"{DQN} share_features_extractor:true": "share_features_extractor is for ppo, a2c, trpo, ",
+    f"{DQN} log_std_init:-1": "log_std_init is for ppo, a2c, sac, trpo, ppo_lstm, tqc, crossq, got",
+    f"{DQN} share_features_extractor:true": "share_features_extractor is for ppo, a2c, sac, td3, ",
     f"{DQN} train_freq:[1]": "train_freq must be like 4, [4, step] or [1, episode], got [1]",
     f"{DQN} train_freq:0": "train_freq must be like 4, [4, step] or [1, episode], got 0",
     f"{DQN} train_freq:[1,episode] --n-envs 2": "train_freq in episodes needs n_envs=1, got n_envs",
@@ -191,7 +191,7 @@ def test_help_is_quick_and_complete(tmp_path):
         "--normalizer",
         "--max-entities",
         "encoder options",
-        "  --head           mlp  ",
+        "  --policy-head    mlp  ",
         "  --score          scaled-dot-product  q.k / sqrt(K)",
         "python train.py --env CartPole-v1",
     ):
@@ -210,7 +210,7 @@ EXAMPLES = re.findall(r"^  \{train\}(.*?)(?:   .*)?$", train.EXAMPLES, re.MULTIL
 @pytest.mark.parametrize("words", [words for words in EXAMPLES if "my_" not in words])
 def test_the_examples_of_help_can_be_trained(words):
     asked = read_options(TrainConfig, words.split(), "train.py")
-    config = settle(asked, family_name(asked.env))
+    config = resolve_config(asked, family_name(asked.env))
     env = make_env(config.env, history=config.history, env_kwargs=dict(config.env_kwargs))
     check(config, env)
     env.close()

@@ -10,33 +10,33 @@ from attention_agents.agents.config.algorithms import ALGORITHMS
 from attention_agents.agents.config.encoder_config import EncoderConfig
 from attention_agents.agents.config.presets import (
     ENCODER_WORDS,
-    default_algo,
-    entries,
-    preset,
-    presets,
-    settle,
+    all_presets,
+    default_algorithm,
+    find_preset,
+    load_presets,
+    resolve_config,
 )
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.envs.families import family_name
 
-ENTRIES = entries()
+ENTRIES = all_presets()
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=[entry.place for entry in ENTRIES])
+@pytest.mark.parametrize("entry", ENTRIES, ids=[entry.path for entry in ENTRIES])
 def test_every_word_of_an_entry_is_known(entry):
-    shelf, name, algo = entry.place.split("/")
+    shelf, name, algo = entry.path.split("/")
     env, family = (name, "other") if shelf == "environments" else ("NoSuchEnvironment-v0", name)
-    run = settle(TrainConfig(env=env, algo=algo), family)
+    run = resolve_config(TrainConfig(env=env, algo=algo), family)
     check_hyperparams(run)
-    assert preset(env, family, algo) == entry
+    assert find_preset(env, family, algo) == entry
 
 
 def test_every_group_holds_algorithms_and_a_default_that_it_has():
     for shelf in ("families", "environments"):
-        for name, group in presets()[shelf].items():
+        for name, group in load_presets()[shelf].items():
             assert set(group) <= {*ALGORITHMS, "default"}, name
             assert group.get("default", "ppo") in group, name
-    assert set(presets()["families"]["other"]) == {*ALGORITHMS, "default"}
+    assert set(load_presets()["families"]["other"]) == {*ALGORITHMS, "default"}
 
 
 @pytest.mark.parametrize(
@@ -53,18 +53,18 @@ def test_every_group_holds_algorithms_and_a_default_that_it_has():
     ],
 )
 def test_a_buffer_of_pictures_stays_below_2_gb(env, algo):
-    run = settle(TrainConfig(env=env, algo=algo), family_name(env))
+    run = resolve_config(TrainConfig(env=env, algo=algo), family_name(env))
     picture = 96 * 96 * 3 if env == "CarRacing-v3" else 4 * 84 * 84
     assert run.hyperparams["buffer_size"] * 2 * picture < 2e9
 
 
 def test_the_nearest_entry_wins():
-    assert preset("CartPole-v1", "classic", "ppo").place == "environments/CartPole-v1/ppo"
-    assert preset("CartPole-v0", "classic", "ppo").place == "environments/CartPole-v1/ppo"
-    assert preset("some_module:CartPole-v1", "other", "ppo").place == "environments/CartPole-v1/ppo"
-    assert preset("CartPole-v1", "classic", "sac").place == "families/classic/sac"
-    assert preset("Mine-v0", "minigrid", "sac").place == "families/other/sac"
-    assert preset("Mine-v0", "no such family", "td3").place == "families/other/td3"
+    assert find_preset("CartPole-v1", "classic", "ppo").path == "environments/CartPole-v1/ppo"
+    assert find_preset("CartPole-v0", "classic", "ppo").path == "environments/CartPole-v1/ppo"
+    assert find_preset("module:CartPole-v1", "other", "ppo").path == "environments/CartPole-v1/ppo"
+    assert find_preset("CartPole-v1", "classic", "sac").path == "families/classic/sac"
+    assert find_preset("Mine-v0", "minigrid", "sac").path == "families/other/sac"
+    assert find_preset("Mine-v0", "no such family", "td3").path == "families/other/td3"
 
 
 def test_a_preset_can_say_every_word_of_the_encoder_and_an_option_goes_before(monkeypatch):
@@ -84,24 +84,24 @@ def test_a_preset_can_say_every_word_of_the_encoder_and_an_option_goes_before(mo
     }
     words |= {"positions": "relative", "head_mixing": "talking"}
     assert {*words, "given"} == set(ENCODER_WORDS)
-    shelves = presets()
+    shelves = load_presets()
     other = shelves["families"]["other"]
     ppo = other["ppo"] | words
     changed = {**shelves, "families": {"other": other | {"ppo": ppo}}}
-    monkeypatch.setattr(module, "presets", lambda: changed)
-    assert settle(TrainConfig(env="x", algo="ppo"), "other").encoder == EncoderConfig.from_words(
-        **words
-    )
+    monkeypatch.setattr(module, "load_presets", lambda: changed)
+    assert resolve_config(
+        TrainConfig(env="x", algo="ppo"), "other"
+    ).encoder == EncoderConfig.from_words(**words)
     for word, value in words.items():
         asked = 10 if isinstance(value, (int, float)) else "other"
-        run = settle(TrainConfig(env="x", algo="ppo", **{word: asked}), "other")
+        run = resolve_config(TrainConfig(env="x", algo="ppo", **{word: asked}), "other")
         assert run.encoder == EncoderConfig.from_words(**(words | {word: asked}))
 
 
 def test_default_algorithms():
-    assert default_algo("Pendulum-v1", family_name("Pendulum-v1")) == "sac"
-    assert default_algo("CartPole-v1", family_name("CartPole-v1")) == "ppo"
-    assert default_algo("Mine-v0", "other") == "ppo"
+    assert default_algorithm("Pendulum-v1", family_name("Pendulum-v1")) == "sac"
+    assert default_algorithm("CartPole-v1", family_name("CartPole-v1")) == "ppo"
+    assert default_algorithm("Mine-v0", "other") == "ppo"
 
 
 def test_the_families_of_the_presets_are_those_of_the_environments():
@@ -115,5 +115,5 @@ def test_the_families_of_the_presets_are_those_of_the_environments():
         "mujoco": "HalfCheetah-v5",
         "other": "Mine-v0",
     }
-    assert set(ids) == set(presets()["families"])
+    assert set(ids) == set(load_presets()["families"])
     assert {family: family_name(env_id) for family, env_id in ids.items()} == {f: f for f in ids}

@@ -19,7 +19,12 @@ from attention_agents.agents.config.encoder_config import (
     EncoderConfig,
     EncoderOptions,
 )
-from attention_agents.agents.config.presets import Entry, preset, settle, told
+from attention_agents.agents.config.presets import (
+    Preset,
+    describe_preset,
+    find_preset,
+    resolve_config,
+)
 from attention_agents.agents.config.run_config import (
     MOST_ENTITIES,
     PolicyConfig,
@@ -88,7 +93,7 @@ def test_words_that_a_plugin_may_bring_are_not_refused():
         ({"encoder": {"temperature": "hot"}}, "temperature must be a number, got 'hot'"),
         ({"encoder": {"scores": "dot"}}, "not the config of a run"),
         ({"max_entities": 0}, "max_entities must be a whole number of at least 1, got 0"),
-        ({"max_entities": 1025}, "max_entities must be at most 1024, the most tokens that can be"),
+        ({"max_entities": 1025}, "max_entities must be at most 1024, got 1025"),
         ({"plugins": [3]}, "each of plugins must be a word, got 3"),
         ({"policy": {"net_arch": [0]}}, "every layer of net_arch must be a whole number"),
         ({"policy": 3}, "not the config of a run"),
@@ -141,8 +146,8 @@ def test_a_far_off_name_lists_what_is_known():
 
 
 def test_settling_takes_the_preset_then_flags_then_hyperparams():
-    plain = settle(TrainConfig(env="CartPole-v1"), "classic")
-    tuned = preset("CartPole-v1", "classic", "ppo").values
+    plain = resolve_config(TrainConfig(env="CartPole-v1"), "classic")
+    tuned = find_preset("CartPole-v1", "classic", "ppo").values
     assert (plain.algo, plain.n_envs) == ("ppo", tuned["n_envs"])
     assert plain.hyperparams.items() <= tuned.items()
     assert plain.eval_freq == plain.n_timesteps // 20
@@ -158,7 +163,7 @@ def test_settling_takes_the_preset_then_flags_then_hyperparams():
         hyperparams={"gamma": 0.5, "net_arch": [7]},
         save_freq=0,
     )
-    run = settle(asked, "classic")
+    run = resolve_config(asked, "classic")
     assert (run.n_timesteps, run.n_envs, run.eval_freq, run.save_freq) == (600, 3, 600, 0)
     assert run.encoder == EncoderConfig(layers=1, heads=3, width=12)
     assert run.policy.net_arch == (7,)
@@ -168,7 +173,7 @@ def test_settling_takes_the_preset_then_flags_then_hyperparams():
 def test_a_rollout_is_not_longer_than_the_run_and_holds_whole_batches():
     def sizes(**asked):
         sizes = {"n_steps": 1024, "batch_size": 64}
-        run = settle(
+        run = resolve_config(
             TrainConfig(env="x", algo="ppo", n_envs=16, hyperparams=sizes, **asked), "other"
         )
         return run.n_envs * run.hyperparams["n_steps"], run.hyperparams["batch_size"]
@@ -176,13 +181,13 @@ def test_a_rollout_is_not_longer_than_the_run_and_holds_whole_batches():
     assert sizes(n_timesteps=20_000) == (16 * 1024, 64)
     assert sizes(n_timesteps=1000) == (1024, 64)
     assert sizes(n_timesteps=40) == (48, 48)
-    run = settle(TrainConfig(env="Mine-v0", algo="a2c", n_timesteps=3, n_envs=1), "other")
+    run = resolve_config(TrainConfig(env="Mine-v0", algo="a2c", n_timesteps=3, n_envs=1), "other")
     assert run.hyperparams["n_steps"] == 3
 
 
 def test_runs_are_evaluated_twenty_times_but_short_ones_less():
     for steps, every in ((100_000, 5000), (5000, 1000), (300, 300)):
-        assert settle(TrainConfig(env="x", n_timesteps=steps), "other").eval_freq == every
+        assert resolve_config(TrainConfig(env="x", n_timesteps=steps), "other").eval_freq == every
 
 
 def test_a_short_run_of_an_off_policy_algorithm_learns_too():
@@ -190,17 +195,17 @@ def test_a_short_run_of_an_off_policy_algorithm_learns_too():
         asked = TrainConfig(
             env="x", algo="dqn", n_timesteps=n_timesteps, hyperparams={"learning_starts": 100}
         )
-        return settle(asked, "other").hyperparams["learning_starts"]
+        return resolve_config(asked, "other").hyperparams["learning_starts"]
 
     assert (starts(101), starts(100), starts(7)) == (100, 50, 3)
-    assert settle(TrainConfig(env="Mine-v0", n_timesteps=9), "other").hyperparams.keys() == (
-        settle(TrainConfig(env="Mine-v0"), "other").hyperparams.keys()
-    )
+    assert resolve_config(
+        TrainConfig(env="Mine-v0", n_timesteps=9), "other"
+    ).hyperparams.keys() == (resolve_config(TrainConfig(env="Mine-v0"), "other").hyperparams.keys())
 
 
 def test_a_history_is_not_normalised_unless_asked():
     def normalised(**asked):
-        run = settle(TrainConfig(env="HalfCheetah-v5", algo="ppo", **asked), "mujoco")
+        run = resolve_config(TrainConfig(env="HalfCheetah-v5", algo="ppo", **asked), "mujoco")
         return run.normalize_obs, run.normalize_reward
 
     assert normalised() == (True, True)
@@ -211,9 +216,9 @@ def test_a_history_is_not_normalised_unless_asked():
 
 
 def test_a_preset_is_told_in_a_line():
-    entry = Entry("families/classic/ppo", "ppo", {}, None)
-    assert told(entry) == "preset classic/ppo"
-    assert told(entry._replace(reached="-84 at 300k steps")) == (
+    entry = Preset("families/classic/ppo", "ppo", {}, None)
+    assert describe_preset(entry) == "preset classic/ppo"
+    assert describe_preset(entry._replace(reached="-84 at 300k steps")) == (
         "preset classic/ppo: reached -84 at 300k steps"
     )
 
@@ -253,5 +258,5 @@ def test_every_word_of_a_mechanism_reaches_it():
 
 
 def test_tokens_can_be_chosen_key_by_key():
-    run = settle(TrainConfig(env="x", tokens="image:patches, speed:features"), "other")
+    run = resolve_config(TrainConfig(env="x", tokens="image:patches, speed:features"), "other")
     assert run.encoder.tokens == {"image": "patches", "speed": "features"}
