@@ -84,7 +84,7 @@ def parsed(words: str) -> TrainConfig:
 
 @pytest.mark.parametrize("option", [*REGISTRIES, "policy-head"])
 def test_every_word_is_explained(option: str) -> None:
-    ours = set(POLICY_HEADS if option == "head" else REGISTRIES[option].builtin) - {"auto"}
+    ours = set(POLICY_HEADS if option == "policy-head" else REGISTRIES[option].builtin) - {"auto"}
     option = option.replace("_", "-")
     told = rows(section(f"`--{option}`"))
     names = {re.findall("`([^`]+)`", word)[0] for word, *_ in told}
