@@ -111,9 +111,9 @@ class Command:
     def _hints(self, name: str) -> dict[str, str]:
         """Return what to do about options that only other verbs have."""
         verbs_of: dict[str, list[str]] = {flag: [verb] for flag, (verb, _) in self.flags.items()}
-        for other, verb in self.verbs.items():
+        for verb_name, verb in self.verbs.items():
             for option in option_names(verb.options):
-                verbs_of.setdefault(option, []).append(other)
+                verbs_of.setdefault(option, []).append(verb_name)
         return {
             option: f"has no use with {name}: leave it out; it goes with {', '.join(verbs)}"
             for option, verbs in verbs_of.items()

@@ -45,7 +45,7 @@ def choose_command(words: Sequence[str], prog: str) -> None:
         raise ValueError(f"name a command: {', '.join(COMMANDS)}; see {prog} --help")
     if words[0] not in HELP:
         check_choice("command", words[0], COMMANDS)
-    summaries = {name: each.summary for name, each in COMMANDS.items()}
+    summaries = {name: entry.summary for name, entry in COMMANDS.items()}
     show_verbs(prog, "Attention for reinforcement learning agents.", summaries)
 
 

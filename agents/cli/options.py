@@ -29,8 +29,6 @@ def read_options(
     """Read a dataclass from words; `--help` prints its docstrings and leaves with SystemExit.
 
     Args:
-        options_type: the dataclass. Its own bases are groups of options in `--help`, where their
-            names end with "Options" and it has no fields of its own.
         argv: words after the name of the command.
         prog: how the command was called, for help and mistakes.
         flags: options of earlier versions, each with the positional argument that it gives instead;
@@ -61,7 +59,7 @@ def read_options(
     values = vars(parsed)
     if groups:
         values = {name: value for group in values.values() for name, value in vars(group).items()}
-    return options_type(**{each.name: values[each.name] for each in fields(options_type)})  # pyright: ignore[reportArgumentType]
+    return options_type(**{f.name: values[f.name] for f in fields(options_type)})  # pyright: ignore[reportArgumentType]
 
 
 def show_verbs(
@@ -89,14 +87,14 @@ def option_names(options_type: type) -> list[str]:
     """Return the names of options, without dashes; positional arguments have none."""
     hints = get_type_hints(options_type, include_extras=True)
     positional = {name for name, hint in hints.items() if tyro.conf.Positional in get_args(hint)}
-    names = (each.name for each in fields(options_type) if each.name not in positional)
+    names = (f.name for f in fields(options_type) if f.name not in positional)
     return ["help", *(name.replace("_", "-") for name in names)]
 
 
 def _with_flags(options_type: type, flags: Mapping[str, str]) -> type:
     """Return `options_type` with options in place of positional arguments."""
     hints: dict[str, Any] = get_type_hints(options_type, include_extras=True)
-    defaults: dict[str, Field] = {each.name: each for each in fields(options_type)}
+    defaults: dict[str, Field] = {f.name: f for f in fields(options_type)}
     for flag, name in flags.items():
         if name:
             hints[name] = Annotated[str, tyro.conf.arg(name=flag)]

@@ -1,4 +1,4 @@
-"""Modules of your own that register mechanisms: imported when a person names them, never before."""
+"""Modules of your own that register mechanisms: imported when they are named, never before."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from attention_agents.agents.config.catalogue import glossary
 
 
 class PluginError(ValueError):
-    """A plugin cannot be imported, or a run needs one that nobody has imported."""
+    """A plugin cannot be imported, or a run needs one that is not imported."""
 
 
 def import_plugins(names: Iterable[str]) -> None:
@@ -30,7 +30,9 @@ def import_plugins(names: Iterable[str]) -> None:
         try:
             import_module(name)
         except Exception as error:  # whatever a module of somebody else's raises
-            raise PluginError(f"cannot import the plugin {name!r}: {_why(name, error)}") from error
+            raise PluginError(
+                f"cannot import the plugin {name!r}: {_explain_failure(name, error)}"
+            ) from error
 
 
 def check_imported(names: Iterable[str]) -> None:
@@ -105,11 +107,11 @@ def is_module(name: str) -> bool:
     return all(part.isidentifier() for part in name.split(".")) and not name.endswith(".py")
 
 
-def _why(name: str, error: Exception) -> str:
-    """Say in a line what went wrong inside a module, and where."""
+def _explain_failure(name: str, error: Exception) -> str:
+    """Return in a line what went wrong inside a module, and where."""
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if missing is not None and f"{name}.".startswith(f"{missing}."):
         return f"there is no module {missing!r} in the current folder, nor installed"
-    said = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-    lines = [each for each in traceback.extract_tb(error.__traceback__) if each.name == "<module>"]
-    return f"{lines[-1].filename}:{lines[-1].lineno}: {said}" if lines else said
+    message = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.name == "<module>"]
+    return f"{frames[-1].filename}:{frames[-1].lineno}: {message}" if frames else message

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from attention_agents.agents.progress_bar import progress_bars
-from attention_agents.agents.replay.options import DiffOptions, TextOutput
+from attention_agents.agents.replay.options import DiffOptions, MapOptions, TextOutput
 from attention_agents.agents.replay.render_recording import PAGE
 from attention_agents.agents.replay.source import nonempty_episodes, open_or_record
 from attention_agents.agents.runs.record_run import CountingActor
@@ -60,7 +60,7 @@ class Difference(NamedTuple):
 
     states: list[StateDifference]
     """All of them, in their order."""
-    other_recording: Recording
+    counterpart: Recording
     """What the other would do and attend to in these states."""
     page: Path
 
@@ -90,7 +90,7 @@ def diff_policies(options: DiffOptions) -> TextOutput:
     with open_or_record(options, uses_policy=True) as source:
         result = difference(source.recording, replace(of_other, episodes=len(source.episodes)))
         lines = [state.line for state in result.largest(MOST_LISTED)]
-        folder = result.other_recording.folder
+        folder = result.counterpart.folder
         return TextOutput([*lines, result.summary, str(folder), str(result.page)], source.notes)
 
 
@@ -116,16 +116,16 @@ def difference(recording: Recording, options: DiffOptions) -> Difference:
         check_same_spaces(recording, run)
         folder = run.folder.make_recording_folder() if options.out is None else Path(options.out)
         record_in_same_states(run, episodes, folder, options.progress)
-    other = open_recording(folder)
-    views = comparable_views(recording.header.maps, other.header.maps, options.layer, options.head)
+    counterpart = open_recording(folder)
+    views = comparable_views(recording.header.maps, counterpart.header.maps, options)
     states = [
         state
-        for pair in zip(episodes, other.episodes, strict=True)
+        for pair in zip(episodes, counterpart.episodes, strict=True)
         for state in compare_episodes(*map(Columns, pair, views))
     ]
     names = (recording.folder.name, f"{run.folder.path.name} in the same states")
-    page = write_page(folder / PAGE, [recording, other], names=names, episodes=len(episodes))
-    return Difference(states, other, page)
+    page = write_page(folder / PAGE, [recording, counterpart], names=names, episodes=len(episodes))
+    return Difference(states, counterpart, page)
 
 
 def record_in_same_states(
@@ -145,7 +145,7 @@ def record_in_same_states(
 
 
 def comparable_views(
-    maps: Sequence[MapSpec], other_maps: Sequence[MapSpec], layer: int | None, head: int | None
+    maps: Sequence[MapSpec], other_maps: Sequence[MapSpec], options: MapOptions
 ) -> tuple[View, View]:
     """Choose what to show of two recordings: the same kind of map, a rollout only of both.
 
@@ -154,10 +154,10 @@ def comparable_views(
     """
     both = all(any(spec.derived == ROLLOUT for spec in specs) for specs in (maps, other_maps))
     first, second = (
-        choose_view([spec for spec in specs if both or spec.derived != ROLLOUT], layer, head)
-        for specs in (maps, other_maps)
+        [spec for spec in specs if both or spec.derived != ROLLOUT] for specs in (maps, other_maps)
     )
-    return first, second
+    layer, head = options.layer, options.head
+    return choose_view(first, layer, head), choose_view(second, layer, head)
 
 
 def compare_episodes(columns: Columns, other_columns: Columns) -> list[StateDifference]:

@@ -34,9 +34,9 @@ def draw_episodes(options: DrawOptions) -> Drawing:
         beside, notes = None, source.notes
         if options.beside is not None:
             count = None if is_recording(options.beside) else len(source.recording)
-            other = replace(options, path=options.beside, env=None, episodes=count)
-            with open_or_record(other) as other_source:
-                beside, notes = other_source.recording, [*notes, *other_source.notes]
+            beside_options = replace(options, path=options.beside, env=None, episodes=count)
+            with open_or_record(beside_options) as beside_source:
+                beside, notes = beside_source.recording, [*notes, *beside_source.notes]
         drawing = draw_recording(
             source.recording,
             pictures,

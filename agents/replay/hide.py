@@ -51,8 +51,8 @@ class HiddenTokens(NamedTuple):
         Raises:
             ValueError: it is neither.
         """
-        word, _, when = text.rpartition("@")
-        episode, _, step = when.rpartition(":")
+        word, _, moment = text.rpartition("@")
+        episode, _, step = moment.rpartition(":")
         if not (word.strip() and step.isdecimal() and (episode.isdecimal() or not episode)):
             raise ValueError(f"name what to hide as TOKEN@STEP, such as 'key@12', got {text!r}")
         return cls(word.strip(), int(episode or 0), int(step))

@@ -73,7 +73,6 @@ def draw_recording(
     """Make pictures of a recording.
 
     Args:
-        recording: what `open_recording` opened.
         options: what to make, and where; by default in the recording's own folder.
         episodes: how many, from the first; None draws all.
         beside: a second recording, shown on the page beside this one.
@@ -88,7 +87,7 @@ def draw_recording(
     check_fps(options.fps)
     shown = nonempty_episodes(recording, episodes)
     if "gallery" in outputs:
-        check_gallery(shown, options.layer, options.head)
+        check_gallery(shown, options)
     folder = recording.folder if options.out is None else make_dir(options.out)
     drawings = [
         EpisodeDrawing(episode, tuple(_draw_episode(episode, folder, options, progress)))
@@ -96,8 +95,8 @@ def draw_recording(
     ]
     files = []
     if "npz" in outputs:
-        arrays_file = folder / f"{recording.folder.name}.npz"
-        files.append(export_npz(arrays_file, recording, episodes=len(shown)))
+        arrays = folder / f"{recording.folder.name}.npz"
+        files.append(export_npz(arrays, recording, len(shown)))
     if "page" in outputs:
         recordings = [recording] if beside is None else [recording, beside]
         files.append(write_page(folder / PAGE, recordings, episodes=len(shown)))
@@ -118,14 +117,14 @@ def check_outputs(make: Sequence[str]) -> list[str]:
     return [check_choice("word for --make", word, OUTPUT_KINDS) for word in dict.fromkeys(make)]
 
 
-def check_gallery(episodes: Sequence[Episode], layer: int | None, head: int | None) -> None:
+def check_gallery(episodes: Sequence[Episode], options: PictureOptions) -> None:
     """Refuse episodes without pieces of a picture, before anything of them is drawn.
 
     Raises:
         ValueError: no token of one stands on its picture.
     """
     for episode in episodes:
-        if not Scene(episode.header, episode[0], layer, head).layout.placed:
+        if not Scene(episode.header, episode[0], options.layer, options.head).layout.placed:
             raise ValueError(
                 f"a gallery shows pieces of pictures, and no token of {episode.header.env_id} "
                 "stands on one: leave 'gallery' out of what to make"

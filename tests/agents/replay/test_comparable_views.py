@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attention_agents.agents.replay.diff import comparable_views
+from attention_agents.agents.replay.options import MapOptions
 from attention_agents.recording.map_spec import MapSpec
 
 SQUARE = MapSpec("actor/0", "actor", 0, 3, "tokens", derived="mean over queries")
@@ -10,8 +11,8 @@ READOUT = MapSpec("actor/1", "actor", 1, 3, "readout")
 ROLLED = MapSpec("actor/rollout", "actor", 1, 1, "readout", derived="rollout")
 
 
-def names(one, another, layer=None, head=None):
-    return [view.spec.name for view in comparable_views(one, another, layer, head)]
+def names(one, another, **view):
+    return [view.spec.name for view in comparable_views(one, another, MapOptions(**view))]
 
 
 def test_a_rollout_is_compared_with_a_rollout_alone():

@@ -117,20 +117,20 @@ def test_a_policy_differs_from_itself_in_nothing(recording, run, tmp_path):
     assert seen.summary.startswith("in 16 states they take the same action in 100%")
     assert max(each.distance for each in seen.states) < 1e-6
     assert {one for each in seen.states for one in each.actions} <= {"exit 0", "exit 1"}
-    for one, another in zip(recording.episodes, seen.other_recording.episodes, strict=True):
+    for one, another in zip(recording.episodes, seen.counterpart.episodes, strict=True):
         assert (one.seed, len(one)) == (another.seed, len(another))
         np.testing.assert_array_equal(one.rewards, another.rewards)
         np.testing.assert_array_equal(one[3].frame, another[3].frame)
         np.testing.assert_array_equal(one[3].distribution, another[3].distribution)
     assert (
-        seen.other_recording.header.env_id == CUES
-        and seen.other_recording.header.fps == recording.header.fps
+        seen.counterpart.header.env_id == CUES
+        and seen.counterpart.header.fps == recording.header.fps
     )
 
 
 def test_another_policy_is_asked_in_the_same_states(recording, other, tmp_path):
     seen = diff(recording, other, episodes=1, out=tmp_path / "other")
-    (one,), (another,) = recording.episodes[:1], seen.other_recording.episodes
+    (one,), (another,) = recording.episodes[:1], seen.counterpart.episodes
     assert len(seen.states) == LENGTH
     views = [choose_view(each.header.maps) for each in (one, another)]
     apart = []
