@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tyro
 
 from attention_agents.agents.cli.command import run_script
+from attention_agents.recording.leave_one_out import FAITHFULNESS_FILE, read_faithfulness
 from attention_agents.recording.page.verdict import COLUMNS
-from attention_agents.recording.scores import SUMMARY_FILE, read_summary
 
 Summary = dict[str, Any]
 
@@ -46,11 +46,11 @@ def scored(path: Path) -> Summary:
         ValueError: there are none.
     """
     places = [path, *path.glob("recordings/*")]
-    found = [place for place in places if (place / SUMMARY_FILE).is_file()]
+    found = [place for place in places if (place / FAITHFULNESS_FILE).is_file()]
     if not found:
         raise ValueError(f"{path} has no scores; run evaluate.py faithfulness {path} first")
-    latest = max(found, key=lambda place: (place / SUMMARY_FILE).stat().st_mtime)
-    summary = read_summary(latest)
+    latest = max(found, key=lambda place: (place / FAITHFULNESS_FILE).stat().st_mtime)
+    summary = read_faithfulness(latest)
     assert summary is not None, "it was there just now"
     return summary
 

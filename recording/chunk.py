@@ -18,8 +18,8 @@ from attention_agents.recording.map_spec import share_read
 from attention_agents.recording.quantization import pack_rows, unpack_rows
 from attention_agents.recording.step import Step
 
-DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, IndexError)
-"""What numpy and zipfile raise when a file is not what it says."""
+READ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, IndexError)
+"""Raised by numpy and zipfile when a file is damaged."""
 FRAME_COMPRESSION = 1
 """zlib level of a frame's PNG: lossless at any level, and 1 is the fastest."""
 
@@ -32,24 +32,30 @@ def encode_frame(frame: np.ndarray) -> bytes:
 
 
 def decode_frame(data: bytes) -> np.ndarray:
+    """Return the frame that `encode_frame` was given.
+
+    Raises:
+        ValueError: the data are no PNG image.
+    """
     try:
         return np.asarray(Image.open(io.BytesIO(data), formats=["PNG"]).convert("RGB"))
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
         raise ValueError(f"a frame is no PNG picture ({error})") from error
 
 
-def pack(steps: Sequence[Step], frames: Sequence[bytes], header: Header) -> dict[str, np.ndarray]:
+def pack_steps(
+    steps: Sequence[Step], frames: Sequence[bytes], header: Header
+) -> dict[str, np.ndarray]:
     """Lay steps out as arrays with a leading axis T.
 
     Args:
         frames: the frames of the steps as PNG; empty bytes where a step has none.
     """
-    T, N, A = len(steps), len(header.layout), header.action_count
-    rows = 3 if header.distribution == "gaussian" else 1
-    unsaid = np.full((rows, A), np.nan, np.float32)
+    T, N = len(steps), len(header.layout)
+    unknown = np.full(_distribution_shape(header), np.nan, np.float32)
+    distributions = [unknown if s.distribution is None else s.distribution for s in steps]
     places = [TokenPlaces.unknown(N) if s.places is None else s.places for s in steps]
-    present = [np.ones(N, bool) if s.mask is None else s.mask for s in steps]
-    said = [unsaid if s.distribution is None else s.distribution for s in steps]
+    masks = [np.ones(N, bool) if s.mask is None else s.mask for s in steps]
     arrays = {
         "action": np.stack([np.asarray(s.action) for s in steps]),
         "reward": np.array([s.reward for s in steps], np.float64),
@@ -57,8 +63,8 @@ def pack(steps: Sequence[Step], frames: Sequence[bytes], header: Header) -> dict
         "truncated": np.array([s.truncated for s in steps], bool),
         "attended": np.array([s.attended for s in steps], bool),
         "value": np.array([np.nan if s.value is None else s.value for s in steps], np.float64),
-        "distribution": np.stack([np.reshape(d, (rows, A)) for d in said]).astype(np.float32),
-        "mask": np.stack(present).astype(bool).reshape(T, N),
+        "distribution": np.stack([np.reshape(d, unknown.shape) for d in distributions]).astype("f"),
+        "mask": np.stack(masks).astype(bool).reshape(T, N),
         "boxes": np.stack([p.boxes for p in places]).astype(np.float32).reshape(T, N, 4),
         "ids": np.stack([p.ids for p in places]).astype(np.int64).reshape(T, N),
     }
@@ -70,8 +76,8 @@ def pack(steps: Sequence[Step], frames: Sequence[bytes], header: Header) -> dict
         if spec.soft:
             arrays |= pack_rows(f"soft_{index}", [s.soft[spec.name] for s in steps], dtype)
         if spec.head_weights:
-            every = [s.heads.get(spec.name) for s in steps]
-            rows = [np.full(spec.heads, np.nan) if row is None else row for row in every]
+            heads = [s.heads.get(spec.name) for s in steps]
+            rows = [np.full(spec.heads, np.nan) if row is None else row for row in heads]
             arrays[f"heads_{index}"] = np.stack(rows).astype(np.float32)  # (T, H)
     if header.picture == "frame":
         arrays["frames_end"] = np.cumsum([len(frame) for frame in frames], dtype=np.int64)
@@ -88,27 +94,31 @@ class Chunk:
 
     def __init__(self, arrays: Mapping[str, np.ndarray], header: Header):
         self.arrays, self.header = arrays, header
+        if "reward" not in arrays:
+            raise ValueError("it has no rewards")
         self.steps = len(arrays["reward"])
-        self._check()
+        self._check_arrays()
 
-    def step(self, t: int) -> Step:
+    def read_step(self, t: int) -> Step:
         """Return step t of this chunk.
 
         Raises:
             ValueError: its frame is damaged.
         """
-        a, header = self.arrays, self.header
-        said = a["distribution"][t]  # (1 or 3, A)
+        a, specs, mask = self.arrays, list(enumerate(self.header.maps)), self.arrays["mask"][t]
+        distribution = a["distribution"][t]  # (1 or 3, A)
+        if len(distribution) == 1:
+            distribution = distribution[0]
         value = float(a["value"][t])
-        keys = enumerate(header.observation_keys)
-        specs, mask = list(enumerate(header.maps)), a["mask"][t]
         maps = {spec.name: unpack_rows(a, f"map_{i}", t) for i, spec in specs}
         return Step(
-            observation={key: a[f"observation_{i}"][t] for i, key in keys},
+            observation={
+                key: a[f"observation_{i}"][t] for i, key in enumerate(self.header.observation_keys)
+            },
             action=a["action"][t],
             maps=maps,
-            frame=self.frame(t),
-            distribution=None if np.isnan(said).all() else said[0] if len(said) == 1 else said,
+            frame=self.read_frame(t),
+            distribution=None if np.isnan(distribution).all() else distribution,
             value=None if np.isnan(value) else value,
             reward=float(a["reward"][t]),
             terminated=bool(a["terminated"][t]),
@@ -117,11 +127,11 @@ class Chunk:
             places=TokenPlaces(a["boxes"][t], a["ids"][t]),
             attended=bool(a["attended"][t]),
             soft={spec.name: unpack_rows(a, f"soft_{i}", t) for i, spec in specs if spec.soft},
-            heads={spec.name: self._heads(i, t) for i, spec in specs},
+            heads={spec.name: self._read_head_weights(i, t) for i, spec in specs},
             shares={spec.name: share_read(maps[spec.name], spec, mask) for _, spec in specs},
         )
 
-    def frame(self, t: int) -> np.ndarray | None:
+    def read_frame(self, t: int) -> np.ndarray | None:
         """Return the frame of step t, or None where nothing was rendered."""
         if self.header.picture != "frame":
             return None
@@ -130,40 +140,55 @@ class Chunk:
         data = self.arrays["frames"][start : int(end[t])].tobytes()
         return decode_frame(data) if data else None
 
-    def _heads(self, index: int, t: int) -> np.ndarray | None:
+    def _read_head_weights(self, index: int, t: int) -> np.ndarray | None:
         if not self.header.maps[index].head_weights:
             return None
         heads = self.arrays[f"heads_{index}"][t]
         return None if np.isnan(heads).all() else heads
 
-    def _check(self) -> None:
-        T, N, A = self.steps, len(self.header.layout), self.header.action_count
-        rows = 3 if self.header.distribution == "gaussian" else 1
-        shapes = {"mask": (T, N), "boxes": (T, N, 4), "ids": (T, N), "distribution": (T, rows, A)}
+    def _check_arrays(self) -> None:
+        T, header = self.steps, self.header
+        shapes = self._expected_shapes()
+        any_shape = ["action", *(f"observation_{i}" for i in range(len(header.observation_keys)))]
+        any_shape += ["frames"] * (header.picture == "frame")
+        missing = sorted({*shapes, *any_shape} - self.arrays.keys())
+        if missing:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        for name, shape in shapes.items():
+            if self.arrays[name].shape != shape:
+                raise ValueError(f"{name} has shape {self.arrays[name].shape} in place of {shape}")
+        if T < 1 or any(len(self.arrays[name]) != T for name in any_shape if name != "frames"):
+            raise ValueError("its arrays are of different lengths")
+
+    def _expected_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of all arrays but those that the header does not determine."""
+        T, N, header = self.steps, len(self.header.layout), self.header
+        shapes: dict[str, tuple[int, ...]] = {
+            "mask": (T, N),
+            "boxes": (T, N, 4),
+            "ids": (T, N),
+            "distribution": (T, *_distribution_shape(header)),
+        }
         shapes |= dict.fromkeys(("reward", "terminated", "truncated", "attended", "value"), (T,))
-        for index, spec in enumerate(self.header.maps):
-            H, Q, K = self.header.map_shape(spec)
+        if header.picture == "frame":
+            shapes["frames_end"] = (T,)
+        for index, spec in enumerate(header.maps):
+            H, Q, K = header.map_shape(spec)
             if spec.head_weights:
                 shapes[f"heads_{index}"] = (T, H)
             for name in (f"map_{index}", *([f"soft_{index}"] if spec.soft else [])):
                 shapes[name] = (T, H, Q, K)
-                if self.arrays[name].dtype != self.header.storage_dtype(spec):
+                if name in self.arrays and self.arrays[name].dtype != header.storage_dtype(spec):
                     raise ValueError(f"{name} is of {self.arrays[name].dtype}")
-                if self.header.storage_dtype(spec) == "uint8":
+                if header.storage_dtype(spec) == "uint8":
                     shapes[f"{name}_scale"] = (T, H, Q)
-                    if f"{name}_faint" in self.arrays:
+                    if f"{name}_faint" in self.arrays:  # absent in schema 1
                         shapes[f"{name}_faint"] = (T, H, Q)
-        if self.header.picture == "frame":
-            shapes["frames_end"] = (T,)
-            self.arrays["frames"]
-        for name, shape in shapes.items():
-            if self.arrays[name].shape != shape:
-                raise ValueError(f"{name} has shape {self.arrays[name].shape} in place of {shape}")
-        if T < 1 or any(len(self.arrays[name]) != T for name in self._per_step()):
-            raise ValueError("its arrays are of different lengths")
+        return shapes
 
-    def _per_step(self) -> list[str]:
-        return ["action", *(f"observation_{i}" for i in range(len(self.header.observation_keys)))]
+
+def _distribution_shape(header: Header) -> tuple[int, int]:
+    return 3 if header.distribution == "gaussian" else 1, header.action_count
 
 
 def write_arrays(file: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
@@ -187,5 +212,5 @@ def read_arrays(path: Path, only: Sequence[str] | None = None) -> dict[str, np.n
             return {name: archive[name] for name in (archive.files if only is None else only)}
     except FileNotFoundError as error:
         raise ValueError(f"{path} is missing") from error
-    except DAMAGED as error:
-        raise ValueError(f"{path} is damaged ({error})") from error
+    except READ_ERRORS as error:
+        raise ValueError(f"{path} is damaged: {error}") from error

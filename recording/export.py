@@ -1,4 +1,4 @@
-"""A recording in the formats of others: one plain .npz, and a Minari dataset."""
+"""Export a recording to other formats: one plain .npz, and a Minari dataset."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ def episode_arrays(episode: Episode) -> dict[str, np.ndarray]:
         arrays[name] = [getattr(step, name) for step in steps]
     arrays["mask"] = [step.present for step in steps]
     arrays["boxes"] = [step.boxes for step in steps]
-    unknown = np.full(len(header.layout), -1)
-    arrays["ids"] = [unknown if step.places is None else step.places.ids for step in steps]
+    arrays["ids"] = [step.ids for step in steps]
     for spec in header.maps:
         arrays[f"attention/{spec.name}"] = [step.maps[spec.name] for step in steps]
         if spec.soft:
@@ -46,13 +45,11 @@ def episode_arrays(episode: Episode) -> dict[str, np.ndarray]:
         if spec.head_weights:
             even = np.ones(spec.heads, np.float32)
             heads = (step.heads[spec.name] for step in steps)
-            arrays[f"heads/{spec.name}"] = [even if each is None else each for each in heads]
-    if all(step.value is not None for step in steps):
-        arrays["value"] = [step.value for step in steps]
-    if all(step.distribution is not None for step in steps):
-        arrays["distribution"] = [step.distribution for step in steps]
-    final = episode.final
-    if final is not None:
+            arrays[f"heads/{spec.name}"] = [even if row is None else row for row in heads]
+    for name in ("value", "distribution"):
+        if all(getattr(step, name) is not None for step in steps):
+            arrays[name] = [getattr(step, name) for step in steps]
+    if (final := episode.final) is not None:
         arrays |= {f"final_observation/{key}": row for key, row in final.observation.items()}
     return {name.removesuffix("/"): np.asarray(rows) for name, rows in arrays.items()}
 
@@ -71,14 +68,16 @@ def export_npz(path: str | Path, recording: Recording, episodes: int | None = No
         ValueError: the recording is empty or has fewer episodes, a step cannot be read, or the file
             cannot be written.
     """
-    path, whole = Path(path), _whole(recording, episodes)
+    path, selected = Path(path), _select_episodes(recording, episodes)
     arrays = {
         f"{episode.folder.name}/{name}": array
-        for episode in whole
+        for episode in selected
         for name, array in episode_arrays(episode).items()
     }
     arrays["header"] = np.array(json.dumps(recording.header.to_json()))
-    arrays["seed"] = np.array([-1 if each.seed is None else each.seed for each in whole])
+    arrays["seed"] = np.array(
+        [-1 if episode.seed is None else episode.seed for episode in selected]
+    )
     with atomic_write(path) as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
     return path
@@ -112,13 +111,13 @@ def export_minari(dataset_id: str, recording: Recording, episodes: int | None = 
     except ImportError as error:
         raise ValueError(f"Minari is not installed: {INSTALL}") from error
     buffers = []
-    for number, episode in enumerate(_whole(recording, episodes)):
+    for number, episode in enumerate(_select_episodes(recording, episodes)):
         if episode.final is None:
             raise ValueError(f"{episode.folder} was cut short: Minari needs its last observation")
         buffers.append(EpisodeBuffer(id=number, seed=episode.seed, **_minari_fields(episode)))
     header = recording.header
     try:
-        with warnings.catch_warnings():  # about an author and an environment that nobody asked for
+        with warnings.catch_warnings():  # about an author and an environment, which are optional
             warnings.simplefilter("ignore")
             minari.create_dataset_from_buffers(
                 dataset_id,
@@ -138,22 +137,23 @@ def export_minari(dataset_id: str, recording: Recording, episodes: int | None = 
 def _minari_fields(episode: Episode) -> dict[str, Any]:
     arrays = episode_arrays(episode)
     keys = episode.header.observation_keys
-    rows = {
-        key: np.concatenate(
-            [arrays[f"observation/{key}".removesuffix("/")],
-             arrays[f"final_observation/{key}".removesuffix("/")][None]]
+    rows = {}
+    for key in keys:
+        before, last = (
+            f"{name}/{key}".removesuffix("/") for name in ("observation", "final_observation")
         )
-        for key in keys
-    }  # fmt: skip
-    infos: dict[str, Any] = {name: _one_more(arrays[name]) for name in ("mask", "boxes", "ids")}
+        rows[key] = np.concatenate([arrays[before], arrays[last][None]])  # (T + 1, ...)
+    infos: dict[str, Any] = {name: _append_empty(arrays[name]) for name in ("mask", "boxes", "ids")}
     for group in ("attention", "soft", "heads"):
-        found = {
-            name.split("/", 1)[1].replace("/", "_"): _one_more(array)
+        columns = {
+            name.split("/", 1)[1].replace("/", "_"): _append_empty(array)
             for name, array in arrays.items()
             if name.startswith(f"{group}/")
         }
-        infos |= {group: found} if found else {}
-    infos |= {name: _one_more(arrays[name]) for name in ("value", "distribution") if name in arrays}
+        infos |= {group: columns} if columns else {}
+    infos |= {
+        name: _append_empty(arrays[name]) for name in ("value", "distribution") if name in arrays
+    }
     return {
         "observations": rows[""] if keys == ("",) else rows,
         "actions": arrays["action"],
@@ -164,8 +164,8 @@ def _minari_fields(episode: Episode) -> dict[str, Any]:
     }
 
 
-def _one_more(rows: np.ndarray) -> np.ndarray:
-    """Append a row for the observation after the last action: NaN, False or -1."""
+def _append_empty(rows: np.ndarray) -> np.ndarray:
+    """Append a row for the observation after the last action, all NaN, False or -1."""
     empty = {"f": np.nan, "b": False, "i": -1}[rows.dtype.kind]
     return np.concatenate([rows, np.full_like(rows[:1], empty)])
 
@@ -190,16 +190,16 @@ def _action_space(header: Header, actions: np.ndarray) -> spaces.Space:
         return spaces.MultiBinary(header.action_count)
     bounds = header.action_bounds or ((-np.inf, np.inf),) * header.action_count
     low, high = (
-        np.array(each, actions.dtype).reshape(actions.shape[1:])
-        for each in zip(*bounds, strict=True)
+        np.array(limits, actions.dtype).reshape(actions.shape[1:])
+        for limits in zip(*bounds, strict=True)
     )
     return spaces.Box(low, high, dtype=actions.dtype.type)
 
 
-def _whole(recording: Recording, count: int | None) -> list[Episode]:
-    whole = [episode for episode in recording.episodes if len(episode)]
-    if not whole:
+def _select_episodes(recording: Recording, count: int | None) -> list[Episode]:
+    episodes = [episode for episode in recording.episodes if len(episode)]
+    if not episodes:
         raise ValueError(f"{recording.folder} holds no step: its recording was cut short")
-    if count is not None and not 1 <= count <= len(whole):
-        raise ValueError(f"episodes must be 1 to {len(whole)} in this recording, got {count}")
-    return whole[:count]
+    if count is not None and not 1 <= count <= len(episodes):
+        raise ValueError(f"episodes must be 1 to {len(episodes)} in this recording, got {count}")
+    return episodes[:count]

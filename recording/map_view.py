@@ -7,17 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attention_agents.recording.map_spec import ROLLOUT, MapSpec, mean_over_heads, mean_over_queries
+from attention_agents.recording.map_spec import (
+    ROLLOUT,
+    MapSpec,
+    mean_over_heads,
+    mean_over_queries,
+)
 from attention_agents.recording.step import Step
 
 EGO = "the agent's own token"
-"""Who asks where the readout is an ego readout."""
-ASKERS = {"ego": EGO, "learned query": "a learned query", "": "the readout"}
-"""What askers are called in a sentence; others are called as they are."""
+"""Name of the query of an ego readout."""
+QUERY_SOURCES = {"ego": EGO, "learned query": "a learned query", "": "the readout"}
+"""Names of query sources in a sentence; others are "the" and their own word."""
 
 
 @dataclass(frozen=True)
-class View:
+class MapView:
     """One way to look at the maps of a step.
 
     A map over anything but tokens has nothing to show on a picture: its weights are all 0 here.
@@ -25,92 +30,94 @@ class View:
 
     spec: MapSpec
     head: int | None
-    """None: the mean over heads, each as much as it counts."""
+    """None: the mean over heads, weighted as the module weights them."""
 
     @property
     def drawable(self) -> bool:
         """Whether the map is one over tokens."""
         return self.spec.keys == "tokens"
 
-    def weights(self, step: Step) -> np.ndarray:
+    def token_weights(self, step: Step) -> np.ndarray:
         """Return the weight of every token, (N,) float32, 0 for absent ones.
 
-        Heads and queries of the map are averaged where the view names no single one; queries of
+        Heads and queries of the map are averaged unless the view names a single head; queries of
         absent tokens, and those that read nothing, do not count. Weights below 0 are shown by their
         size. Where tokens choose among queries, each query's weights are first made to sum to 1.
         """
         if not self.drawable:
             return np.zeros(step.num_tokens, np.float32)
-        return self._row(step)[: step.num_tokens]
+        return self._key_weights(step)[: step.num_tokens]
 
-    def extras(self, step: Step) -> tuple[tuple[str, float], ...]:
+    def extra_weights(self, step: Step) -> tuple[tuple[str, float], ...]:
         """Return the names and weights of the keys beside the tokens, such as a CLS token."""
         names = self.spec.extra_keys
         if not names:
             return ()
-        row = self._row(step)[-len(names) :]
-        return tuple((name, float(weight)) for name, weight in zip(names, row, strict=True))
+        weights = self._key_weights(step)[-len(names) :].tolist()
+        return tuple(zip(names, weights, strict=True))
 
     @property
-    def lines(self) -> tuple[str, str]:
+    def description(self) -> tuple[str, str]:
         """What is shown, in words: the module, and what was computed from it."""
         spec = self.spec
         if spec.derived == ROLLOUT:
-            return f"{spec.role}, rollout (derived)", f"{self._who_asks}, through all layers"
-        heads = f"mean of {spec.heads} heads" if self.head is None else f"head {self.head}"
-        if spec.head_weights and self.head is None:
-            heads += " as they count"
+            return f"{spec.role}, rollout (derived)", f"{self._query_text}, through all layers"
         if spec.heads == 1:
             heads = "the only head"
+        elif self.head is not None:
+            heads = f"head {self.head}"
+        else:
+            heads = f"mean of {spec.heads} heads" + " as they count" * spec.head_weights
         part = f", {spec.part}" if spec.part else ""
-        asks = self._asks if self.drawable else f"weighs {spec.keys} (not drawn)"
-        unnormalised = ", unnormalised" if spec.normalized_over == "none" else ""
-        return f"{spec.role}, layer {spec.layer}{part}, {heads}", asks + unnormalised
+        rows = self._rows_text if self.drawable else f"weighs {spec.keys} (not drawn)"
+        unnormalized = ", unnormalized" if spec.normalized_over == "none" else ""
+        return f"{spec.role}, layer {spec.layer}{part}, {heads}", rows + unnormalized
 
     @property
-    def query_source(self) -> str:
-        """Who attends, in words: the readout (`EGO` where it is the agent's own token), or all."""
+    def query_source_name(self) -> str:
+        """What attends, in words: the readout (`EGO` where it is the agent's own token), or all."""
         if self.spec.queries == "tokens":
             return "every token"
         if self.spec.queries == "readout":
-            return ASKERS.get(self.spec.query_source, f"the {self.spec.query_source}")
+            return QUERY_SOURCES.get(self.spec.query_source, f"the {self.spec.query_source}")
         return f"the {self.spec.queries}"
 
     @property
-    def rows(self) -> int:
-        """How many rows `notes` has at every step."""
+    def num_details(self) -> int:
+        """How many lines `describe_details` has at every step."""
         return bool(self.spec.mechanism) + bool(self.spec.extra_keys) + self.spec.head_weights
 
-    def notes(self, step: Step) -> tuple[str, ...]:
-        """Return what else belongs to the truth: the mechanism, keys that are not drawn, heads."""
-        notes = [self.spec.mechanism] if self.spec.mechanism else []
+    def describe_details(self, step: Step) -> tuple[str, ...]:
+        """Return a line each on the mechanism, on keys that are not drawn and on head weights."""
+        details = [self.spec.mechanism] if self.spec.mechanism else []
         if self.spec.extra_keys:
-            said = ", ".join(f"{name} {weight:.2f}" for name, weight in self.extras(step))
-            notes.append(f"not drawn: {said}")
+            extras = ", ".join(f"{name} {weight:.2f}" for name, weight in self.extra_weights(step))
+            details.append(f"not drawn: {extras}")
         if self.spec.head_weights:
             counts = step.heads.get(self.spec.name)
-            said = "unknown" if counts is None else ", ".join(f"{count:.2f}" for count in counts)
-            notes.append(f"heads count {said}")
-        return tuple(notes)
+            text = "unknown" if counts is None else ", ".join(f"{count:.2f}" for count in counts)
+            details.append(f"heads count {text}")
+        return tuple(details)
 
-    def spread(self, step: Step, weights: np.ndarray) -> str:
-        """Say how far the weights (N,) of this view spread, in words."""
-        own = weights[step.present]
-        if not self.drawable or not len(own):
+    def describe_spread(self, step: Step, weights: np.ndarray) -> str:
+        """Describe over how many tokens the weights (N,) of this view spread."""
+        present = weights[step.present]
+        if not self.drawable or not len(present):
             return ""
-        of = f"{int((own > 0).sum())} of {len(own)} tokens"
+        share = f"{int((present > 0).sum())} of {len(present)} tokens"
         if self.spec.normalized_over == "none":
-            read = f"read {of}, " if self.spec.soft else ""
-            return f"{read}weight {own.mean():.3f} on average, {own.max():.3f} at most"
+            read = f"read {share}, " if self.spec.soft else ""
+            return f"{read}weight {present.mean():.3f} on average, {present.max():.3f} at most"
         nats = entropy(weights)
         if self.spec.soft:
-            return f"read {of} (entropy {nats:.2f})"
+            return f"read {share} (entropy {nats:.2f})"
         count = float(np.exp(nats))
-        places = 1 if count < 9.95 else 0
-        return f"spread over {count:.{places}f} of {len(own)} tokens (entropy {nats:.2f})"
+        digits = 1 if count < 9.95 else 0
+        return f"spread over {count:.{digits}f} of {len(present)} tokens (entropy {nats:.2f})"
 
     @property
-    def _asks(self) -> str:
+    def _rows_text(self) -> str:
+        """What the shown row is a mean of, or whose row it is."""
         spec = self.spec
         if spec.queries == "tokens":
             return "mean over tokens (derived)"
@@ -118,27 +125,31 @@ class View:
             of = f" of {spec.query_source}" if spec.query_source not in ("", spec.queries) else ""
             even = ", each made to sum to 1" if spec.normalized_over == "queries" else ""
             return f"mean over {spec.queries}{of}{even} (derived)"
-        many = spec.query_count or 1
-        return self._who_asks if many == 1 else f"mean over {many} queries (derived)"
+        num_queries = spec.query_count or 1
+        return (
+            self._query_text if num_queries == 1 else f"mean over {num_queries} queries (derived)"
+        )
 
     @property
-    def _who_asks(self) -> str:
-        many = self.query_source.endswith("s")  # "the votes"
-        return f"{self.query_source} {'ask' if many else 'asks'}"
+    def _query_text(self) -> str:
+        plural = self.query_source_name.endswith("s")  # "the votes"
+        return f"{self.query_source_name} {'ask' if plural else 'asks'}"
 
-    def _row(self, step: Step) -> np.ndarray:
+    def _key_weights(self, step: Step) -> np.ndarray:
         """Return one weight for each key, (K,) float32."""
         weights = np.abs(step.maps[self.spec.name])  # (H, Q, K)
         if self.spec.normalized_over == "queries":
             weights = weights / np.maximum(weights.sum(-1, keepdims=True), 1e-30)
-        asking = self.spec.query_mask(step.present, weights.shape[1])
-        rows = mean_over_queries(weights, asking)[:, 0]  # (H, K)
+        query_mask = self.spec.query_mask(step.present, weights.shape[1])
+        rows = mean_over_queries(weights, query_mask)[:, 0]  # (H, K)
         if self.head is not None:
             return rows[self.head]
         return mean_over_heads(rows, step.heads.get(self.spec.name))
 
 
-def choose_view(maps: Sequence[MapSpec], layer: int | None = None, head: int | None = None) -> View:
+def choose_view(
+    maps: Sequence[MapSpec], layer: int | None = None, head: int | None = None
+) -> MapView:
     """Choose what to show: by default the rollout, else the readout's own row, else the last layer.
 
     That order is the one of benchmarks/faithfulness.md. Only maps over tokens are chosen; where a
@@ -156,22 +167,22 @@ def choose_view(maps: Sequence[MapSpec], layer: int | None = None, head: int | N
     acting = [spec for spec in maps if spec.role != "critic"] or list(maps)
     layers = sorted({spec.layer for spec in acting})
     if layer is not None and layer not in layers:
-        raise ValueError(f"layer must be {_span(layers)}, got {layer}")
+        raise ValueError(f"layer must be {_range_text(layers)}, got {layer}")
     if layer is not None or head is not None:
         acting = [spec for spec in acting if spec.derived != ROLLOUT]
     drawable = [spec for spec in acting if spec.keys == "tokens"] or acting
-    fitting = [spec for spec in drawable if layer in (None, spec.layer)]
-    if not fitting:
+    candidates = [spec for spec in drawable if layer in (None, spec.layer)]
+    if not candidates:
         keys = ", ".join(dict.fromkeys(spec.keys for spec in acting if spec.layer == layer))
-        others = ", ".join(str(n) for n in sorted({spec.layer for spec in drawable}))
+        drawable_layers = ", ".join(str(n) for n in sorted({spec.layer for spec in drawable}))
         raise ValueError(
             f"layer {layer} weighs {keys}, which stand nowhere on a picture; layers that read "
-            f"tokens: {others}"
+            f"tokens: {drawable_layers}"
         )
-    spec = max(fitting, key=lambda s: (s.derived == ROLLOUT, s.queries == "readout", s.layer))
+    spec = max(candidates, key=lambda s: (s.derived == ROLLOUT, s.queries == "readout", s.layer))
     if head is not None and not 0 <= head < spec.heads:
-        raise ValueError(f"head must be {_span(range(spec.heads))}, got {head}")
-    return View(spec, head)
+        raise ValueError(f"head must be {_range_text(range(spec.heads))}, got {head}")
+    return MapView(spec, head)
 
 
 def entropy(weights: np.ndarray) -> float:
@@ -186,7 +197,5 @@ def entropy(weights: np.ndarray) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
-def _span(values: range | list[int]) -> str:
-    if len(values) == 1:
-        return str(values[0])
-    return f"{min(values)} to {max(values)}"
+def _range_text(values: range | list[int]) -> str:
+    return str(values[0]) if len(values) == 1 else f"{min(values)} to {max(values)}"

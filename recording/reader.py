@@ -1,7 +1,7 @@
-"""Reading a recording, step by step, with numpy and Pillow alone.
+"""Read a recording, step by step, with numpy and Pillow alone.
 
-Chunks are loaded when a step of them is asked for, checked against their sha256, and at most two
-are held. An episode whose writing was cut short ("torn") is read as far as it goes and says so.
+Chunks are loaded when a step of them is read, checked against their sha256, and at most two stay in
+memory. An episode whose writing was cut short ("torn") is read as far as it goes and says so.
 """
 
 from __future__ import annotations
@@ -28,10 +28,15 @@ from attention_agents.recording.format import (
 )
 from attention_agents.recording.header import Header
 from attention_agents.recording.json_files import read_document, read_json
-from attention_agents.recording.scores import SCORES_FILE, Scores, read_scores, read_summary
+from attention_agents.recording.leave_one_out import (
+    LEAVE_ONE_OUT_FILE,
+    LeaveOneOut,
+    read_faithfulness,
+    read_leave_one_out,
+)
 from attention_agents.recording.step import Step
 
-CHUNKS_HELD = 2
+MAX_LOADED_CHUNKS = 2
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -53,7 +58,7 @@ class _ChunkEntry:
     sha256: str
 
 
-class Final(NamedTuple):
+class FinalObservation(NamedTuple):
     """What the last action of an episode led to."""
 
     observation: dict[str, np.ndarray]
@@ -61,7 +66,7 @@ class Final(NamedTuple):
 
 
 class Episode(Sequence[Step]):
-    """The steps of one episode, loaded as asked for: `episode[t]`, `for step in episode`."""
+    """The steps of one episode, loaded when they are read: `episode[t]`, `for step in episode`."""
 
     def __init__(self, folder: Path, header: Header):
         self.folder, self.header = folder, header
@@ -77,7 +82,7 @@ class Episode(Sequence[Step]):
                 else _readable_chunks(folder)
             )
         self._ends = np.cumsum([chunk.steps for chunk in self.chunks], dtype=int)
-        self._held: dict[int, Chunk] = {}
+        self._loaded: dict[int, Chunk] = {}
 
     @property
     def missing(self) -> str:
@@ -92,60 +97,57 @@ class Episode(Sequence[Step]):
     @property
     def rewards(self) -> np.ndarray:
         """(T,) float64, the reward of each step."""
-        parts = [read_arrays(chunk.path, ("reward",))["reward"] for chunk in self.chunks]
-        return np.concatenate([np.zeros(0), *parts])
+        rewards = (read_arrays(chunk.path, ("reward",))["reward"] for chunk in self.chunks)
+        return np.concatenate([np.zeros(0), *rewards])
 
     @property
-    def final(self) -> Final | None:
+    def final(self) -> FinalObservation | None:
         """What the last action led to, or None where that was not recorded."""
         path = self.folder / FINAL_FILE
         if not path.exists():
             return None
-        arrays = read_arrays(path)
-        try:
-            keys = enumerate(self.header.observation_keys)
+        arrays, keys = read_arrays(path), self.header.observation_keys
+        with error_context(f"{path} is damaged"):
+            if not arrays.keys() >= {f"observation_{i}" for i in range(len(keys))}:
+                raise ValueError("its observation is incomplete")
             frame = arrays.get("frames")
-            return Final(
-                {key: arrays[f"observation_{index}"] for index, key in keys},
+            return FinalObservation(
+                {key: arrays[f"observation_{i}"] for i, key in enumerate(keys)},
                 None if frame is None else decode_frame(frame.tobytes()),
             )
-        except (KeyError, ValueError) as error:
-            raise ValueError(f"{path} is damaged ({error})") from error
 
     @cached_property
-    def scores(self) -> Scores | None:
-        """What removing tokens does in it; None where that was not computed.
+    def leave_one_out(self) -> LeaveOneOut | None:
+        """What removing each token does; None where that was not computed.
 
         Raises:
             ValueError: it is damaged, or of another recording.
         """
-        scores = read_scores(self.folder)
-        try:
-            if scores is not None:
-                scores.check(self.header, len(self))
-        except ValueError as error:
-            raise ValueError(f"{self.folder / SCORES_FILE} cannot be used: {error}") from error
+        scores = read_leave_one_out(self.folder)
+        if scores is not None:
+            with error_context(f"{self.folder / LEAVE_ONE_OUT_FILE} cannot be used"):
+                scores.check_episode(self.header, len(self))
         return scores
 
     def frame(self, t: int) -> np.ndarray | None:
         """Return the frame of step t alone, or None where nothing was rendered."""
-        index, within = self._find(t)
-        return self._chunk(index).frame(within)
+        index, within = self._locate_step(t)
+        return self._load_chunk(index).read_frame(within)
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 
     def __getitem__(self, t: int) -> Step:  # type: ignore[override]
-        index, within = self._find(t)
+        index, within = self._locate_step(t)
         try:
-            return self._chunk(index).step(within)
+            return self._load_chunk(index).read_step(within)
         except ValueError as error:
             raise ValueError(f"step {t} of {self.folder} cannot be read: {error}") from error
 
     def __iter__(self) -> Iterator[Step]:
         return (self[t] for t in range(len(self)))
 
-    def _find(self, t: int) -> tuple[int, int]:
+    def _locate_step(self, t: int) -> tuple[int, int]:
         """Return the chunk that holds step t, and where in it."""
         T = len(self)
         if not -T <= t < T:
@@ -154,12 +156,12 @@ class Episode(Sequence[Step]):
         index = int(np.searchsorted(self._ends, t, side="right"))
         return index, t - (int(self._ends[index - 1]) if index else 0)
 
-    def _chunk(self, index: int) -> Chunk:
-        if index not in self._held:
-            while len(self._held) >= CHUNKS_HELD:
-                del self._held[next(iter(self._held))]
-            self._held[index] = _load(self.chunks[index], self.header)
-        return self._held[index]
+    def _load_chunk(self, index: int) -> Chunk:
+        if index not in self._loaded:
+            while len(self._loaded) >= MAX_LOADED_CHUNKS:
+                del self._loaded[next(iter(self._loaded))]
+            self._loaded[index] = _read_chunk(self.chunks[index], self.header)
+        return self._loaded[index]
 
 
 class Recording:
@@ -181,26 +183,26 @@ class Recording:
         return tuple(episode.missing for episode in self.episodes if not episode.complete)
 
     @cached_property
-    def summary(self) -> dict[str, Any] | None:
-        """What the scores of its episodes come to, with a "verdict" in a sentence; None where they
-        were not computed.
+    def faithfulness(self) -> dict[str, Any] | None:
+        """How faithful its maps are, with a "verdict" in a sentence; None where that was not
+        computed.
 
         Raises:
             ValueError: it is damaged.
         """
-        return read_summary(self.folder)
+        return read_faithfulness(self.folder)
 
     def __len__(self) -> int:
         return len(self.episodes)
 
 
 def is_recording(path: str | Path) -> bool:
-    """Say whether a folder claims to be a recording."""
+    """Return whether a folder claims to be a recording."""
     return (Path(path) / HEADER_FILE).is_file()
 
 
 def open_recording(path: str | Path) -> Recording:
-    """Open a recording; steps are read later, as they are asked for.
+    """Open a recording; its steps are read when they are needed.
 
     Raises:
         ValueError: there is none, or it is of another kind or schema, or damaged; the message says
@@ -236,16 +238,14 @@ def _readable_chunks(folder: Path) -> tuple[ChunkFile, ...]:
     return tuple(chunks)
 
 
-def _load(file: ChunkFile, header: Header) -> Chunk:
+def _read_chunk(file: ChunkFile, header: Header) -> Chunk:
     if not file.path.exists():
         raise ValueError(f"{file.path} is missing")
     if file.sha256 is not None and file_sha256(file.path) != file.sha256:
         raise ValueError(f"{file.path} is damaged: its sha256 is not the one noted at the end")
     arrays = read_arrays(file.path)
-    try:
+    with error_context(f"{file.path} is not a chunk of this recording"):
         chunk = Chunk(arrays, header)
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise ValueError(f"{file.path} is not a chunk of this recording ({error})") from error
     if chunk.steps != file.steps:
         raise ValueError(f"{file.path} holds {chunk.steps} steps in place of {file.steps}")
     return chunk

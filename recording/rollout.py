@@ -1,6 +1,6 @@
 """Attention rollout: how much of each token reaches the policy through all layers of attention.
 
-    row = row @ normalised(A_l + I) for l from the last layer to the first
+    row = row @ normalized(A_l + I) for l from the last layer to the first
 
 `A_l` is the mean over heads, as they count, of the weights from tokens to tokens; the rows of
 `A_l + I` are made to sum to 1. `row` is at first the readout's own, else even over the tokens.
@@ -19,12 +19,12 @@ from functools import cached_property
 import numpy as np
 
 from attention_agents.recording.map_spec import ROLLOUT, MapSpec, mean_over_heads
-from attention_agents.recording.map_view import View
+from attention_agents.recording.map_view import MapView
 from attention_agents.recording.step import Step
 
 
 @dataclass(frozen=True)
-class Chain:
+class RolloutChain:
     """The maps of one role that attention is followed through."""
 
     layers: tuple[MapSpec, ...]
@@ -36,12 +36,12 @@ class Chain:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Of the maps that it takes."""
-        return frozenset(one.name for one in (*self.layers, self.readout) if one is not None)
+        """Names of the maps of the chain."""
+        return frozenset(spec.name for spec in (*self.layers, self.readout) if spec is not None)
 
     @cached_property
     def spec(self) -> MapSpec:
-        """What the rolled out map is, as one of a recording."""
+        """The rolled out map, as one of a recording."""
         last = self.readout if self.readout is not None else self.layers[-1]
         return MapSpec(
             name=f"{last.role}/{ROLLOUT}",
@@ -56,63 +56,66 @@ class Chain:
             query_count=1,
         )
 
-    def row(self, step: Step) -> np.ndarray:
+    def compute_row(self, step: Step) -> np.ndarray:
         """Return how much of each token, and of each key beside the tokens, arrives, (K,).
 
         Args:
-            step: with the whole maps of the chain.
+            step: with the whole matrices of the chain.
         """
         present, extras = step.present, np.zeros(0)
         if self.readout is None:
             row = present / max(present.sum(), 1)
         else:
-            view = View(self.readout, None)
-            row = view.weights(step)
-            extras = np.array([weight for _, weight in view.extras(step)])
+            view = MapView(self.readout, None)
+            row = view.token_weights(step)
+            extras = np.array([weight for _, weight in view.extra_weights(step)])
         means = [
-            mean_over_heads(step.maps[one.name], step.heads.get(one.name)) for one in self.layers
+            mean_over_heads(step.maps[spec.name], step.heads.get(spec.name)) for spec in self.layers
         ]
-        return np.concatenate([rollout(means, row, present), extras])
+        return np.concatenate([attention_rollout(means, row, present), extras])
 
 
-def chain_of(maps: Sequence[MapSpec], tokens: int) -> Chain:
-    """Return what attention is followed through.
+def build_rollout_chain(maps: Sequence[MapSpec], tokens: int) -> RolloutChain:
+    """Return the maps through which attention is followed.
 
-    Every layer must go from tokens to tokens, whole, with rows that sum to 1; at most one readout
-    may follow.
+    Every layer must go from tokens to tokens, as a whole matrix with rows that sum to 1; at most
+    one readout may follow.
 
     Args:
         maps: of one role.
         tokens: N, how many tokens the observation has.
     """
-    own = [spec for spec in maps if spec.derived != ROLLOUT]
-    layers = sorted((spec for spec in own if spec.queries != "readout"), key=lambda s: s.layer)
-    readouts = [spec for spec in own if spec.queries == "readout"]
-    reason = _broken(layers, readouts, tokens)
+    recorded = [spec for spec in maps if spec.derived != ROLLOUT]
+    layers = sorted((s for s in recorded if s.queries != "readout"), key=lambda s: s.layer)
+    readouts = [spec for spec in recorded if spec.queries == "readout"]
+    reason = _find_obstacle(layers, readouts, tokens)
     alone = not layers and len(readouts) == 1 and readouts[0].keys == "tokens"
     if reason and not alone:
-        return Chain((), None, reason)
-    return Chain(tuple(layers), readouts[0] if readouts else None, reason)
+        return RolloutChain((), None, reason)
+    return RolloutChain(tuple(layers), readouts[0] if readouts else None, reason)
 
 
-def rollout(layers: Sequence[np.ndarray], row: np.ndarray, present: np.ndarray) -> np.ndarray:
+def attention_rollout(
+    layers: Sequence[np.ndarray], row: np.ndarray, present: np.ndarray
+) -> np.ndarray:
     """Follow attention back through layers of tokens that read tokens, residuals included.
 
     Args:
         layers: mean over heads, (N, N) each, first layer first.
-        row: (N,), what reads the last layer: a readout's own row, or the mean over tokens.
+        row: (N,), the weights on the last layer's output: a readout's own, or even over tokens.
         present: (N,) bool.
 
     Returns:
         (N,), 0 for absent tokens.
     """
     for layer in reversed(layers):
-        kept = np.where(present[:, None], layer, 0) + np.eye(len(layer))
-        row = row @ (kept / kept.sum(1, keepdims=True))
+        with_residual = np.where(present[:, None], layer, 0) + np.eye(len(layer))  # (N, N)
+        row = row @ (with_residual / with_residual.sum(1, keepdims=True))
     return np.where(present, row, 0)
 
 
-def _broken(layers: Sequence[MapSpec], readouts: Sequence[MapSpec], tokens: int) -> str:
+def _find_obstacle(layers: Sequence[MapSpec], readouts: Sequence[MapSpec], tokens: int) -> str:
+    """Return why attention cannot be followed through these maps; "" where it can."""
     if not layers:
         return "attention has one layer, whose own row says it all"
     if any(spec.derived for spec in layers):

@@ -11,7 +11,7 @@ from attention_agents.envs.tokens.layout import TokenPlaces
 
 @dataclass
 class Step:
-    """One decision: what the policy saw and did, and what came of it.
+    """One decision: what the policy observed and did, and what followed.
 
     Observation, frame, places, maps, value and distribution are of the moment before the action;
     reward, terminated and truncated are what the action brought.
@@ -21,12 +21,12 @@ class Step:
     """By key; key "" where the observation is one array."""
     action: np.ndarray
     maps: dict[str, np.ndarray]
-    """(H, Q, K) float32 by map name, what was read with; read back within 1/255 of each row's
-    largest weight, and 0 exactly where it was 0."""
+    """(H, Q, K) float32 by map name, the weights of the pass that chose the action; read back
+    within 1/508 of each row's largest weight, and 0 exactly where they were 0."""
     frame: np.ndarray | None = None
     """(height, width, 3) uint8, or None where nothing was rendered."""
     distribution: np.ndarray | None = None
-    """(A,) or (3, A) float32, see `Header.distribution`; None where the policy did not say."""
+    """(A,) or (3, A) float32, see `Header.distribution`; None where it is unknown."""
     value: float | None = None
     reward: float = 0.0
     terminated: bool = False
@@ -34,7 +34,7 @@ class Step:
     mask: np.ndarray | None = None
     """(N,) bool, True where a token is present; None means that all are."""
     places: TokenPlaces | None = None
-    """Where the tokens stand on the frame; None where nobody knows."""
+    """Where the tokens stand on the frame; None where that is unknown."""
     attended: bool = True
     """False where the action did not come from the policy, and so the maps are all 0."""
     soft: dict[str, np.ndarray] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Step:
     same."""
     shares: dict[str, float] = field(default_factory=dict)
     """By map name, the share of the present tokens that any head and query read, 0 to 1; of other
-    keys likewise. Counted when a step is read; who writes one need not say."""
+    keys likewise. Counted when a step is read; not needed to write one."""
 
     @property
     def num_tokens(self) -> int:
@@ -60,6 +60,11 @@ class Step:
     def present(self) -> np.ndarray:
         """(N,) bool, True where a token is present."""
         return np.ones(self.num_tokens, bool) if self.mask is None else self.mask
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(N,) int64, identities of objects; -1 for none."""
+        return (self.places or TokenPlaces.unknown(self.num_tokens)).ids
 
     @property
     def boxes(self) -> np.ndarray:

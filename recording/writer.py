@@ -1,8 +1,8 @@
-"""Writing a recording so that a kill at any moment loses at most half of the open chunk.
+"""Write a recording so that a kill at any moment loses at most half of the open chunk.
 
-A file is written under a temporary name and renamed: it is there as a whole or not at all,
-whatever becomes of the process. Nothing waits for the disk; what a power failure tears, checksums
-tell. Memory holds one chunk, however long the episode.
+Each file is complete or absent, whatever becomes of the process. Nothing waits for the disk: a file
+that a power failure tears is found by its checksum. Memory holds one chunk, however long the
+episode.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_agents.recording.chunk import encode_frame, pack, write_arrays
+from attention_agents.recording.chunk import encode_frame, pack_steps, write_arrays
 from attention_agents.recording.files import atomic_write, file_sha256
 from attention_agents.recording.format import (
     CHUNK_STEPS,
@@ -33,7 +33,7 @@ class RecordingWriter:
 
     Args:
         folder: made when missing; must be empty.
-        header: what the steps will mean.
+        header: what the numbers of the steps mean.
 
     Raises:
         ValueError: the folder holds something already, or cannot be written.
@@ -53,15 +53,15 @@ class RecordingWriter:
         self._open = _OpenEpisode(folder, self.header, seed)
         self.episodes += 1
 
-    def add(self, step: Step) -> None:
+    def add_step(self, step: Step) -> None:
         """Append a step to the open episode.
 
         Raises:
             ValueError: no episode is open, or the step does not fit the header.
         """
         if self._open is None:
-            raise ValueError("no episode is open; call begin_episode before add")
-        self._open.add(step)
+            raise ValueError("no episode is open; call begin_episode before add_step")
+        self._open.add_step(step)
 
     def end_episode(
         self, observation: Mapping[str, np.ndarray] | None = None, frame: np.ndarray | None = None
@@ -73,7 +73,7 @@ class RecordingWriter:
         """
         if self._open is not None:
             episode, self._open = self._open, None
-            episode.end(observation, frame)
+            episode.write_end(observation, frame)
 
     def close(self) -> None:
         """End the open episode."""
@@ -98,12 +98,12 @@ class _OpenEpisode:
         folder.mkdir()
         self._write_summary(complete=False)
 
-    def add(self, step: Step) -> None:
-        self._check(step)
+    def add_step(self, step: Step) -> None:
+        self._check_step(step)
         self._frames.append(b"" if step.frame is None else encode_frame(step.frame))
-        seen = {key: np.array(part) for key, part in step.observation.items()}  # buffers get reused
+        observation = {k: np.array(part) for k, part in step.observation.items()}  # may be reused
         action = np.array(step.action)
-        self._pending.append(replace(step, observation=seen, action=action, frame=None))
+        self._pending.append(replace(step, observation=observation, action=action, frame=None))
         self.steps += 1
         self.total_reward += step.reward
         if len(self._pending) == CHUNK_STEPS:
@@ -111,7 +111,9 @@ class _OpenEpisode:
         elif len(self._pending) == EARLY_STEPS:
             self._write_pending()
 
-    def end(self, observation: Mapping[str, np.ndarray] | None, frame: np.ndarray | None) -> None:
+    def write_end(
+        self, observation: Mapping[str, np.ndarray] | None, frame: np.ndarray | None
+    ) -> None:
         last = self._pending[-1] if self._pending else None
         if self._pending:
             self._write_chunk()
@@ -124,15 +126,15 @@ class _OpenEpisode:
                 write_arrays(file, arrays)
         self._write_summary(complete=True)
 
-    def _check(self, step: Step) -> None:
+    def _check_step(self, step: Step) -> None:
         missing = {spec.name for spec in self.header.maps} - set(step.maps)
         missing |= set(self.header.observation_keys) - set(step.observation)
         if missing:
             raise ValueError(f"the header promises {sorted(missing)}, and the step lacks them")
         for spec in self.header.maps:
             H, Q, K = self.header.map_shape(spec)
-            weights = [step.maps[spec.name], *([step.soft.get(spec.name)] if spec.soft else [])]
-            shapes = [None if each is None else each.shape for each in weights]
+            stored = [step.maps[spec.name], *([step.soft.get(spec.name)] if spec.soft else [])]
+            shapes = [None if weights is None else weights.shape for weights in stored]
             if any(shape != (H, Q, K) for shape in shapes):
                 raise ValueError(
                     f"map {spec.name} must have shape ({H} heads, {Q} queries, {K} {spec.keys}), "
@@ -146,10 +148,10 @@ class _OpenEpisode:
                 )
 
     def _write_pending(self) -> Path:
-        """Write the open chunk as far as it goes; what it grows to takes its place."""
+        """Write the open chunk as far as it goes; it is replaced when it has grown."""
         path = self.folder / f"chunk_{len(self.chunks):05d}.npz"
         with atomic_write(path) as file:
-            write_arrays(file, pack(self._pending, self._frames, self.header))
+            write_arrays(file, pack_steps(self._pending, self._frames, self.header))
         return path
 
     def _write_chunk(self) -> None:
@@ -176,12 +178,12 @@ def claim_folder(folder: str | Path) -> Path:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        taken = next(folder.iterdir(), None)
+        content = next(folder.iterdir(), None)
         probe = folder / ".writable"
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise ValueError(f"cannot write a recording to {folder}: {error.strerror}") from error
-    if taken is not None:
-        raise ValueError(f"{folder} is not empty (it holds {taken.name}); choose another folder")
+    if content is not None:
+        raise ValueError(f"{folder} is not empty (it holds {content.name}); choose another folder")
     return folder

@@ -47,9 +47,11 @@ def list_output_kinds(words: Sequence[str]) -> str:
 
 
 def list_query_words(words: Sequence[str]) -> str:
-    from attention_agents.recording.query.expression import explain
+    from attention_agents.recording.query.expression import describe_words
 
-    return "\nwords of a condition:\n" + "".join(f"  {line}\n" for line in explain().splitlines())
+    return "\nwords of a condition:\n" + "".join(
+        f"  {line}\n" for line in describe_words().splitlines()
+    )
 
 
 REPLAY = Command(

@@ -22,8 +22,8 @@ from attention_agents.policies.inspect.token_removal import (
     TokenRemoval,
     describe_removal,
 )
+from attention_agents.recording.leave_one_out import LeaveOneOut
 from attention_agents.recording.reader import Episode
-from attention_agents.recording.scores import Scores
 
 FLOATS_AT_ONCE = 2_000_000
 """Numbers of the largest tensor of a pass: more do not make it faster, and take memory."""
@@ -126,7 +126,7 @@ class RecordedPolicy:
         return self.kind.distance(before, outputs, actions).cpu().numpy()
 
     def outputs_as_stored(self, outputs: PolicyOutputs) -> dict[str, Float[np.ndarray, "V ..."]]:
-        """Return outputs by the names of `Scores`."""
+        """Return outputs by the names of `LeaveOneOut`."""
         stored = {
             "distribution": self.kind.compact_distribution(outputs),
             "action": self.kind.likeliest_actions(outputs),
@@ -141,14 +141,14 @@ def leave_one_out(
     steps: Int[np.ndarray, "S"],
     ground_truth: Bool[np.ndarray, "S N"] | None = None,
     on_progress: Callable[[int], Any] = lambda steps: None,
-) -> Scores:
+) -> LeaveOneOut:
     """Compute causal maps: the policy's outputs without each present token in turn.
 
     `causal[s, n] = distance(policy(tokens), policy(tokens without n))`
 
     Args:
         steps: of the episode, in their order.
-        ground_truth: tokens that matter by the environment, see `Scores.true`.
+        ground_truth: tokens that matter by the environment, see `LeaveOneOut.true`.
         on_progress: called now and then with how many steps are done.
     """
     S, N = len(steps), recorded.present.shape[1]
@@ -165,11 +165,11 @@ def leave_one_out(
         for name, values in recorded.outputs_as_stored(outputs).items():
             stored[name][start + step, token] = values
         on_progress(min(STEPS_AT_ONCE, S - start))
-    return Scores(
+    return LeaveOneOut(
         steps=steps.astype(np.int64),
         causal=causal,
         unit=recorded.kind.unit,
-        true=ground_truth,
+        ground_truth=ground_truth,
         **{"value": None, **stored},
     )
 

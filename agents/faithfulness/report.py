@@ -23,7 +23,7 @@ from attention_agents.agents.faithfulness.verdict import (
     verdict_sentence,
 )
 from attention_agents.agents.runs.run_folder import versions
-from attention_agents.recording.scores import SUMMARY_FILE
+from attention_agents.recording.leave_one_out import FAITHFULNESS_FILE
 
 WIDTH = 106
 """Characters of a line of the table, at least."""
@@ -50,7 +50,7 @@ class FaithfulnessReport:
     @property
     def path(self) -> Path:
         """The file that holds all numbers."""
-        return Path(self.recording) / SUMMARY_FILE
+        return Path(self.recording) / FAITHFULNESS_FILE
 
     @property
     def best(self) -> MapRating | None:

@@ -20,9 +20,9 @@ from attention_agents.agents.runs.loaded_run import open_run
 from attention_agents.agents.runs.record_run import record_episodes
 from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.policies.inspect.policy_adapter import adapter_of
+from attention_agents.recording.leave_one_out import write_faithfulness
 from attention_agents.recording.map_view import choose_view
 from attention_agents.recording.reader import Recording, is_recording, open_recording
-from attention_agents.recording.scores import write_summary
 
 EPISODES = 10
 """Default number of episodes to record."""
@@ -121,7 +121,7 @@ def report_faithfulness(
         truth=ground_truth.reason,
         is_recurrent=adapter_of(loaded.model.policy).is_recurrent,
     )
-    write_summary(recording.folder, report.to_json())
+    write_faithfulness(recording.folder, report.to_json())
     return report
 
 

@@ -20,8 +20,8 @@ from attention_agents.policies.inspect.action_distribution import CategoricalAct
 from attention_agents.policies.inspect.attention_modules import AttentionModule, attention_modules
 from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap
 from attention_agents.recording.live.header import map_spec
-from attention_agents.recording.map_view import View
-from attention_agents.recording.rollout import Chain, chain_of
+from attention_agents.recording.map_view import MapView
+from attention_agents.recording.rollout import RolloutChain, build_rollout_chain
 from attention_agents.recording.step import Step
 
 Family = Literal["attention", "gradient", "removal", "random"]
@@ -48,7 +48,7 @@ class SaliencyMap:
 def attention_maps(recorded: RecordedPolicy, steps: Int[np.ndarray, "S"]) -> list[SaliencyMap]:
     """Return every reading of attention, and gradient x input, at some steps.
 
-    A module's own weights are read as they are drawn (`recording.map_view.View`): mean over heads
+    A module's own weights are read as they are drawn (`map_view.MapView`): mean over heads
     and over queries, or the readout's own row.
     """
     modules = [entry for entry in attention_modules(recorded.policy) if entry.role == recorded.role]
@@ -176,13 +176,13 @@ def _maps_at(
     specs = [map_spec(map_, full=True) for map_ in by_name.values()]
     map_steps = [_step_of_maps(by_name, t, mask) for t, mask in enumerate(present)]
     maps: list[SaliencyMap] = []
-    for view in (View(spec, None) for spec in specs if spec.keys == "tokens"):
-        weights = np.stack([view.weights(step) for step in map_steps])
-        maps.append(SaliencyMap(view.spec.name, "attention", "; ".join(view.lines), weights))
+    for view in (MapView(spec, None) for spec in specs if spec.keys == "tokens"):
+        weights = np.stack([view.token_weights(step) for step in map_steps])
+        maps.append(SaliencyMap(view.spec.name, "attention", "; ".join(view.description), weights))
     gradients = gradients_at(recorded, run, modules)
-    N, chain = present.shape[1], chain_of(specs, present.shape[1])
+    N, chain = present.shape[1], build_rollout_chain(specs, present.shape[1])
     if not chain.reason:
-        weights = np.stack([chain.row(step)[:N] for step in map_steps])
+        weights = np.stack([chain.compute_row(step)[:N] for step in map_steps])
         description = "attention followed through all layers"
         maps.append(SaliencyMap(chain.spec.name, "attention", description, weights))
     if chain.names and chain.names <= gradients.weights.keys():
@@ -194,7 +194,7 @@ def _maps_at(
 
 
 def _gradient_rollout(
-    chain: Chain, gradients: Gradients, present: Bool[np.ndarray, "S N"]
+    chain: RolloutChain, gradients: Gradients, present: Bool[np.ndarray, "S N"]
 ) -> Float[np.ndarray, "S N"]:
     rows = []
     for t, mask in enumerate(present):

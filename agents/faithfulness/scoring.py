@@ -33,8 +33,8 @@ from attention_agents.agents.faithfulness.saliency_maps import (
 from attention_agents.agents.faithfulness.weight_shuffle import shuffled_weights
 from attention_agents.agents.runs.checkpoint import LoadedPolicy
 from attention_agents.policies.inspect.policy_adapter import adapter_of
+from attention_agents.recording.leave_one_out import LeaveOneOut, write_leave_one_out
 from attention_agents.recording.reader import Recording
-from attention_agents.recording.scores import Scores, write_scores
 
 SCORE_STEPS = 64
 """Default number of steps along whose orders tokens are removed."""
@@ -95,7 +95,7 @@ class RecordingScorer:
 
     def score_causal(
         self, recorded: RecordedPolicy, steps: Int[np.ndarray, "S"], mask: np.ndarray | None
-    ) -> Scores:
+    ) -> LeaveOneOut:
         """Compute the causal map at some steps of an episode."""
         on_progress = partial(self._on_progress, "causal maps")
         scores = leave_one_out(recorded, steps, mask, on_progress)
@@ -106,7 +106,7 @@ class RecordingScorer:
     def rate_maps(
         self,
         recorded: RecordedPolicy,
-        scores: Scores,
+        scores: LeaveOneOut,
         counted: Int[np.ndarray, "S"],
         sampled: Int[np.ndarray, "K"],
     ) -> None:
@@ -133,7 +133,7 @@ class RecordingScorer:
         return self.results.setdefault(name, MapResults(name, family, description))
 
     def _compare_with_causal(
-        self, map_: SaliencyMap, recorded: RecordedPolicy, scores: Scores, counted: np.ndarray
+        self, map_: SaliencyMap, recorded: RecordedPolicy, scores: LeaveOneOut, counted: np.ndarray
     ) -> None:
         """Compare a map with the causal one, and with the ground truth where that is known."""
         results = self._results_of(map_.name, map_.family, map_.description)
@@ -142,9 +142,9 @@ class RecordingScorer:
             present = recorded.present[scores.steps[s]]
             if map_.name != CAUSAL:
                 results.correlations.append(rank_correlation(row, scores.causal[s], present))
-            if scores.true is None:
+            if scores.ground_truth is None:
                 continue
-            pointing = pointing_game(row, scores.true[s], present)
+            pointing = pointing_game(row, scores.ground_truth[s], present)
             if pointing is not None:
                 results.pointing.append(pointing)
                 if map_.name == CAUSAL:
@@ -208,7 +208,7 @@ def score_recording(
         if len(steps):
             recorded = RecordedPolicy.from_episode(policy, loaded.normalize, episode)
             scores = scorer.score_causal(recorded, steps, None if mask is None else mask[steps])
-            write_scores(episode.folder, scores)
+            write_leave_one_out(episode.folder, scores)
             counted = np.flatnonzero(np.isin(steps, distinct[i]))
             if len(counted):
                 scorer.rate_maps(recorded, scores, counted, sampled[i])

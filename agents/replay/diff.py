@@ -21,9 +21,9 @@ from attention_agents.agents.replay.source import nonempty_episodes, open_or_rec
 from attention_agents.agents.runs.record_run import CountingActor
 from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.recording.map_spec import ROLLOUT, MapSpec
-from attention_agents.recording.map_view import View, choose_view
+from attention_agents.recording.map_view import MapView, choose_view
 from attention_agents.recording.page.page import write_page
-from attention_agents.recording.query.columns import Columns
+from attention_agents.recording.query.columns import EpisodeColumns
 from attention_agents.recording.reader import Episode, Recording, is_recording, open_recording
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def difference(recording: Recording, options: DiffOptions) -> Difference:
     states = [
         state
         for pair in zip(episodes, counterpart.episodes, strict=True)
-        for state in compare_episodes(*map(Columns, pair, views))
+        for state in compare_episodes(*map(EpisodeColumns, pair, views))
     ]
     names = (recording.folder.name, f"{run.folder.path.name} in the same states")
     page = write_page(folder / PAGE, [recording, counterpart], names=names, episodes=len(episodes))
@@ -146,7 +146,7 @@ def record_in_same_states(
 
 def comparable_views(
     maps: Sequence[MapSpec], other_maps: Sequence[MapSpec], options: MapOptions
-) -> tuple[View, View]:
+) -> tuple[MapView, MapView]:
     """Choose what to show of two recordings: the same kind of map, a rollout only of both.
 
     Raises:
@@ -160,7 +160,9 @@ def comparable_views(
     return choose_view(first, layer, head), choose_view(second, layer, head)
 
 
-def compare_episodes(columns: Columns, other_columns: Columns) -> list[StateDifference]:
+def compare_episodes(
+    columns: EpisodeColumns, other_columns: EpisodeColumns
+) -> list[StateDifference]:
     """Return every step of an episode as two policies took it."""
     shares, other_shares = (
         weights / np.maximum(weights.sum(-1, keepdims=True), 1e-30)

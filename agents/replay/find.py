@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 from attention_agents.agents.replay.options import FindOptions, MapOptions, TextOutput
 from attention_agents.agents.replay.render_recording import PAGE
 from attention_agents.agents.replay.source import open_or_record
-from attention_agents.recording.map_view import View, choose_view
-from attention_agents.recording.query.columns import Columns
-from attention_agents.recording.query.expression import check, matching_steps
+from attention_agents.recording.map_view import MapView, choose_view
+from attention_agents.recording.query.columns import EpisodeColumns
+from attention_agents.recording.query.expression import check_query, matching_steps
 from attention_agents.recording.reader import Episode, Recording
 from attention_agents.recording.scene.actions import action_text
 
@@ -41,7 +41,7 @@ def find_matches(options: FindOptions) -> TextOutput:
         ValueError: the condition cannot be read, the recording is empty or damaged, or as by
             `open_or_record`.
     """
-    check(options.condition)
+    check_query(options.condition)
     with open_or_record(options) as source:
         view = choose_view(source.recording.header.maps, options.layer, options.head)
         matches = find_steps(source.episodes, options.condition, view)
@@ -52,7 +52,7 @@ def find_matches(options: FindOptions) -> TextOutput:
         return TextOutput([match.line for match in matches], notes)
 
 
-def find_steps(episodes: Sequence[Episode], condition: str, view: View) -> list[Match]:
+def find_steps(episodes: Sequence[Episode], condition: str, view: MapView) -> list[Match]:
     """Return the steps of episodes for which a condition holds.
 
     Args:
@@ -67,7 +67,7 @@ def find_steps(episodes: Sequence[Episode], condition: str, view: View) -> list[
     return [
         Match(episode, int(step))
         for episode in episodes
-        for step in matching_steps(condition, Columns(episode, view))
+        for step in matching_steps(condition, EpisodeColumns(episode, view))
     ]
 
 

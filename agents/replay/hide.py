@@ -17,9 +17,9 @@ import numpy as np
 from attention_agents.agents.replay.options import HideOptions, TextOutput
 from attention_agents.agents.replay.render_recording import PAGE
 from attention_agents.agents.replay.source import nonempty_episodes, open_or_record
-from attention_agents.recording.observation_images import parts_of
+from attention_agents.recording.observation_images import group_slices
 from attention_agents.recording.page.page import write_page
-from attention_agents.recording.query.vocabulary import Contents
+from attention_agents.recording.query.vocabulary import TokenVocabulary
 from attention_agents.recording.reader import Episode, Recording, is_recording, open_recording
 from attention_agents.recording.scene.actions import action_names, action_text
 
@@ -154,7 +154,7 @@ def find_tokens(episode: Episode, target: HiddenTokens) -> tuple[int, ...]:
     Raises:
         ValueError: there is no such token, or none at that step.
     """
-    matches = Contents(episode.header.layout).find(target.word)(episode[target.step])
+    matches = TokenVocabulary(episode.header.layout).find(target.word)(episode[target.step])
     if not matches.any():
         raise ValueError(f"there is no {target.word!r} at step {target.step}")
     return tuple(np.flatnonzero(matches).tolist())
@@ -162,7 +162,7 @@ def find_tokens(episode: Episode, target: HiddenTokens) -> tuple[int, ...]:
 
 def token_names(episode: Episode, step: int, tokens: Sequence[int]) -> tuple[str, ...]:
     """Return what tokens are called at a step."""
-    parts = parts_of(episode.header.layout)
+    parts = group_slices(episode.header.layout)
     names = [name for part in parts for name in part.names_at(episode[step])]
     return tuple(names[i] for i in tokens)
 

@@ -24,7 +24,7 @@ from attention_agents.recording.header import Header
 from attention_agents.recording.live.header import build_header, critic_maps, map_spec
 from attention_agents.recording.live.policy_estimate import UNKNOWN, PolicyEstimate, pass_reader_of
 from attention_agents.recording.map_spec import MapSpec, stored_rows
-from attention_agents.recording.rollout import Chain, chain_of
+from attention_agents.recording.rollout import RolloutChain, build_rollout_chain
 from attention_agents.recording.step import Step
 from attention_agents.recording.writer import RecordingWriter
 
@@ -129,7 +129,7 @@ class RecordAttention(gym.Wrapper):
             if not self._episode_begun:
                 self._writer.begin_episode(self._seed)
                 self._episode_begun = True
-            self._writer.add(
+            self._writer.add_step(
                 Step(
                     observation=_by_key(snapshot.observation),
                     action=action_taken,
@@ -224,7 +224,7 @@ class RecordAttention(gym.Wrapper):
         step = Step(observation={}, action=np.zeros(0), maps=matrices, mask=present, heads=heads)
         for chain in self._chains:
             if matrices.keys() >= chain.names:
-                maps[chain.spec.name] = chain.row(step)[None, None]
+                maps[chain.spec.name] = chain.compute_row(step)[None, None]
         for spec in header.maps:
             if spec.name not in maps:  # of a critic that was not called
                 maps[spec.name] = soft[spec.name] = _zeros(header, spec)
@@ -237,10 +237,12 @@ class RecordAttention(gym.Wrapper):
         return mask[self._index].cpu().numpy()
 
 
-def _rollout_chains(policy: Any, maps: Sequence[AttentionMap], tokens: int) -> list[Chain]:
+def _rollout_chains(policy: Any, maps: Sequence[AttentionMap], tokens: int) -> list[RolloutChain]:
     """Return the chains of layers, of the actor and of the critic, whose rollout is recorded."""
     matrices = [map_spec(map_, full=True) for map_ in maps]
-    chains = [chain_of(specs, tokens) for specs in (matrices, critic_maps(policy, matrices))]
+    chains = [
+        build_rollout_chain(specs, tokens) for specs in (matrices, critic_maps(policy, matrices))
+    ]
     return [chain for chain in chains if not chain.reason]
 
 

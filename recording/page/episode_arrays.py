@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from attention_agents.recording.header import Header
-from attention_agents.recording.observation_images import frame_of
+from attention_agents.recording.observation_images import select_history_step
 from attention_agents.recording.page.packed_arrays import packed
 from attention_agents.recording.page.pictures import Encoded, Pictures
 from attention_agents.recording.page.score_arrays import score_arrays, score_facts
@@ -107,7 +107,9 @@ def read_episode(episode: Episode, pool: Pictures) -> EpisodeArrays:
 
 
 def _step_pictures(step: Step, layout: SceneLayout) -> dict[str, np.ndarray | None]:
-    observed = {f"observed_{layout.number(part)}": part.observed(step) for part in layout.pictured}
+    observed = {
+        f"observed_{layout.number(part)}": part.observation_image(step) for part in layout.pictured
+    }
     return {"frame": step.frame, **observed}
 
 
@@ -135,7 +137,7 @@ def _step_numbers(step: Step, header: Header, layout: SceneLayout) -> dict[str, 
         numbers["shown_choices"] = np.array(choices, np.int32)
     for number, part in enumerate(layout.parts):
         if part.group.words:
-            cells = frame_of(part.group, step.observation[part.group.key])
+            cells = select_history_step(part.group, step.observation[part.group.key])
             categories = cells.reshape(len(part.group), -1)[:, 0]
             numbers[f"category_{number}"] = categories.astype(np.int32)
     for part in layout.bars:

@@ -1,7 +1,7 @@
 """The attention of an episode as a page holds it: as recorded, or reduced where it has no room.
 
 Recorded rows go onto the page byte for byte, with their scales. Reduced ones are computed from them
-as an overlay does (`recording.map_view.View`), stored in one byte again, and named by what they
+as an overlay does (`recording.map_view.MapView`), stored in one byte again, and named by what they
 are.
 """
 
@@ -15,10 +15,10 @@ import numpy as np
 from attention_agents.recording.chunk import read_arrays
 from attention_agents.recording.header import Header
 from attention_agents.recording.map_spec import ROLLOUT, MapSpec, mean_over_queries
-from attention_agents.recording.map_view import View, choose_view
+from attention_agents.recording.map_view import MapView, choose_view
 from attention_agents.recording.quantization import pack_rows
 from attention_agents.recording.reader import Episode
-from attention_agents.recording.rollout import chain_of
+from attention_agents.recording.rollout import build_rollout_chain
 from attention_agents.recording.step import Step
 
 Reduction = Literal["none", "queries", "heads"]
@@ -76,13 +76,13 @@ def map_facts(header: Header, reduction: Reduction) -> list[dict[str, Any]]:
     """Return for each map what its numbers mean, as JSON: `MapSpec`, shape, texts."""
     facts = []
     for spec in header.maps:
-        view = View(spec, None)
+        view = MapView(spec, None)
         H, Q, K = header.map_shape(spec)
         mean = _shrinks(header, spec, reduction) and Q > 1
         sums = "keys" if mean and spec.normalized_over == "queries" else spec.normalized_over
         heads = 1 if reduction == "heads" else H
-        module = view.lines[0].rpartition(", ")[0]
-        titles = {str(head): View(spec, head).lines[0] for head in range(heads)}
+        module = view.description[0].rpartition(", ")[0]
+        titles = {str(head): MapView(spec, head).description[0] for head in range(heads)}
         titles["max"] = f"{module}, largest of {spec.heads} heads (derived)"
         facts.append(
             {
@@ -93,9 +93,9 @@ def map_facts(header: Header, reduction: Reduction) -> list[dict[str, Any]]:
                 "K": K,
                 "reduced": mean,
                 "drawable": view.drawable,
-                "query_source": view.query_source,
-                "titles": {"mean": view.lines[0], **titles},
-                "query_title": view.lines[1],
+                "query_source": view.query_source_name,
+                "titles": {"mean": view.description[0], **titles},
+                "query_title": view.description[1],
             }
         )
     return facts
@@ -112,7 +112,7 @@ def role_facts(header: Header, reduction: Reduction) -> dict[str, dict[str, Any]
     number = {spec.name: i for i, spec in enumerate(header.maps)}
     for role in dict.fromkeys(spec.role for spec in header.maps):
         specs = [spec for spec in header.maps if spec.role == role]
-        chain, reason = chain_of(specs, len(header.layout)), ""
+        chain, reason = build_rollout_chain(specs, len(header.layout)), ""
         rollouts = [spec for spec in specs if spec.derived == ROLLOUT]
         shown = choose_view([spec for spec in specs if spec.derived != ROLLOUT])
         if any(_shrinks(header, spec, reduction) for spec in chain.layers):
@@ -141,10 +141,12 @@ def _reduced_rows(step: Step, spec: MapSpec, reduction: Reduction) -> np.ndarray
         weights = np.abs(step.maps[spec.name])
         rows = mean_over_queries(weights, spec.query_mask(step.present, weights.shape[1]))
         return rows.mean(0, keepdims=True) if reduction == "heads" else rows
-    rows = [_key_weights(View(spec, head), step) for head in heads]
+    rows = [_key_weights(MapView(spec, head), step) for head in heads]
     return np.stack(rows)[:, None].astype(np.float32)
 
 
-def _key_weights(view: View, step: Step) -> np.ndarray:
+def _key_weights(view: MapView, step: Step) -> np.ndarray:
     """Return the weights of the tokens and of the keys beside them, (K,)."""
-    return np.concatenate([view.weights(step), [weight for _, weight in view.extras(step)]])
+    return np.concatenate(
+        [view.token_weights(step), [weight for _, weight in view.extra_weights(step)]]
+    )

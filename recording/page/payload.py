@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from attention_agents.recording.map_view import EGO, choose_view
-from attention_agents.recording.observation_images import Part, parts_of, stem_of
+from attention_agents.recording.observation_images import GroupSlice, group_slices, name_stem
 from attention_agents.recording.page import map_arrays
 from attention_agents.recording.page.episode_arrays import EpisodeArrays, read_episode
 from attention_agents.recording.page.map_arrays import REDUCTIONS, Reduction
@@ -113,7 +113,7 @@ def recording_facts(source: Source, reduction: Reduction) -> dict[str, Any]:
     header = source.recording.header
     return {
         "name": source.name,
-        "verdict": verdict_facts(source.recording.summary),
+        "verdict": verdict_facts(source.recording.faithfulness),
         "env_id": header.env_id,
         "algo": header.algo,
         "run": header.run,
@@ -125,7 +125,7 @@ def recording_facts(source: Source, reduction: Reduction) -> dict[str, Any]:
         "action_names": action_names(header),
         "action_bounds": header.action_bounds,
         "tokens": len(header.layout),
-        "parts": [_part_facts(part) for part in parts_of(header.layout)],
+        "parts": [_part_facts(part) for part in group_slices(header.layout)],
         "maps": map_arrays.map_facts(header, reduction),
         "roles": map_arrays.role_facts(header, reduction),
         "first_map": header.maps.index(choose_view(header.maps).spec),
@@ -137,19 +137,21 @@ def _display_constants() -> dict[str, Any]:
     return {**display_facts(), "ego": EGO, "colors": palette}
 
 
-def _part_facts(part: Part) -> dict[str, Any]:
+def _part_facts(part: GroupSlice) -> dict[str, Any]:
     group = part.group
     return {
         "kind": group.kind,
         "title": part.title,
         "key": group.key,
         "words": group.words[0] if group.words else None,
-        "start": part.where.start,
+        "start": part.token_slice.start,
         "count": len(group),
         "boxes": group.boxes,
         "picture": group.picture,
         "offset": part.offset,
-        "stems": [stem_of(name) for name in part.undated] if group.kind == "entities" else None,
+        "stems": [name_stem(name) for name in part.undated_names]
+        if group.kind == "entities"
+        else None,
         "offsets": group.offsets,
         "ego": group.ego,
     }

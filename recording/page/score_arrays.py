@@ -24,7 +24,7 @@ LEFT_OUT = (
 
 def score_facts(episode: Episode) -> dict[str, Any]:
     """Return what a page needs of the scores of an episode; nothing where there are none."""
-    return {} if episode.scores is None else {"unit": episode.scores.unit}
+    return {} if episode.leave_one_out is None else {"unit": episode.leave_one_out.unit}
 
 
 def score_arrays(episode: Episode, texts: TextTable) -> dict[str, np.ndarray]:
@@ -36,7 +36,7 @@ def score_arrays(episode: Episode, texts: TextTable) -> dict[str, np.ndarray]:
     Raises:
         ValueError: they are damaged, or of another recording.
     """
-    scores = episode.scores
+    scores = episode.leave_one_out
     if scores is None:
         return {}
     S, N = scores.causal.shape
@@ -49,8 +49,8 @@ def score_arrays(episode: Episode, texts: TextTable) -> dict[str, np.ndarray]:
     }
     if scores.value is not None:
         arrays["hidden_value"] = scores.value.astype(np.float32)
-    if scores.true is not None:
-        arrays["true"] = scores.true
+    if scores.ground_truth is not None:
+        arrays["true"] = scores.ground_truth
     return arrays
 
 
@@ -58,7 +58,7 @@ def hidden_distributions(episodes: Sequence[Episode]) -> list[dict[str, Any]]:
     """Return for each episode the packed distributions without each token, (S, N, ...)."""
     return [
         {}
-        if episode.scores is None
-        else {"hidden_distribution": packed(episode.scores.distribution.astype(np.float32))}
+        if episode.leave_one_out is None
+        else {"hidden_distribution": packed(episode.leave_one_out.distribution.astype(np.float32))}
         for episode in episodes
     ]

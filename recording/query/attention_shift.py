@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attention_agents.recording.observation_images import Part, parts_of
+from attention_agents.recording.observation_images import GroupSlice, group_slices
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.step import Step
 
@@ -15,7 +15,7 @@ ABSENT = -1
 """The id of a token that is no object."""
 
 
-class Spot(NamedTuple):
+class AttentionTarget(NamedTuple):
     """What attention is on: an object, wherever it is, or a token that is none."""
 
     key: str
@@ -26,7 +26,7 @@ class Spot(NamedTuple):
     """Whether it is an object whose identity is known."""
 
 
-Shares = dict[Spot, float]
+Shares = dict[AttentionTarget, float]
 
 
 def attention_shift(episode: Episode, weights: np.ndarray) -> np.ndarray:
@@ -38,14 +38,14 @@ def attention_shift(episode: Episode, weights: np.ndarray) -> np.ndarray:
     Args:
         weights: (T, N) of the tokens.
     """
-    parts = parts_of(episode.header.layout)
+    parts = group_slices(episode.header.layout)
     pairs = zip(episode, weights, strict=True)
-    shares = [shares_of(parts, step, row) for step, row in pairs]
+    shares = [attention_per_target(parts, step, row) for step, row in pairs]
     moved = [_moved(old, now) for old, now in pairwise(shares)]
     return np.array([0.0, *moved])[: len(episode)]
 
 
-def shares_of(parts: list[Part], step: Step, weights: np.ndarray) -> Shares:
+def attention_per_target(parts: list[GroupSlice], step: Step, weights: np.ndarray) -> Shares:
     """Return the share of the weight (N,) on each object, and on each token that is none."""
     shares: Shares = {}
     if not step.attended or not weights.any():
@@ -53,10 +53,10 @@ def shares_of(parts: list[Part], step: Step, weights: np.ndarray) -> Shares:
     ids = np.full(len(weights), ABSENT) if step.places is None else step.places.ids
     total = weights.sum(dtype=np.float64)
     for part in parts:
-        for i in range(part.where.start, part.where.stop):
+        for i in range(part.token_slice.start, part.token_slice.stop):
             if weights[i] > 0:
                 followed = bool(ids[i] != ABSENT)
-                spot = Spot(part.group.key, int(ids[i]) if followed else i, followed)
+                spot = AttentionTarget(part.group.key, int(ids[i]) if followed else i, followed)
                 shares[spot] = shares.get(spot, 0.0) + float(weights[i] / total)
     return shares
 

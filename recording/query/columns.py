@@ -8,15 +8,15 @@ from functools import cached_property
 import numpy as np
 
 from attention_agents.recording.header import Header
-from attention_agents.recording.map_view import View, entropy
+from attention_agents.recording.map_view import MapView, entropy
 from attention_agents.recording.query.attention_shift import attention_shift
-from attention_agents.recording.query.vocabulary import Contents
+from attention_agents.recording.query.vocabulary import TokenVocabulary
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.scene.actions import action_names, action_text, chosen_choices
 from attention_agents.recording.step import Step
 
 
-class Columns:
+class EpisodeColumns:
     """The T steps of an episode; each column is read when it is first asked for.
 
     Args:
@@ -42,9 +42,9 @@ class Columns:
     TEXTS, TRUTHS = ("action",), ("changed", "terminated", "truncated")
     """Columns that hold text, and those that hold yes or no."""
 
-    def __init__(self, episode: Episode, view: View):
+    def __init__(self, episode: Episode, view: MapView):
         self.episode, self.view, self.header = episode, view, episode.header
-        self._contents = Contents(self.header.layout)
+        self._contents = TokenVocabulary(self.header.layout)
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Return a column, (T,): float64, bool or text."""
@@ -104,7 +104,7 @@ class Columns:
     @cached_property
     def weights(self) -> np.ndarray:
         """The weight of every token by the view, (T, N) float32."""
-        return np.stack([self.view.weights(step) for step in self.episode])
+        return np.stack([self.view.token_weights(step) for step in self.episode])
 
     def _where(self, found: Callable[[Step], np.ndarray]) -> np.ndarray:
         return np.stack([found(step) for step in self.episode])
@@ -182,13 +182,19 @@ class Columns:
         return np.array([step.truncated for step in self.episode])
 
 
-class NoSteps:
+class EmptyColumns:
     """The columns of no episode, all empty: any token and any action may be there."""
 
     steps, actions = 0, None
 
     def __getitem__(self, name: str) -> np.ndarray:
-        kind = str if name in Columns.TEXTS else bool if name in Columns.TRUTHS else np.float64
+        kind = (
+            str
+            if name in EpisodeColumns.TEXTS
+            else bool
+            if name in EpisodeColumns.TRUTHS
+            else np.float64
+        )
         return np.zeros(0, kind)
 
     def attention(self, word: str) -> np.ndarray:

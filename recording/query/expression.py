@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_agents.recording.query.columns import Columns, NoSteps
+from attention_agents.recording.query.columns import EmptyColumns, EpisodeColumns
 
 LONGEST = 500
 """Characters of a question."""
@@ -47,13 +47,13 @@ _ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
 }
 
 
-def explain() -> str:
+def describe_words() -> str:
     """Return what a question may name, a line each."""
-    words = {**Columns.HELP, **SUBSCRIPTED, **FUNCTIONS}
+    words = {**EpisodeColumns.HELP, **SUBSCRIPTED, **FUNCTIONS}
     return "\n".join(f"{word:12} {help}" for word, help in words.items())
 
 
-def parse(question: str) -> ast.expr:
+def parse_query(question: str) -> ast.expr:
     """Read a question by Python's grammar, without running anything of it.
 
     Raises:
@@ -68,17 +68,17 @@ def parse(question: str) -> ast.expr:
         raise ValueError(f"cannot read the question {question!r}: {reason}") from error
 
 
-def check(question: str) -> None:
+def check_query(question: str) -> None:
     """Refuse what can be asked of no episode, whatever its tokens and actions are.
 
     Raises:
         ValueError: the text is no question, or holds a word that is neither a column nor a token's
             or an action's.
     """
-    _answers(question, NoSteps())
+    _answers(question, EmptyColumns())
 
 
-def matching_steps(question: str, columns: Columns) -> np.ndarray:
+def matching_steps(question: str, columns: EpisodeColumns) -> np.ndarray:
     """Return at which steps a question is answered with yes, ascending.
 
     Numbers compare with NaN as false, so that a step of which the policy did not say never matches.
@@ -93,9 +93,9 @@ def matching_steps(question: str, columns: Columns) -> np.ndarray:
     return np.flatnonzero(_answers(question, columns))
 
 
-def _answers(question: str, columns: Columns | NoSteps) -> np.ndarray:
+def _answers(question: str, columns: EpisodeColumns | EmptyColumns) -> np.ndarray:
     """Return the answer to a question at each step, (T,) bool."""
-    tree = parse(question)
+    tree = parse_query(question)
     with np.errstate(all="ignore"):
         answer = _Walk(columns).value(tree, 0)
     if answer.dtype != bool:
@@ -108,7 +108,7 @@ def _answers(question: str, columns: Columns | NoSteps) -> np.ndarray:
 class _Walk:
     """Works out one expression, node by node, as arrays (T,)."""
 
-    def __init__(self, columns: Columns | NoSteps):
+    def __init__(self, columns: EpisodeColumns | EmptyColumns):
         self.columns = columns
         self.T = columns.steps
 
@@ -137,8 +137,8 @@ class _Walk:
     def _name(self, node: ast.Name, depth: int) -> np.ndarray:
         if node.id in SUBSCRIPTED:
             raise ValueError(f"say of what: {SUBSCRIPTED[node.id].split(': ')[-1]}")
-        if node.id not in Columns.HELP:
-            raise _unknown(node.id, (*Columns.HELP, *SUBSCRIPTED))
+        if node.id not in EpisodeColumns.HELP:
+            raise _unknown(node.id, (*EpisodeColumns.HELP, *SUBSCRIPTED))
         return self.columns[node.id]
 
     def _subscript(self, node: ast.Subscript, depth: int) -> np.ndarray:

@@ -9,7 +9,12 @@ from collections.abc import Callable
 import numpy as np
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, strip_age
-from attention_agents.recording.observation_images import Part, frame_of, parts_of, stem_of
+from attention_agents.recording.observation_images import (
+    GroupSlice,
+    group_slices,
+    name_stem,
+    select_history_step,
+)
 from attention_agents.recording.step import Step
 
 DATED = re.compile(r"(.+?)\s*,\s*(now|-?\d+ steps?)")
@@ -19,7 +24,7 @@ Found = Callable[[Step], np.ndarray]
 """From a step to (N,) bool: which tokens a word means there; absent ones never."""
 
 
-class Contents:
+class TokenVocabulary:
     """Look up tokens by name, by kind or by what stands there.
 
     A word means, whatever its case: the token of that number or name ("7", "ego car", "car 12", an
@@ -35,7 +40,7 @@ class Contents:
     """
 
     def __init__(self, layout: TokenLayout):
-        self._parts = parts_of(layout)
+        self._parts = group_slices(layout)
         offsets = [group.offsets or (0,) * len(group) for group in layout.groups]
         self._offsets = np.concatenate(offsets)
         """(N,) steps back in time, <= 0."""
@@ -45,15 +50,15 @@ class Contents:
         for i in range(len(layout)):
             self._add(str(i), i)
         for part in self._parts:
-            for i, token in enumerate(range(part.where.start, part.where.stop)):
+            for i, token in enumerate(range(part.token_slice.start, part.token_slice.stop)):
                 bare = _bare(part, i)
                 stem, _, number = bare.rpartition(" ")
                 self._add(part.title, token)
                 if number.isdigit():
                     self._add(stem, token)
-                if part.group.kind != "entities" or not stem_of(bare):  # else it changes its row
+                if part.group.kind != "entities" or not name_stem(bare):  # else it changes its row
                     self._add(bare, token)
-                    self._add(part.undated[i], token)
+                    self._add(part.undated_names[i], token)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -90,11 +95,11 @@ class Contents:
         def found(step: Step) -> np.ndarray:
             where = np.zeros(len(self._offsets), bool) if named is None else named.copy()
             for part, codes in parts:
-                cells = frame_of(part.group, step.observation[part.group.key])
-                where[part.where] |= _holds(cells.reshape(len(part.group), -1), codes)
+                cells = select_history_step(part.group, step.observation[part.group.key])
+                where[part.token_slice] |= _holds(cells.reshape(len(part.group), -1), codes)
             for part in followed:
                 names = part.names_at(step, dated=False)
-                where[part.where] |= [name.lower() == asked for name in names]
+                where[part.token_slice] |= [name.lower() == asked for name in names]
             if then is not None:
                 where &= self._offsets == then
             return where & step.present
@@ -123,7 +128,7 @@ class Contents:
         return ValueError(f"no token is called {word!r}: {meant or f'there are {some}'}")
 
 
-def _bare(part: Part, i: int) -> str:
+def _bare(part: GroupSlice, i: int) -> str:
     """Return the name of an entity at whatever step, and of another token its own."""
     name = part.group.names[i]
     return strip_age(name, part.offset) if part.group.kind == "entities" else name
@@ -134,10 +139,10 @@ def _offset(when: str) -> int:
     return 0 if when == "now" else -abs(int(when.split()[0]))
 
 
-def _follows(part: Part, asked: str) -> bool:
+def _follows(part: GroupSlice, asked: str) -> bool:
     """Say whether a word may name an object of a part, such as "car 12"."""
-    stems = {stem_of(_bare(part, i)).lower() for i in range(len(part.group))} - {""}
-    return part.group.kind == "entities" and stem_of(asked) in stems
+    stems = {name_stem(_bare(part, i)).lower() for i in range(len(part.group))} - {""}
+    return part.group.kind == "entities" and name_stem(asked) in stems
 
 
 def _codes(group: TokenGroup, asked: list[str]) -> list[tuple[int, int]] | None:

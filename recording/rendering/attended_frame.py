@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from attention_agents.recording.map_view import EGO
-from attention_agents.recording.observation_images import enlarge
+from attention_agents.recording.observation_images import enlarge_image
 from attention_agents.recording.rendering.drawing import RAMP, Pen
 from attention_agents.recording.rendering.entities import draw_entities
 from attention_agents.recording.rendering.heat import Heat, compute_heat, draw_heat, even_weight
@@ -79,7 +79,7 @@ class AttendedFrame:
         """Return a picture in the size of this one, without attention; black where it is None."""
         if picture is None:
             picture = np.zeros((1, 1, 3), np.uint8)
-        image = enlarge(picture, self.factor)
+        image = enlarge_image(picture, self.factor)
         if image.size != (self.width, self.height):  # nothing rendered, or in another size
             image = image.resize((self.width, self.height))
         return image
@@ -97,14 +97,14 @@ class AttendedFrame:
         image, boxes, heat = self.enlarge_step(step), self.boxes(step), None
         if self.layout.has_heat:
             parts = [part for part in self.layout.placed if part.group.kind != "entities"]
-            tokens = np.concatenate([np.arange(len(weights))[part.where] for part in parts])
+            tokens = np.concatenate([np.arange(len(weights))[part.token_slice] for part in parts])
             even = even_weight(weights, step.present)
             heat = compute_heat(weights[tokens], boxes[tokens], even, (self.height, self.width))
             image = draw_heat(image, heat)
         for part in self.layout.placed:
             if part.group.kind == "entities":
                 query = part.group.ego if self.query_source == EGO else None
-                names, tokens = part.names_at(step), part.where
+                names, tokens = part.names_at(step), part.token_slice
                 image = draw_entities(image, weights[tokens], boxes[tokens], names, query)
         return image, heat
 

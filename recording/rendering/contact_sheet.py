@@ -87,13 +87,13 @@ def choose_moments(rewards: np.ndarray, count: int = MOMENTS) -> list[int]:
 def listed_tokens(scene: Scene, step: Step, weights: np.ndarray) -> list[tuple[str, float]]:
     """Return names and weights of the most attended keys that are not on the picture."""
     tokens = rank_tokens(scene.layout.unplaced, step, weights)
-    return rank_weights([*tokens, *scene.view.extras(step)])[:LISTED_TOKENS]
+    return rank_weights([*tokens, *scene.view.extra_weights(step)])[:LISTED_TOKENS]
 
 
 def _draw_card(
     scene: Scene, frame: AttendedFrame | None, step: Step, t: int, width: int
 ) -> Image.Image:
-    weights = scene.view.weights(step)
+    weights = scene.view.token_weights(step)
     top = 0 if frame is None else frame.height
     tokens = listed_tokens(scene, step, weights)
     image = Image.new("RGB", (width, top + 34 + ROW * len(tokens) + 6), colors.PANEL)
@@ -121,7 +121,7 @@ def _draw_card(
 def _titled_page(episode: Episode, scene: Scene, height: int) -> SheetPage:
     """Return a page with its title and room for cards of a height, gaps included."""
     mechanism = scene.view.spec.mechanism
-    lines = [*scene.view.lines, *([mechanism] if mechanism else [])]
+    lines = [*scene.view.description, *([mechanism] if mechanism else [])]
     page = SheetPage((PAGE, TITLE + height - GAP + MARGIN), episode.header, lines, room=330)
     pen, right = page.pen, PAGE - MARGIN
     seed = "" if episode.seed is None else f"seed {episode.seed}, "

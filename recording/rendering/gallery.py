@@ -66,7 +66,7 @@ def gallery(
     rows = {title: -(-len(pieces) // COLUMNS) for title, pieces in blocks.items()}
     width = 2 * MARGIN + COLUMNS * (SIDE + GAP) - GAP
     height = TITLE + sum(HEADING + n * row_height for n in rows.values()) + MARGIN
-    page, y = SheetPage((width, height), header, scene.view.lines, room=0), TITLE
+    page, y = SheetPage((width, height), header, scene.view.description, room=0), TITLE
     for title, pieces in blocks.items():
         page.pen.draw_text(MARGIN, y + 22, title, 17)
         y += HEADING
@@ -82,7 +82,7 @@ def token_lifts(episode: Episode, scene: Scene) -> np.ndarray:
     picture."""
     rows = []
     for step in episode:
-        weights = scene.view.weights(step)
+        weights = scene.view.token_weights(step)
         lift = weights / max(even_weight(weights, step.present), 1e-12)
         visible = step.present & np.isfinite(scene.layout.boxes(step)).all(1)
         rows.append(np.where(visible, lift, np.nan))
@@ -117,7 +117,7 @@ def _draw_piece(
     pen: Pen, x: int, y: int, piece: Piece, episode: Episode, frame: AttendedFrame
 ) -> None:
     step, box = episode[piece.step], frame.boxes(episode[piece.step])[piece.token]
-    part = next(part for part in frame.layout.placed if piece.token < part.where.stop)
+    part = next(part for part in frame.layout.placed if piece.token < part.token_slice.stop)
     if part.group.kind == "entities":
         middle, radius = (box[:2] + box[2:]) / 2, SURROUNDINGS * np.max(box[2:] - box[:2]) / 2
         box = np.concatenate([middle - radius, middle + radius])
@@ -128,7 +128,7 @@ def _draw_piece(
     pen.draw_box(x, y, x + SIDE, y + SIDE, PANEL)
     cut = cut.resize(size, Image.Resampling.NEAREST if factor > 1 else Image.Resampling.LANCZOS)
     pen.image.paste(cut, (x + (SIDE - size[0]) // 2, y + (SIDE - size[1]) // 2))
-    name = part.names_at(step)[piece.token - part.where.start]
+    name = part.names_at(step)[piece.token - part.token_slice.start]
     pen.draw_text(x, y + SIDE + 12, name, 12, TEXT, width=SIDE)
     caption = f"step {piece.step}, {piece.lift:.1f} x even"
     pen.draw_text(x, y + SIDE + 27, caption, 11, DIM, SIDE)

@@ -62,7 +62,7 @@ class Scene:
         self._strip: TimeStrip | None = None
         self._past: list[PastFrames] = []
         if layout.size is not None:
-            self.attended_frame = AttendedFrame(layout, self.view.query_source)
+            self.attended_frame = AttendedFrame(layout, self.view.query_source_name)
             width = self.attended_frame.width
             self._past = [PastFrames(frames, width) for frames in layout.past_frames]
             if layout.strip is not None:
@@ -87,7 +87,7 @@ class Scene:
             past: frames of the steps before, oldest first, for the strip of a history.
             reward_so_far: sum of the rewards up to and with this step.
         """
-        pen, weights = self._titled_pen(step, t), self.view.weights(step)
+        pen, weights = self._titled_pen(step, t), self.view.token_weights(step)
         if self.attended_frame is not None:
             self.attended_frame.draw(pen, MARGIN, TITLE, step, weights)
             y = TITLE + self.attended_frame.height + self.attended_frame.legend

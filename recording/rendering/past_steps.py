@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from attention_agents.recording.observation_images import Part, enlarge
+from attention_agents.recording.observation_images import GroupSlice, enlarge_image
 from attention_agents.recording.rendering.drawing import HEADING, Pen
 from attention_agents.recording.rendering.heat import Heat, compute_heat, draw_heat, even_weight
 from attention_agents.recording.scene.colors import BACKGROUND, DIM, FAINT, PANEL
@@ -29,7 +29,7 @@ class PastFrames:
         width: room, in pixels.
     """
 
-    def __init__(self, parts: Sequence[Part], width: int):
+    def __init__(self, parts: Sequence[GroupSlice], width: int):
         self.parts = tuple(parts)
         self.shown = self.parts[-max(1, (width + GAP) // (MIN_WIDTH + GAP)) :]
         """Frames that have room, oldest first."""
@@ -45,7 +45,7 @@ class PastFrames:
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
         """Draw the frames with their labels: steps back in time, and the weight on the frame."""
         strip, heat = self._render_heat(step, weights)
-        sums = {part.offset: float(weights[part.where].sum()) for part in self.parts}
+        sums = {part.offset: float(weights[part.token_slice].sum()) for part in self.parts}
         key = self.parts[0].group.key
         title = f"past frames of {key}" if key else "past frames"
         note = f"weight, sum {sum(sums.values()):.2f}, to {heat.top:.1f} x even"
@@ -53,7 +53,7 @@ class PastFrames:
         pen.image.paste(draw_heat(strip, heat), (x, y + HEADING))
         y += HEADING + self.thumb[0] + FOOT // 2
         for slot, part in enumerate(self.shown):
-            present = bool(step.present[part.where].any())
+            present = bool(step.present[part.token_slice].any())
             label = f"{part.offset}:  {sums[part.offset]:.2f}" if present else f"{part.offset}"
             middle = x + slot * self.slot + self.thumb[1] / 2
             pen.draw_text(middle, y, label, 12, DIM if present else FAINT, anchor="mm")
@@ -68,12 +68,14 @@ class PastFrames:
         strip = Image.new("RGB", size, BACKGROUND)
         boxes = np.full((step.num_tokens, 4), np.nan, np.float32)
         for slot, part in enumerate(self.shown):
-            x0, frame_boxes = slot * self.slot, part.own_boxes(step)[part.where]
-            boxes[part.where] = frame_boxes * np.float32(self.factor) + np.array((x0, 0, x0, 0))
-            picture = part.observed(step)
+            x0, frame_boxes = slot * self.slot, part.picture_boxes(step)[part.token_slice]
+            boxes[part.token_slice] = frame_boxes * np.float32(self.factor) + np.array(
+                (x0, 0, x0, 0)
+            )
+            picture = part.observation_image(step)
             if picture is None or np.isnan(frame_boxes).all():
                 strip.paste(PANEL, (x0, 0, x0 + self.thumb[1], self.thumb[0]))
                 continue
-            strip.paste(enlarge(picture, self.factor), (x0, 0))
+            strip.paste(enlarge_image(picture, self.factor), (x0, 0))
         even = even_weight(weights, step.present)
         return strip, compute_heat(weights, boxes, even, (strip.height, strip.width))

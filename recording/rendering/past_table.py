@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attention_agents.recording.observation_images import Part
+from attention_agents.recording.observation_images import GroupSlice
 from attention_agents.recording.rendering.drawing import HEADING, Pen, text_width
 from attention_agents.recording.rendering.unplaced_tokens import TokenBars
 from attention_agents.recording.scene.colors import DIM, FAINT, bar_color
@@ -35,7 +35,7 @@ class PastTable:
 
     ROW = TokenBars.ROW
 
-    def __init__(self, parts: Sequence[Part], width: int):
+    def __init__(self, parts: Sequence[GroupSlice], width: int):
         self.parts = tuple(parts)
         self.shown = self.parts[-max(1, int(width * CELLS / MIN_CELL)) :]
         """Steps that have room, oldest first."""
@@ -44,10 +44,10 @@ class PastTable:
 
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
         """Draw the rows; full length is the largest weight of the steps that are shown."""
-        total = sum(float(weights[part.where].sum()) for part in self.parts)
+        total = sum(float(weights[part.token_slice].sum()) for part in self.parts)
         title = f"past steps of {self.parts[0].title}"
         pen.draw_heading(x, y, width, title, f"weight, sum {total:.2f}")
-        top = max(float(weights[part.where].max()) for part in self.shown)
+        top = max(float(weights[part.token_slice].max()) for part in self.shown)
         y += HEADING + self.ROW // 2
         self._draw_offsets(pen, x, y, width, top)
         objects = past_objects(self.parts, step)

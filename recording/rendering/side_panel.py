@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from attention_agents.recording.header import Header
-from attention_agents.recording.map_view import View
+from attention_agents.recording.map_view import MapView
 from attention_agents.recording.rendering.drawing import HEADING, Pen, wrap_text
 from attention_agents.recording.scene import actions, colors, display
 from attention_agents.recording.step import Step
@@ -127,11 +127,11 @@ class AttentionText:
 
     ROW = 21
 
-    def __init__(self, view: View, room: int = 300):
+    def __init__(self, view: MapView, room: int = 300):
         self.view = view
-        first, second = view.lines
+        first, second = view.description
         self.title, self.query = wrap_text(first, room, 14), wrap_text(second, room, 13)
-        lines = len(self.title) + len(self.query) + view.rows + 1
+        lines = len(self.title) + len(self.query) + view.num_details + 1
         self.height = HEADING + 3 + self.ROW * lines
 
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
@@ -141,7 +141,11 @@ class AttentionText:
         if not step.attended:
             pen.draw_text(x, y, "this action is not the policy's", 14, colors.BAD)
             return
-        notes = (*self.query, *self.view.notes(step), self.view.spread(step, weights))
+        notes = (
+            *self.query,
+            *self.view.describe_details(step),
+            self.view.describe_spread(step, weights),
+        )
         lines = [(line, 14, colors.TEXT) for line in self.title] + [
             (line, 13, colors.DIM) for line in notes
         ]

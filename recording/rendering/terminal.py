@@ -98,7 +98,7 @@ class Screen:
             return Group(title, side)
         columns, rows = max(8, width - PANEL - GAP), max(4, height - 3)
         frame = self._scene.attended_frame.fit_into(columns, 2 * rows)
-        weights = self._scene.view.weights(step)
+        weights = self._scene.view.token_weights(step)
         picture = self._scene.attended_frame.render(step, weights)
         small = picture.resize((max(1, frame.width), max(2, frame.height // 2 * 2)))
         grid = Table.grid(padding=(0, GAP))
@@ -116,7 +116,7 @@ class Screen:
         value = "" if step.value is None else f"value {format_number(step.value)}  "
         reward, so_far = format_number(step.reward), format_number(self._returns[t])
         numbers = Text(f"{value}reward {reward}  so far {so_far}")
-        view = [Text(line, style="dim") for line in self._scene.view.lines]
+        view = [Text(line, style="dim") for line in self._scene.view.description]
         tokens = self._top_tokens(step)
         top = max([weight for _, weight in tokens], default=0.0)
         shares = [weight / top if top > 0 else 0.0 for _, weight in tokens]
@@ -150,9 +150,9 @@ class Screen:
 
     def _top_tokens(self, step: Step) -> list[tuple[str, float]]:
         """Return names and weights of the most attended tokens and keys, the largest first."""
-        ranked = rank_tokens(self._scene.layout.parts, step, self._scene.view.weights(step))
+        ranked = rank_tokens(self._scene.layout.parts, step, self._scene.view.token_weights(step))
         tokens = [pair for pair in ranked[:LISTED_TOKENS] if pair[1] > 0]
-        return rank_weights([*tokens, *self._scene.view.extras(step)])
+        return rank_weights([*tokens, *self._scene.view.extra_weights(step)])
 
 
 def half_blocks(picture: Image.Image) -> Text:

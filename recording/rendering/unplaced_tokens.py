@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from attention_agents.recording.observation_images import Part, enlarge
+from attention_agents.recording.observation_images import GroupSlice, enlarge_image
 from attention_agents.recording.rendering.drawing import HEADING, Pen, text_width
 from attention_agents.recording.rendering.heat import compute_heat, draw_heat, even_weight
 from attention_agents.recording.scene import display
@@ -23,14 +23,14 @@ class TokenBars:
 
     ROW = 22
 
-    def __init__(self, part: Part):
+    def __init__(self, part: GroupSlice):
         self.part = part
         N = len(part.group)
         self.height = HEADING + self.ROW * (min(N, display.MAX_ROWS) + (N > display.MAX_ROWS))
 
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
         """Draw the bars; full length is the largest weight of any token of the step."""
-        part_weights = weights[self.part.where]
+        part_weights = weights[self.part.token_slice]
         top = max(float(weights.max(initial=0.0)), 1e-9)
         pen.draw_heading(x, y, width, self.part.title, f"weight, sum {part_weights.sum():.2f}")
         rows, hidden = np.arange(len(part_weights)), max(len(part_weights) - display.MAX_ROWS, 0)
@@ -47,7 +47,7 @@ class TokenBars:
     def _draw_row(
         self, pen: Pen, x: int, y: int, width: int, i: int, step: Step, weight: float, top: float
     ) -> None:
-        present = step.present[self.part.where][i]
+        present = step.present[self.part.token_slice][i]
         color, share = TEXT if present else FAINT, weight / top
         pen.draw_text(x, y, self.part.names_at(step)[i], 13, color, width=width * 0.38)
         if not present:
@@ -72,7 +72,7 @@ class TokenGrid:
         width: room, in pixels.
     """
 
-    def __init__(self, part: Part, width: int):
+    def __init__(self, part: GroupSlice, width: int):
         self.part = part
         rows, cols = part.group.picture or (1, 1)
         factor = width / max(rows, cols)
@@ -81,13 +81,13 @@ class TokenGrid:
 
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
         """Draw the observed picture with the heat on it."""
-        part_weights = weights[self.part.where]
+        part_weights = weights[self.part.token_slice]
         pen.draw_heading(x, y, width, self.part.title, f"weight, sum {part_weights.sum():.2f}")
-        picture = self.part.observed(step)
+        picture = self.part.observation_image(step)
         if picture is None:
             return
-        image = enlarge(picture, self.factor)
-        boxes = self.part.own_boxes(step)[self.part.where] * np.float32(self.factor)
+        image = enlarge_image(picture, self.factor)
+        boxes = self.part.picture_boxes(step)[self.part.token_slice] * np.float32(self.factor)
         even = even_weight(weights, step.present)
         heat = compute_heat(part_weights, boxes, even, (image.height, image.width))
         pen.image.paste(draw_heat(image, heat), (x, y + HEADING))
@@ -106,7 +106,7 @@ class TimeStrip:
 
     THUMB, BAR, FOOT = 64, 34, 38
 
-    def __init__(self, part: Part, frame: tuple[int, int], width: int):
+    def __init__(self, part: GroupSlice, frame: tuple[int, int], width: int):
         self.part = part
         offsets = part.group.offsets or tuple(range(1 - len(part.group), 1))
         self.shown = np.argsort(offsets, kind="stable")[-(width // MIN_STRIP_BAR) :].tolist()
@@ -128,7 +128,7 @@ class TimeStrip:
     ) -> None:
         """Draw the past steps, oldest first; absent ones stay empty."""
         top = max(float(weights.max(initial=0.0)), 1e-9)
-        part_weights, present = weights[self.part.where], step.present[self.part.where]
+        part_weights, present = weights[self.part.token_slice], step.present[self.part.token_slice]
         bottom = y + self.height - self.FOOT
         for slot, (i, offset) in enumerate(zip(self.shown, self.offsets, strict=True)):
             x0 = round(x + slot * self.step)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from attention_agents.recording.header import Header
-from attention_agents.recording.observation_images import Part, parts_of
+from attention_agents.recording.observation_images import GroupSlice, group_slices
 from attention_agents.recording.scene.past_objects import row_count
 from attention_agents.recording.step import Step
 
@@ -23,33 +23,33 @@ from attention_agents.recording.step import Step
 class SceneLayout:
     """Where each token group of an episode is shown."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[GroupSlice, ...]
     size: tuple[int, int] | None
     """(height, width) of the picture, in its own pixels; None where there is none."""
-    observed: Part | None
+    observed: GroupSlice | None
     """Whose observation the picture is; None where it is the rendered frame, or nothing."""
-    placed: tuple[Part, ...]
+    placed: tuple[GroupSlice, ...]
     """Parts that stand on the picture."""
-    past_frames: tuple[tuple[Part, ...], ...]
+    past_frames: tuple[tuple[GroupSlice, ...], ...]
     """Past frames that were observed, those of each part of the observation together, oldest
     first."""
-    past_tables: tuple[tuple[Part, ...], ...]
+    past_tables: tuple[tuple[GroupSlice, ...], ...]
     """Entities of past steps, those of each part of the observation together, oldest first."""
-    strip: Part | None
+    strip: GroupSlice | None
     """A history that is shown as the frames of its steps."""
-    grids: tuple[Part, ...]
+    grids: tuple[GroupSlice, ...]
     """Parts whose observation is a picture of its own, beside the frame."""
-    bars: tuple[Part, ...]
+    bars: tuple[GroupSlice, ...]
     """Parts without any place, shown as named bars."""
 
     @property
-    def pictured(self) -> tuple[Part, ...]:
+    def pictured(self) -> tuple[GroupSlice, ...]:
         """Parts whose observation is shown as a picture."""
         past = [part for frames in self.past_frames for part in frames]
         return (*([self.observed] if self.observed else []), *past, *self.grids)
 
     @property
-    def unplaced(self) -> tuple[Part, ...]:
+    def unplaced(self) -> tuple[GroupSlice, ...]:
         """Parts that stand on no picture at all."""
         past = [part for table in self.past_tables for part in table]
         return (*self.bars, *past, *([self.strip] if self.strip else []))
@@ -64,26 +64,26 @@ class SceneLayout:
         """(N,) bool: tokens of the parts that stand on the picture."""
         mask = np.zeros(sum(len(part.group) for part in self.parts), bool)
         for part in self.placed:
-            mask[part.where] = True
+            mask[part.token_slice] = True
         return mask
 
     def picture(self, step: Step) -> np.ndarray | None:
         """Return the picture of a step, (height, width, 3) uint8; None where there is none."""
-        return step.frame if self.observed is None else self.observed.observed(step)
+        return step.frame if self.observed is None else self.observed.observation_image(step)
 
     def boxes(self, step: Step) -> np.ndarray:
         """Return token boxes (N, 4) in the picture's own pixels; NaN for those without a place."""
-        boxes = step.boxes if self.observed is None else self.observed.own_boxes(step)
+        boxes = step.boxes if self.observed is None else self.observed.picture_boxes(step)
         return np.where(self.on_picture[:, None], boxes, np.float32(np.nan))
 
-    def number(self, part: Part) -> int:
+    def number(self, part: GroupSlice) -> int:
         """Return which of the token groups a part is."""
         return self.parts.index(part)
 
     def to_json(self) -> dict[str, Any]:
         """Return it with parts as their numbers."""
 
-        def numbers(parts: tuple[Part, ...]) -> list[int]:
+        def numbers(parts: tuple[GroupSlice, ...]) -> list[int]:
             return [self.number(part) for part in parts]
 
         return {
@@ -105,11 +105,11 @@ def layout_of(header: Header, first: Step) -> SceneLayout:
 
     Tokens of past frames do not stand on the present one.
     """
-    parts = parts_of(header.layout)
+    parts = group_slices(header.layout)
     observed, placed = _parts_on_picture(parts, first)
-    picture = first.frame if observed is None else observed.observed(first)
+    picture = first.frame if observed is None else observed.observation_image(first)
     size = None if picture is None else (picture.shape[0], picture.shape[1])
-    pictured = [part for part in parts if part.observed(first) is not None]
+    pictured = [part for part in parts if part.observation_image(first) is not None]
     past_frames = () if size is None else _group_past(pictured)
     past_tables = past_entities(parts)
     rest = [part for part in parts if part not in _flat(((*placed,), *past_frames, *past_tables))]
@@ -129,22 +129,22 @@ def layout_of(header: Header, first: Step) -> SceneLayout:
     )
 
 
-def past_entities(parts: Sequence[Part]) -> tuple[tuple[Part, ...], ...]:
+def past_entities(parts: Sequence[GroupSlice]) -> tuple[tuple[GroupSlice, ...], ...]:
     """Return the entities of past steps among some tokens, those of each part of the observation
     together, oldest first."""
     return _group_past([part for part in parts if part.group.kind == "entities"])
 
 
 def rank_tokens(
-    parts: tuple[Part, ...], step: Step, weights: np.ndarray
+    parts: tuple[GroupSlice, ...], step: Step, weights: np.ndarray
 ) -> list[tuple[str, float]]:
     """Return names and weights of the tokens of some parts, the largest first; absent ones are left
     out."""
     shown = step.present | (weights > 0)
     pairs = [
-        (part.names_at(step)[i], float(weights[part.where][i]))
+        (part.names_at(step)[i], float(weights[part.token_slice][i]))
         for part in parts
-        for i in np.flatnonzero(shown[part.where])
+        for i in np.flatnonzero(shown[part.token_slice])
     ]
     return rank_weights(pairs)
 
@@ -154,21 +154,25 @@ def rank_weights(named: list[tuple[str, float]]) -> list[tuple[str, float]]:
     return sorted(named, key=lambda pair: -pair[1])
 
 
-def _parts_on_picture(parts: list[Part], first: Step) -> tuple[Part | None, list[Part]]:
+def _parts_on_picture(
+    parts: list[GroupSlice], first: Step
+) -> tuple[GroupSlice | None, list[GroupSlice]]:
     """Return whose observation is the picture (None: the frame), and what stands on it."""
     present = [part for part in parts if not part.group.past]
     if first.frame is None:
-        observed = next((part for part in present if part.observed(first) is not None), None)
+        observed = next(
+            (part for part in present if part.observation_image(first) is not None), None
+        )
         return observed, [observed] if observed else []
     if first.places is None:
         return None, []
     boxes = first.places.boxes
-    return None, [part for part in present if np.isfinite(boxes[part.where]).any()]
+    return None, [part for part in present if np.isfinite(boxes[part.token_slice]).any()]
 
 
-def _group_past(parts: Sequence[Part]) -> tuple[tuple[Part, ...], ...]:
+def _group_past(parts: Sequence[GroupSlice]) -> tuple[tuple[GroupSlice, ...], ...]:
     """Return parts of past steps, those of each part of the observation together, oldest first."""
-    by_key: dict[str, list[Part]] = {}
+    by_key: dict[str, list[GroupSlice]] = {}
     for part in parts:
         if part.group.past:
             by_key.setdefault(part.group.key, []).append(part)
@@ -177,5 +181,5 @@ def _group_past(parts: Sequence[Part]) -> tuple[tuple[Part, ...], ...]:
     )
 
 
-def _flat(groups: tuple[tuple[Part, ...], ...]) -> list[Part]:
+def _flat(groups: tuple[tuple[GroupSlice, ...], ...]) -> list[GroupSlice]:
     return [part for group in groups for part in group]

@@ -11,9 +11,13 @@ import numpy as np
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
 from attention_agents.envs.tokens.specs import History
 from attention_agents.recording.header import Header
+from attention_agents.recording.leave_one_out import (
+    LeaveOneOut,
+    write_faithfulness,
+    write_leave_one_out,
+)
 from attention_agents.recording.map_spec import MapSpec
 from attention_agents.recording.reader import Recording, open_recording
-from attention_agents.recording.scores import Scores, write_scores, write_summary
 from attention_agents.recording.step import Step
 from attention_agents.recording.writer import RecordingWriter
 
@@ -119,7 +123,7 @@ def record(folder: Path, header: Header, steps: int, episodes: int = 1, **change
             for t in range(steps - episode):
                 last = t == steps - episode - 1
                 step = scene_step(header, t + 100 * episode, terminated=last, **changes)
-                writer.add(step)
+                writer.add_step(step)
             end = scene_step(header, 999)
             writer.end_episode(end.observation, end.frame if header.picture == "frame" else None)
     return folder
@@ -199,17 +203,17 @@ def score(folder: Path) -> Path:
     episode, S = recording.episodes[0], len(SCORED)
     rng = np.random.default_rng(0)
     present = np.stack([episode[t].present for t in SCORED])
-    scores = Scores(
+    scores = LeaveOneOut(
         steps=np.array(SCORED),
         causal=np.where(present, rng.random((S, N)), 0).astype("f"),
         distribution=rng.dirichlet(np.ones(A), (S, N)).astype(np.float16),
         action=(np.arange(S)[:, None] + np.arange(N)) % A,
         value=(np.arange(S)[:, None] + np.arange(N) / 100).astype("f"),
         unit="KL, nats",
-        true=np.array([np.isin(np.arange(N), MATTERS[t]) for t in SCORED]),
+        ground_truth=np.array([np.isin(np.arange(N), MATTERS[t]) for t in SCORED]),
     )
-    write_scores(episode.folder, scores)
-    write_summary(folder, {"verdict": VERDICT, "unit": "KL, nats", "maps": []})
+    write_leave_one_out(episode.folder, scores)
+    write_faithfulness(folder, {"verdict": VERDICT, "unit": "KL, nats", "maps": []})
     return folder
 
 
@@ -245,6 +249,6 @@ def record_memory(folder: Path, steps: int) -> Path:
                 mask=mask,
                 terminated=t == steps - 1,
             )
-            writer.add(step)
+            writer.add_step(step)
         writer.end_episode({"": np.zeros((LAGS, 2), "f")}, np.full((*FRAME, 3), 255, np.uint8))
     return folder

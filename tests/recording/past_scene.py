@@ -12,7 +12,7 @@ from attention_agents.envs.tokens.layout import TokenLayout, TokenPlaces
 from attention_agents.envs.tokens.specs import Entities, Frames
 from attention_agents.recording.header import Header
 from attention_agents.recording.map_spec import MapSpec
-from attention_agents.recording.observation_images import Part, parts_of
+from attention_agents.recording.observation_images import GroupSlice, group_slices
 from attention_agents.recording.step import Step
 from attention_agents.recording.writer import RecordingWriter
 
@@ -63,8 +63,8 @@ class Road:
         )
 
     @property
-    def parts(self) -> list[Part]:
-        return parts_of(self.header.layout)
+    def parts(self) -> list[GroupSlice]:
+        return group_slices(self.header.layout)
 
     def step(self, t: int, weights: np.ndarray | None = None) -> Step:
         """All cars of all steps since 0 are there, each with a weight of its own."""
@@ -96,7 +96,7 @@ class Road:
         with RecordingWriter(folder, header or self.header) as writer:
             writer.begin_episode(5)
             for t in range(steps):
-                writer.add(self.step(t))
+                writer.add_step(self.step(t))
             end = self.step(steps)
             writer.end_episode(end.observation, end.frame)
         return folder

@@ -7,8 +7,8 @@ import pytest
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPlaces
 from attention_agents.envs.tokens.specs import Cells, Frames
-from attention_agents.recording.observation_images import parts_of, stem_of
-from attention_agents.recording.query.vocabulary import Contents
+from attention_agents.recording.observation_images import group_slices, name_stem
+from attention_agents.recording.query.vocabulary import TokenVocabulary
 from attention_agents.recording.step import Step
 from tests.recording.past_scene import past_header, past_step
 
@@ -27,7 +27,7 @@ def step(*ids: int, present: tuple[bool, ...] = (True,) * 4) -> Step:
 
 
 def test_a_name_follows_its_object():
-    cars, dash = parts_of(LAYOUT)
+    cars, dash = group_slices(LAYOUT)
     assert cars.names_at(step(0, 12, 7)) == ("ego car", "car 12", "car 7")
     assert cars.names_at(step(0, 7, 12)) == ("ego car", "car 7", "car 12")
     assert cars.names_at(step(-1, -1, 12)) == ("ego car", "car 1", "car 12")
@@ -35,7 +35,7 @@ def test_a_name_follows_its_object():
 
 
 def test_a_word_follows_its_object():
-    find = Contents(LAYOUT).find
+    find = TokenVocabulary(LAYOUT).find
     assert find("car 12")(step(0, 12, 7)).tolist() == [False, True, False, False]
     assert find("Car 12")(step(0, 7, 12)).tolist() == [False, False, True, False]
     assert not find("car 1")(step(0, 7, 12)).any(), "no car is called so there"
@@ -49,7 +49,7 @@ def test_a_word_follows_its_object():
 def test_what_is_called_nothing_of_the_kind_is_refused():
     message = "no token is called 'boat 3': there are 'car', 'car 1', 'car 2', 'cars', 'dash', 'ego"
     with pytest.raises(ValueError, match=message):
-        Contents(LAYOUT).find("boat 3")
+        TokenVocabulary(LAYOUT).find("boat 3")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_is_called_nothing_of_the_kind_is_refused():
     ],
 )
 def test_a_word_of_a_history(word, tokens):
-    find = Contents(past_header().layout).find(word)
+    find = TokenVocabulary(past_header().layout).find(word)
     assert np.flatnonzero(find(past_step(2))).tolist() == tokens
     absent = ~past_step(1).mask
     assert not find(past_step(1))[absent].any()
@@ -84,7 +84,7 @@ def test_what_a_cell_held_then_is_asked_for_by_its_step():
     maps = {"actor/0": np.full((1, 1, 6), 1 / 6, np.float32)}
     seen = Step({"view": frames}, np.array(0), maps, mask=np.ones(6, bool))
     tokens = {
-        word: np.flatnonzero(Contents(layout).find(word)(seen)).tolist()
+        word: np.flatnonzero(TokenVocabulary(layout).find(word)(seen)).tolist()
         for word in ("key", "key, now", "key, -1 step", "row 0 col 1", "row 0 col 1, now")
     }
     assert tokens == {
@@ -98,16 +98,16 @@ def test_what_a_cell_held_then_is_asked_for_by_its_step():
 
 def test_a_step_before_the_history_is_refused():
     with pytest.raises(ValueError, match=r"'car, -3 steps' asks for 3 steps back, .* goes 2 back"):
-        Contents(past_header().layout).find("car, -3 steps")
+        TokenVocabulary(past_header().layout).find("car, -3 steps")
     with pytest.raises(
         ValueError,
         match=r"now': there are 'car', 'car 1', 'car 2', 'car 3', 'cars', 'ego car', 'past'$",
     ):
-        Contents(past_header().layout).find("boat, now")
+        TokenVocabulary(past_header().layout).find("boat, now")
 
 
 @pytest.mark.parametrize(
     ("name", "stem"), [("car 12", "car"), ("car12", "car"), ("ego car", ""), ("7", ""), ("", "")]
 )
 def test_a_stem_is_what_comes_before_the_number(name, stem):
-    assert stem_of(name) == stem
+    assert name_stem(name) == stem

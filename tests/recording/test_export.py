@@ -21,7 +21,7 @@ def recording(tmp_path, header, make_step):
         for seed in (3, 4):
             writer.begin_episode(seed)
             for t in range(T + seed):
-                writer.add(make_step(10 * seed + t, terminated=t == T + seed - 1))
+                writer.add_step(make_step(10 * seed + t, terminated=t == T + seed - 1))
             writer.end_episode(make_step(99).observation, make_step(99).frame)
     return open_recording(tmp_path / "recording")
 
@@ -93,7 +93,7 @@ def test_what_was_cut_short_has_no_last_observation(tmp_path, header, make_step)
     pytest.importorskip("minari", reason="the extra `minari` is not installed")
     with RecordingWriter(tmp_path / "torn", header) as writer:
         writer.begin_episode(1)
-        writer.add(make_step(0))
+        writer.add_step(make_step(0))
     with pytest.raises(ValueError, match="needs its last observation"):
         export_minari("road/torn-v0", open_recording(tmp_path / "torn"))
 

@@ -34,7 +34,7 @@ def written(tmp_path_factory, header, make_step):
         for seed in (3, 5):
             writer.begin_episode(seed)
             for t in range(STEPS):
-                writer.add(make_step(t, terminated=t == STEPS - 1))
+                writer.add_step(make_step(t, terminated=t == STEPS - 1))
             last = make_step(STEPS)
             writer.end_episode(last.observation, last.frame)
     return folder
@@ -90,7 +90,7 @@ def test_float32_maps_and_full_matrices_come_out_exactly(tmp_path, header, make_
     header = replace(header, maps=maps, map_dtype="float32", picture="observation")
     with RecordingWriter(tmp_path / "seen", header) as writer:
         writer.begin_episode()
-        writer.add(replace(step, distribution=None, places=None, attended=False))
+        writer.add_step(replace(step, distribution=None, places=None, attended=False))
     read = open_recording(tmp_path / "seen").episodes[0][0]
     np.testing.assert_array_equal(read.maps["actor/0"], full)
     assert read.frame is None
@@ -130,8 +130,8 @@ def hard_step(make_step):
 def test_soft_weights_heads_and_maps_of_other_keys_come_out(tmp_path, hard, hard_step):
     with RecordingWriter(tmp_path / "seen", hard) as writer:
         writer.begin_episode()
-        writer.add(hard_step)
-        writer.add(replace(hard_step, heads={}))
+        writer.add_step(hard_step)
+        writer.add_step(replace(hard_step, heads={}))
     recording = open_recording(tmp_path / "seen")
     assert recording.header == hard
     read, without = recording.episodes[0]
@@ -156,7 +156,7 @@ def test_a_step_says_which_share_was_read(tmp_path, hard, hard_step):
     step = replace(hard_step, maps=hard_step.maps | {"actor/0": weights})
     with RecordingWriter(tmp_path / "seen", hard) as writer:
         writer.begin_episode()
-        writer.add(step)
+        writer.add_step(step)
     read = open_recording(tmp_path / "seen").episodes[0][0]
     assert read.shares == pytest.approx({"actor/0": 2 / 7, "actor/1/in": 1, "actor/2": 1})
 
@@ -165,12 +165,12 @@ def test_a_map_that_does_not_fit_its_description_is_refused(tmp_path, hard, hard
     writer = RecordingWriter(tmp_path / "seen", hard)
     writer.begin_episode()
     with pytest.raises(ValueError, match=r"\(3 heads, 8 queries, 8 tokens\), its soft weights as"):
-        writer.add(replace(hard_step, soft={}))
+        writer.add_step(replace(hard_step, soft={}))
     short = hard_step.maps | {"actor/1/in": np.zeros((1, 1, 8), "f")}
     with pytest.raises(ValueError, match=r"actor/1/in must have shape \(1 .* 7 channels\), got"):
-        writer.add(replace(hard_step, maps=short))
+        writer.add_step(replace(hard_step, maps=short))
     with pytest.raises(ValueError, match=r"has 3 heads and head_weights=True, got .* \(2,\)"):
-        writer.add(replace(hard_step, heads={"actor/0": np.ones(2, "f")}))
+        writer.add_step(replace(hard_step, heads={"actor/0": np.ones(2, "f")}))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_reused_buffer_does_not_change_what_was_recorded(tmp_path, header, mak
     before = step.observation["dash"].copy()
     with RecordingWriter(tmp_path / "seen", header) as writer:
         writer.begin_episode()
-        writer.add(step)
+        writer.add_step(step)
         step.observation["dash"][:] = 99
     read = open_recording(tmp_path / "seen").episodes[0][0]
     np.testing.assert_array_equal(read.observation["dash"], before)
@@ -208,7 +208,7 @@ def test_equal_steps_give_equal_files(tmp_path, header, make_step):
     for name in ("a", "b"):
         with RecordingWriter(tmp_path / name, header) as writer:
             writer.begin_episode(1)
-            writer.add(make_step(0))
+            writer.add_step(make_step(0))
         digests.append((tmp_path / name / "episode_0000" / "episode.json").read_text())
     assert digests[0] == digests[1]
 
@@ -286,7 +286,8 @@ with RecordingWriter(sys.argv[1], header) as writer:
     writer.begin_episode(0)
     t = 0
     while True:
-        writer.add(Step({"": np.full(2, t)}, np.int64(0), {"actor/0": weights}, frame, reward=1.0))
+        maps = {"actor/0": weights}
+        writer.add_step(Step({"": np.full(2, t)}, np.int64(0), maps, frame, reward=1.0))
         t += 1
         print(t, flush=True)
 """
@@ -336,7 +337,7 @@ def test_a_chunk_of_another_recording_is_named(folder, header, make_step, tmp_pa
     with RecordingWriter(tmp_path / "other", short) as writer:
         writer.begin_episode()
         for t in range(64):
-            writer.add(make_step(t, distribution=np.ones(2, "f")))
+            writer.add_step(make_step(t, distribution=np.ones(2, "f")))
     chunk = "episode_0000/chunk_00000.npz"
     (folder / chunk).write_bytes((tmp_path / "other" / chunk).read_bytes())
     (folder / "episode_0000/episode.json").unlink()
@@ -429,16 +430,16 @@ def test_a_taken_or_closed_folder_is_refused(folder, header, tmp_path):
 def test_a_step_that_does_not_fit_is_refused(tmp_path, header, make_step):
     writer = RecordingWriter(tmp_path / "seen", header)
     with pytest.raises(ValueError, match="no episode is open"):
-        writer.add(make_step(0))
+        writer.add_step(make_step(0))
     writer.begin_episode()
     step = make_step(0)
     with pytest.raises(ValueError, match=r"the header promises \['dash'\]"):
-        writer.add(replace(step, observation={"cars": step.observation["cars"]}))
+        writer.add_step(replace(step, observation={"cars": step.observation["cars"]}))
     maps = step.maps | {"actor/1": step.maps["actor/1"][:, :, :7]}
     with pytest.raises(
         ValueError, match=r"map actor/1 must have shape \(3 heads, 1 queries, 8 tokens\)"
     ):
-        writer.add(replace(step, maps=maps))
+        writer.add_step(replace(step, maps=maps))
 
 
 def test_memory_stays_flat(tmp_path, header, make_step):
@@ -460,7 +461,7 @@ with RecordingWriter(sys.argv[1], header) as writer:
     writer.begin_episode()
     for t in range(640):
         picture = np.roll(frame.astype(np.uint8), t, 1)
-        writer.add(Step({"": np.zeros(2)}, np.int64(0), {"a": weights}, picture))
+        writer.add_step(Step({"": np.zeros(2)}, np.int64(0), {"a": weights}, picture))
         if t == 70: early = peak()
 print(peak() - early)
 """
@@ -512,7 +513,7 @@ def test_a_recording_of_schema_1_is_read(tmp_path, header, make_step):
     with RecordingWriter(folder, header) as writer:
         writer.begin_episode(3)
         for step in steps:
-            writer.add(step)
+            writer.add_step(step)
     written = ("heads", "layer", "name", "role", "queries", "derived")
     old = json.loads((folder / "recording.json").read_text()) | {"schema": 1, "seed": None}
     old["maps"] = [

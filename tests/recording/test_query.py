@@ -12,9 +12,14 @@ from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPl
 from attention_agents.recording.header import Header
 from attention_agents.recording.map_spec import MapSpec
 from attention_agents.recording.map_view import choose_view
-from attention_agents.recording.query.columns import Columns
-from attention_agents.recording.query.expression import LONGEST, check, explain, matching_steps
-from attention_agents.recording.query.vocabulary import Contents
+from attention_agents.recording.query.columns import EpisodeColumns
+from attention_agents.recording.query.expression import (
+    LONGEST,
+    check_query,
+    describe_words,
+    matching_steps,
+)
+from attention_agents.recording.query.vocabulary import TokenVocabulary
 from attention_agents.recording.reader import open_recording
 from attention_agents.recording.step import Step
 from attention_agents.recording.writer import RecordingWriter
@@ -78,10 +83,10 @@ def columns(tmp_path):
                 terminated=t == T - 1,
                 mask=PRESENT[t],
             )
-            writer.add(step)
+            writer.add_step(step)
         writer.end_episode()
     (episode,) = open_recording(tmp_path / "recording").episodes
-    return Columns(episode, choose_view(header.maps))
+    return EpisodeColumns(episode, choose_view(header.maps))
 
 
 ANSWERS = {
@@ -177,17 +182,17 @@ UNASKABLE = (
 @pytest.mark.parametrize("question", UNASKABLE)
 def test_a_mistake_is_seen_without_an_episode(question):
     with pytest.raises(ValueError, match=re.escape(REFUSED.get(question, "unknown word"))):
-        check(question)
+        check_query(question)
 
 
 @pytest.mark.parametrize("question", ANSWERS)
 def test_what_has_an_answer_passes_the_check(question):
-    check(question)
+    check_query(question)
 
 
 def test_what_only_an_episode_knows_passes_the_check(columns):
     for question in ("attention[kee] > 0", "action == 'pickup'", "policy['jump'] > 0"):
-        check(question)
+        check_query(question)
         with pytest.raises(ValueError, match=re.escape(REFUSED[question])):
             matching_steps(question, columns)
 
@@ -200,7 +205,7 @@ def of_choices(folder, kind, sizes, action, chances):
     )  # fmt: skip
     with RecordingWriter(folder, header) as writer:
         writer.begin_episode(3)
-        writer.add(
+        writer.add_step(
             Step(
                 observation={"": np.zeros(2, np.float32)},
                 action=np.array(action),
@@ -210,7 +215,7 @@ def of_choices(folder, kind, sizes, action, chances):
         )
         writer.end_episode()
     (episode,) = open_recording(folder).episodes
-    return Columns(episode, choose_view(header.maps))
+    return EpisodeColumns(episode, choose_view(header.maps))
 
 
 @pytest.mark.parametrize(
@@ -252,10 +257,10 @@ def test_attention_that_goes_with_an_object_has_not_moved(tmp_path, followed):
                 maps={"actor/0": np.array(row, np.float32)[None, None]},
                 attended=any(row),
             )
-            writer.add(replace(step, places=places if followed else None))
+            writer.add_step(replace(step, places=places if followed else None))
         writer.end_episode()
     (episode,) = open_recording(tmp_path / "road").episodes
-    columns = Columns(episode, choose_view(header.maps))
+    columns = EpisodeColumns(episode, choose_view(header.maps))
     # where nothing was attended to, nothing has moved; it is not even spread over no token
     moved = [0, 0, 0.1, 0, 0] if followed else [0, 0.2, 0.4, 0, 0]
     assert columns["shift"].tolist() == pytest.approx(moved, abs=2 / 255)
@@ -263,12 +268,12 @@ def test_attention_that_goes_with_an_object_has_not_moved(tmp_path, followed):
 
 
 def test_every_word_is_explained():
-    for word in (*Columns.HELP, "attention", "present", "policy", "previous", "next", "abs"):
-        assert f"\n{word} " in f"\n{explain()}"
+    for word in (*EpisodeColumns.HELP, "attention", "present", "policy", "previous", "next", "abs"):
+        assert f"\n{word} " in f"\n{describe_words()}"
 
 
 def test_words_of_a_layout_without_categories():
-    contents = Contents(TokenLayout((TokenGroup("features", ("x0", "x1")),)))
+    contents = TokenVocabulary(TokenLayout((TokenGroup("features", ("x0", "x1")),)))
     assert contents.words == ("features", "x0", "x1")
     with pytest.raises(
         ValueError, match=r"no token is called 'key': there are 'features', 'x0', 'x1'$"

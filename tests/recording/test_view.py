@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from attention_agents.recording.map_spec import MapSpec, mean_over_queries, share_read, stored_rows
-from attention_agents.recording.map_view import View, choose_view
+from attention_agents.recording.map_view import MapView, choose_view
 from attention_agents.recording.rendering.contact_sheet import listed_tokens
 from attention_agents.recording.rendering.drawing import Pen
 from attention_agents.recording.rendering.overlay import Scene
 from attention_agents.recording.rendering.side_panel import AttentionText
-from attention_agents.recording.rollout import rollout
+from attention_agents.recording.rollout import attention_rollout
 
 N = 8
 TOKENS = MapSpec("actor/0", "actor", 0, 1, "tokens")
@@ -51,9 +51,9 @@ def test_without_a_map_over_tokens_nothing_is_drawn(header, make_step):
     header = replace(header, maps=(CHANNELS,))
     step, view = seen(make_step, CHANNELS, np.full((1, 1, 7), 0.5))
     assert not view.drawable
-    assert not view.weights(step).any() and view.weights(step).shape == (N,)
-    assert view.lines[1] == "weighs channels (not drawn), unnormalised"
-    assert view.spread(step, view.weights(step)) == ""
+    assert not view.token_weights(step).any() and view.token_weights(step).shape == (N,)
+    assert view.description[1] == "weighs channels (not drawn), unnormalized"
+    assert view.describe_spread(step, view.token_weights(step)) == ""
     scene = Scene(header, step)
     assert scene.draw(step).size == scene.size
     assert choose_view([CHANNELS], 1) == view
@@ -63,14 +63,14 @@ def test_what_is_drawn_and_what_is_not_sum_to_1(make_step):
     spec = replace(TOKENS, queries="readout", query_source="CLS", heads=2, extra_keys=("CLS",))
     weights = np.random.default_rng(0).dirichlet(np.ones(N + 1), (2, 1))
     step, view = seen(make_step, spec, weights)
-    drawn, extras = view.weights(step), view.extras(step)
+    drawn, extras = view.token_weights(step), view.extra_weights(step)
     assert drawn.shape == (N,)
     ((name, weight),) = extras
     assert name == "CLS" and weight == pytest.approx(weights[:, 0, -1].mean())
     assert drawn.sum() + weight == pytest.approx(1)
-    assert view.notes(step) == (f"not drawn: CLS {weight:.2f}",)
-    assert view.lines[1] == "the CLS asks"
-    assert View(spec, 1).extras(step)[0][1] == pytest.approx(weights[1, 0, -1])
+    assert view.describe_details(step) == (f"not drawn: CLS {weight:.2f}",)
+    assert view.description[1] == "the CLS asks"
+    assert MapView(spec, 1).extra_weights(step)[0][1] == pytest.approx(weights[1, 0, -1])
 
 
 def test_a_contact_sheet_lists_what_has_no_place(header, make_step):
@@ -79,7 +79,7 @@ def test_a_contact_sheet_lists_what_has_no_place(header, make_step):
     weights[..., -1] = 0.6
     step = make_step(0, maps={spec.name: weights})
     scene = Scene(replace(header, maps=(spec,)), step)
-    best = listed_tokens(scene, step, scene.view.weights(step))
+    best = listed_tokens(scene, step, scene.view.token_weights(step))
     assert best[0] == ("CLS", pytest.approx(0.6))
 
 
@@ -89,10 +89,10 @@ def test_heads_are_averaged_as_they_count(make_step):
     weights[0, 0, 0] = weights[1, 0, 1] = 1
     heads = {spec.name: np.array([0.5, 1.5], np.float32)}
     step, view = seen(make_step, spec, weights, heads=heads)
-    np.testing.assert_allclose(view.weights(step)[:3], [0.25, 0.75, 0])
-    assert view.lines[0] == "actor, layer 0, mean of 2 heads as they count"
-    assert view.notes(step) == ("heads count 0.50, 1.50",)
-    np.testing.assert_allclose(View(spec, 0).weights(step)[:3], [1, 0, 0])
+    np.testing.assert_allclose(view.token_weights(step)[:3], [0.25, 0.75, 0])
+    assert view.description[0] == "actor, layer 0, mean of 2 heads as they count"
+    assert view.describe_details(step) == ("heads count 0.50, 1.50",)
+    np.testing.assert_allclose(MapView(spec, 0).token_weights(step)[:3], [1, 0, 0])
 
 
 def test_hard_attention_says_how_many_tokens_were_read(make_step):
@@ -101,22 +101,26 @@ def test_hard_attention_says_how_many_tokens_were_read(make_step):
     weights = np.zeros((2, 1, N))
     weights[0, 0, [0, 1]] = weights[1, 0, [1, 2]] = 0.5
     step, view = seen(make_step, spec, weights)
-    assert view.spread(step, view.weights(step)).startswith("read 3 of 7 tokens (entropy 1.04")
-    one = View(spec, 0)
-    assert one.spread(step, one.weights(step)).startswith("read 2 of 7 tokens (entropy 0.69")
-    assert view.notes(step) == ("top-k 2",)
+    assert view.describe_spread(step, view.token_weights(step)).startswith(
+        "read 3 of 7 tokens (entropy 1.04"
+    )
+    one = MapView(spec, 0)
+    assert one.describe_spread(step, one.token_weights(step)).startswith(
+        "read 2 of 7 tokens (entropy 0.69"
+    )
+    assert view.describe_details(step) == ("top-k 2",)
 
 
-def test_gates_are_called_unnormalised(make_step):
+def test_gates_are_called_unnormalized(make_step):
     spec = replace(TOKENS, queries="readout", normalized_over="none")
     weights = np.zeros((1, 1, N))
     weights[..., :2] = 0.7, 0.7
     step, view = seen(make_step, spec, weights)
-    assert view.lines[1] == "the readout asks, unnormalised"
-    said = view.spread(step, view.weights(step))
+    assert view.description[1] == "the readout asks, unnormalized"
+    said = view.describe_spread(step, view.token_weights(step))
     assert said == "weight 0.200 on average, 0.700 at most"
-    hard = View(replace(spec, soft=True), None)
-    assert hard.spread(step, hard.weights(step)) == f"read 2 of 7 tokens, {said}"
+    hard = MapView(replace(spec, soft=True), None)
+    assert hard.describe_spread(step, hard.token_weights(step)) == f"read 2 of 7 tokens, {said}"
 
 
 def test_weights_below_0_are_shown_by_their_size(make_step):
@@ -125,7 +129,7 @@ def test_weights_below_0_are_shown_by_their_size(make_step):
     weights = np.zeros((2, 1, N))
     weights[:, 0, 3] = -1, 1
     step, view = seen(make_step, spec, weights)
-    assert view.weights(step)[3] == 1 and view.weights(step).sum() == 1
+    assert view.token_weights(step)[3] == 1 and view.token_weights(step).sum() == 1
 
 
 def test_slots_that_tokens_choose_among_are_made_comparable(make_step):
@@ -135,8 +139,8 @@ def test_slots_that_tokens_choose_among_are_made_comparable(make_step):
     weights[0, 0, :4], weights[0, 1, :4] = (0.9, 0.1, 0.5, 0.5), (0.1, 0.9, 0.5, 0.5)
     step, view = seen(make_step, spec, weights)
     expected = (weights[0] / weights[0].sum(-1, keepdims=True)).mean(0)
-    np.testing.assert_allclose(view.weights(step), expected, rtol=1e-6)
-    assert view.lines[1] == "mean over slots, each made to sum to 1 (derived)"
+    np.testing.assert_allclose(view.token_weights(step), expected, rtol=1e-6)
+    assert view.description[1] == "mean over slots, each made to sum to 1 (derived)"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +156,7 @@ def test_slots_that_tokens_choose_among_are_made_comparable(make_step):
     ],
 )  # fmt: skip
 def test_a_view_says_who_asks(changes, words):
-    assert View(replace(TOKENS, **changes), None).lines[1] == words
+    assert MapView(replace(TOKENS, **changes), None).description[1] == words
 
 
 def test_queries_that_are_no_tokens_all_count(make_step):
@@ -161,7 +165,7 @@ def test_queries_that_are_no_tokens_all_count(make_step):
     weights = np.zeros((1, 5, N))
     weights[0, 4, 0] = weights[0, 3, 1] = weights[0, 2, 1] = weights[0, 1, 1] = weights[0, 0, 1] = 1
     step, view = seen(make_step, spec, weights)
-    np.testing.assert_allclose(view.weights(step)[:2], [0.2, 0.8])
+    np.testing.assert_allclose(view.token_weights(step)[:2], [0.2, 0.8])
 
 
 def test_the_mean_counts_present_queries_that_read_something():
@@ -194,24 +198,26 @@ def test_the_panel_has_room_for_every_note(make_step):
         head_weights=True,
         mechanism="additive",
     )
-    plain = AttentionText(View(replace(TOKENS, queries="readout"), None))
-    full = AttentionText(View(spec, None))
+    plain = AttentionText(MapView(replace(TOKENS, queries="readout"), None))
+    full = AttentionText(MapView(spec, None))
     assert full.height == plain.height + 3 * full.ROW
     weights = np.full((2, 1, N + 1), 1 / 9)
     for heads in ({}, {spec.name: np.ones(2, np.float32)}):
         step, view = seen(make_step, spec, weights, heads=heads)
-        assert len(view.notes(step)) == view.rows == 3
+        assert len(view.describe_details(step)) == view.num_details == 3
         image = Image.new("RGB", (300, full.height + 50))
-        full.draw(Pen(image), 0, 0, 300, step, view.weights(step))
+        full.draw(Pen(image), 0, 0, 300, step, view.token_weights(step))
         assert not np.asarray(image)[full.height :].any()
 
 
 def test_rollout_by_hand():
     swap = np.array([[0.0, 1.0], [1.0, 0.0]])
     there = np.ones(2, bool)
-    np.testing.assert_allclose(rollout([swap], np.array([1.0, 0]), there), [0.5, 0.5])
+    np.testing.assert_allclose(attention_rollout([swap], np.array([1.0, 0]), there), [0.5, 0.5])
     first = np.array([[1.0, 0], [1.0, 0]])
-    found = rollout([first, swap], np.array([1.0, 0]), there)
+    found = attention_rollout([first, swap], np.array([1.0, 0]), there)
     np.testing.assert_allclose(found, [0.75, 0.25])  # 0.5 of each, then half of the second moves
-    absent = rollout([np.array([[1.0, 0], [0, 0]])], np.array([1.0, 0]), np.array([True, False]))
+    absent = attention_rollout(
+        [np.array([[1.0, 0], [0, 0]])], np.array([1.0, 0]), np.array([True, False])
+    )
     np.testing.assert_allclose(absent, [1, 0])

@@ -70,7 +70,7 @@ export class MapView extends AttentionView {
   queryTitle(t) {
     const { queries, normalized_over } = this.facts;
     if (this.query === null) return this.facts.query_title;
-    const unit = normalized_over === "none" ? ", unnormalised" : "";
+    const unit = normalized_over === "none" ? ", unnormalized" : "";
     const even = normalized_over === "queries" ? ", made to sum to 1" : "";
     if (queries !== "tokens") return `query ${this.query} of ${queries} asks${even}${unit}`;
     const asks = this.absent(t) ? "is absent and asks nothing" : "asks";

@@ -187,7 +187,7 @@ def test_absent_tokens_show_what_is_said_with_all_there(asked):
     for row, t in enumerate((1, 4)):
         outputs = scores.distribution[row, ABSENT].astype(float)
         np.testing.assert_allclose(outputs, episode[t].distribution, atol=1e-3)
-    scores.check(episode.header, len(episode))
+    scores.check_episode(episode.header, len(episode))
 
 
 def test_every_reading_of_attention_is_the_recorded_one(asked):
@@ -196,11 +196,13 @@ def test_every_reading_of_attention_is_the_recorded_one(asked):
     maps = {each.name: each for each in attention_maps(recorded_policy, steps)}
     by_sarfa = sarfa_map(recorded_policy, steps, leave_one_out(recorded_policy, steps).distribution)
     assert (by_sarfa is None) == isinstance(recorded_policy.kind, ContinuousActions)
-    from attention_agents.recording.map_view import View
+    from attention_agents.recording.map_view import MapView
 
     for spec in (one for one in episode.header.maps if one.role == recorded_policy.role):
         for row, t in zip(maps[spec.name].rows, steps, strict=True):
-            np.testing.assert_allclose(row, View(spec, None).weights(episode[t]), atol=1e-5)
+            np.testing.assert_allclose(
+                row, MapView(spec, None).token_weights(episode[t]), atol=1e-5
+            )
     assert "gradient x input" in maps
     for each in maps.values():
         assert each.rows.shape == (4, N)

@@ -42,9 +42,9 @@ from attention_agents.envs.tokens.specs import Entities
 from attention_agents.policies.attention.tappable import AttentionWeights, TappableAttention
 from attention_agents.policies.encoder import LayerModule
 from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.recording.leave_one_out import FAITHFULNESS_FILE
 from attention_agents.recording.live.recorder import RecordAttention
 from attention_agents.recording.reader import open_recording
-from attention_agents.recording.scores import SUMMARY_FILE
 from benchmarks.faithfulness import document, scored
 
 ROOT = Path(__file__).parents[3]
@@ -156,7 +156,7 @@ UNKNOWN = GroundTruth([None], "not known")
 def test_a_planted_policy_is_found_out(claim, tmp_path):
     recording, loaded = planted(tmp_path / "seen", claim)
     report = report_faithfulness(recording, loaded, UNKNOWN, PLANTED_FACTS, score_steps=41)
-    scores = recording.episodes[0].scores
+    scores = recording.episodes[0].leave_one_out
     assert scores is not None
     others = np.delete(scores.causal, PLANTED, axis=1)
     assert (others < 1e-6).all() and (scores.causal[:, PLANTED] > 0.01).all()
@@ -189,8 +189,8 @@ def test_where_nothing_changes_a_policy_there_is_nothing_to_explain(tmp_path):
     recording, loaded = planted(tmp_path / "seen", "true", gain=0.0)
     report = report_faithfulness(recording, loaded, UNKNOWN, PLANTED_FACTS, score_steps=5)
     assert "there is nothing to explain" in report.verdict
-    assert recording.summary is not None
-    assert recording.summary["verdict"] == report.verdict
+    assert recording.faithfulness is not None
+    assert recording.faithfulness["verdict"] == report.verdict
 
 
 CHAIN = {"actor/0", "actor/1", "actor/rollout", "gradient rollout"}
@@ -213,10 +213,10 @@ def test_what_is_no_chain_of_tokens_is_judged_by_what_it_has(block, readout, dra
     report = report_faithfulness(recording, loaded, UNKNOWN, {"checkpoint": "made"}, score_steps=3)
     own = {each.name for each in report.ratings if each.results.family == "attention"}
     assert (report.drawn, own) == (drawn, maps)
-    assert recording.summary is not None and recording.episodes[0].scores is not None
+    assert recording.faithfulness is not None and recording.episodes[0].leave_one_out is not None
     if not maps:
         assert report.verdict.startswith("There is no map to believe: the policy's attention")
-        assert recording.summary["best"] is None
+        assert recording.faithfulness["best"] is None
 
 
 def test_one_layer_is_judged_by_its_row_and_by_that_times_its_gradient(tmp_path):
@@ -294,29 +294,29 @@ def test_a_person_asks_whether_the_maps_can_be_believed(run):
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     path = Path(lines[-1])
-    assert path == run / "recordings" / "recording_1" / SUMMARY_FILE
+    assert path == run / "recordings" / "recording_1" / FAITHFULNESS_FILE
     assert any(line.startswith("The map actor/rollout ") for line in lines)
     assert "removed entities: masked" in lines
     recording = open_recording(path.parent)
-    assert recording.summary is not None
-    assert recording.summary["seeds"] == [10_000, 10_001, 10_002]
-    assert recording.summary["checkpoint"] == "final"
-    names = {each["name"] for each in recording.summary["maps"]}
+    assert recording.faithfulness is not None
+    assert recording.faithfulness["seeds"] == [10_000, 10_001, 10_002]
+    assert recording.faithfulness["checkpoint"] == "final"
+    names = {each["name"] for each in recording.faithfulness["maps"]}
     assert {"actor/0", "actor/1", "actor/rollout", "gradient rollout", "SARFA", "random"} <= names
     for episode in recording.episodes:
-        assert episode.scores is not None and episode.scores.true is not None
-        for row, t in enumerate(episode.scores.steps):
+        assert episode.leave_one_out is not None and episode.leave_one_out.ground_truth is not None
+        for row, t in enumerate(episode.leave_one_out.steps):
             fruit = episode[t].observation[""]
             ripest = int(np.argmax(fruit[:, 3]))  # the stand's own number is its token's
-            assert episode.scores.true[row].nonzero()[0].tolist() == [ripest]
+            assert episode.leave_one_out.ground_truth[row].nonzero()[0].tolist() == [ripest]
     again = call(path.parent, "--faithfulness", "--score-steps", "6", "--json")
     assert again.returncode == 0, again.stderr
     said = json.loads(again.stdout)
-    before = {k: v for k, v in recording.summary.items() if k not in ("format", "schema")}
+    before = {k: v for k, v in recording.faithfulness.items() if k not in ("format", "schema")}
     assert said | {"created": ""} == before | {"created": ""}  # the same numbers once more
     page = document([scored(run), scored(path.parent)])
     assert page.count("## attention/Collect-v0, ppo") == 2
-    assert recording.summary["verdict"] in page
+    assert recording.faithfulness["verdict"] in page
 
 
 @pytest.mark.parametrize(
@@ -391,11 +391,11 @@ def test_the_cue_is_known_at_the_junction_and_its_removal_is_what_it_says(cued):
     report = study_faithfulness(cued, episodes=2, score_steps=5, device="cpu")
     recording = open_recording(report.recording)
     for episode in recording.episodes:
-        scores = episode.scores
-        assert scores is not None and scores.true is not None
+        scores = episode.leave_one_out
+        assert scores is not None and scores.ground_truth is not None
         assert len(episode) == 8
-        assert scores.true.sum(1).tolist() == [0] * 7 + [1]
-        assert scores.true[-1].argmax() == 0  # seven steps back of a window of eight
+        assert scores.ground_truth.sum(1).tolist() == [0] * 7 + [1]
+        assert scores.ground_truth[-1].argmax() == 0  # seven steps back of a window of eight
     assert report.truth == ""
     assert next(iter(report.scorer.removal)) == "history: masked"
     assert any(each["hit"] is not None for each in report.ratings)
@@ -404,10 +404,10 @@ def test_the_cue_is_known_at_the_junction_and_its_removal_is_what_it_says(cued):
 def test_a_policy_with_a_memory_is_asked_with_it(lstm):
     report = study_faithfulness(lstm, episodes=2, score_steps=5, device="cpu")
     recording = open_recording(report.recording)
-    scores = recording.episodes[0].scores
-    assert scores is not None and scores.true is not None
+    scores = recording.episodes[0].leave_one_out
+    assert scores is not None and scores.ground_truth is not None
     assert "what the policy remembers of earlier steps is not removed" in report.notes
-    assert not scores.true.any()  # at the junction the cue is not in sight
+    assert not scores.ground_truth.any()  # at the junction the cue is not in sight
     assert report.ratings[-1].name == "random"
 
 

@@ -136,7 +136,7 @@ def test_another_policy_is_asked_in_the_same_states(recording, other, tmp_path):
     apart = []
     for t in range(LENGTH):
         mine, theirs = (
-            view.weights(each[t]) for view, each in zip(views, (one, another), strict=True)
+            view.token_weights(each[t]) for view, each in zip(views, (one, another), strict=True)
         )
         apart.append(float(np.abs(mine / mine.sum() - theirs / theirs.sum()).sum()) / 2)
     assert [each.distance for each in seen.states] == pytest.approx(apart, abs=1e-6)

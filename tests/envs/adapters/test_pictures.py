@@ -6,7 +6,7 @@ import pytest
 from attention_agents.envs.make import make_env
 from attention_agents.envs.token_places import get_token_places
 from attention_agents.envs.tokens.spaces import build_layout, choose_specs
-from attention_agents.recording.observation_images import observation_picture
+from attention_agents.recording.observation_images import observation_image
 
 
 def lit_box(changed):
@@ -97,7 +97,7 @@ def test_carracing_observes_what_the_car_sees_with_its_colours_first():
     obs, _ = env.reset(seed=0)
     assert (obs.shape, obs.dtype) == ((3, 96, 96), np.uint8)
     np.testing.assert_array_equal(obs[1], env.unwrapped.state[:, :, 1])
-    drawn = observation_picture(places(env, np.zeros((400, 600, 3)))[0], obs)
+    drawn = observation_image(places(env, np.zeros((400, 600, 3)))[0], obs)
     np.testing.assert_array_equal(drawn, env.unwrapped.state)
 
 

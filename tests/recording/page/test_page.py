@@ -19,8 +19,9 @@ import pytest
 
 from attention_agents.envs.tokens.layout import TokenLayout
 from attention_agents.recording.chunk import decode_frame
+from attention_agents.recording.leave_one_out import LEAVE_ONE_OUT_FILE, write_leave_one_out
 from attention_agents.recording.map_spec import MapSpec
-from attention_agents.recording.map_view import View
+from attention_agents.recording.map_view import MapView
 from attention_agents.recording.page.map_arrays import NOTES, REDUCTIONS, Reduction, role_facts
 from attention_agents.recording.page.packed_arrays import packed
 from attention_agents.recording.page.page import (
@@ -38,7 +39,6 @@ from attention_agents.recording.page.verdict import verdict_facts
 from attention_agents.recording.quantization import QuantizedRows, dequantize
 from attention_agents.recording.reader import open_recording
 from attention_agents.recording.rendering.overlay import Scene
-from attention_agents.recording.scores import SCORES_FILE, write_scores
 from attention_agents.recording.writer import RecordingWriter
 from tests.recording.page_scene import (
     CELLS,
@@ -250,7 +250,7 @@ def test_scores_are_on_the_page(tmp_path):
     folder = score(record(tmp_path / "seen", scene_header(), 12, episodes=2))
     recording = open_recording(folder)
     data = Page(write_page(tmp_path / "page.html", recording)).data
-    read, scores = data["recordings"][0], recording.episodes[0].scores
+    read, scores = data["recordings"][0], recording.episodes[0].leave_one_out
     first, second = read["episodes"]
     assert read["verdict"]["verdict"] == VERDICT and first["unit"] == "KL, nats"
     assert not data["reduced"]
@@ -263,16 +263,16 @@ def test_scores_are_on_the_page(tmp_path):
     np.testing.assert_array_equal(texts, names[scores.action])
     np.testing.assert_array_equal(unpacked(arrays["hidden_value"]), scores.value)
     np.testing.assert_array_equal(unpacked(arrays["hidden_distribution"]), scores.distribution)
-    assert scores.true is not None
-    np.testing.assert_array_equal(unpacked(arrays["true"]), scores.true)
+    assert scores.ground_truth is not None
+    np.testing.assert_array_equal(unpacked(arrays["true"]), scores.ground_truth)
     assert "unit" not in second and "causal" not in second["arrays"]
 
 
 def test_a_world_that_does_not_say_what_matters_has_no_truth_on_the_page(tmp_path):
     folder = score(record(tmp_path / "seen", scene_header(), 12))
     (episode,) = open_recording(folder).episodes
-    assert episode.scores is not None
-    write_scores(episode.folder, replace(episode.scores, true=None))
+    assert episode.leave_one_out is not None
+    write_leave_one_out(episode.folder, replace(episode.leave_one_out, ground_truth=None))
     data = Page(write_page(tmp_path / "page.html", open_recording(folder))).data
     arrays = data["recordings"][0]["episodes"][0]["arrays"]
     assert "true" not in arrays and "causal" in arrays
@@ -320,8 +320,8 @@ def test_scores_that_do_not_fit_are_left_out_and_that_is_said(tmp_path):
 
 def test_damaged_scores_are_named(tmp_path):
     folder = score(record(tmp_path / "seen", scene_header(), 12))
-    (folder / "episode_0000" / SCORES_FILE).write_bytes(b"PK")
-    with pytest.raises(ValueError, match=SCORES_FILE):
+    (folder / "episode_0000" / LEAVE_ONE_OUT_FILE).write_bytes(b"PK")
+    with pytest.raises(ValueError, match=LEAVE_ONE_OUT_FILE):
         write_page(tmp_path / "page.html", open_recording(folder))
 
 
@@ -394,7 +394,7 @@ def noisy(tmp_path: Path, steps: int, side: int) -> Path:
         for t in range(steps):
             rng = np.random.default_rng(t)
             frame = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
-            writer.add(scene_step(header, t, frame=frame))
+            writer.add_step(scene_step(header, t, frame=frame))
         writer.end_episode(scene_step(header, 0).observation, None)
     return tmp_path / "noisy"
 
@@ -407,7 +407,7 @@ def test_five_hundred_steps_stay_below_the_bound(tmp_path):
     with RecordingWriter(tmp_path / "seen", header) as writer:
         writer.begin_episode(1)
         for t in range(500):
-            writer.add(scene_step(header, t, frame=np.roll(noise, t, axis=0)))
+            writer.add_step(scene_step(header, t, frame=np.roll(noise, t, axis=0)))
         writer.end_episode(scene_step(header, 0).observation, None)
     path = write_page(tmp_path / "page.html", open_recording(tmp_path / "seen"))
     assert path.stat().st_size <= MAX_BYTES == 25_000_000
@@ -472,7 +472,7 @@ def test_reduced_maps_are_means_as_a_video_shows_them(tmp_path):
                 step = recording.episodes[0][t]
                 heads = range(spec.heads) if reduction == "queries" else [None]
                 for row, head in zip(on_page[t, :, 0], heads, strict=True):
-                    expected = View(spec, head).weights(step)
+                    expected = MapView(spec, head).token_weights(step)
                     np.testing.assert_allclose(np.abs(row[:N]), expected, atol=expected.max() / 254)
 
 

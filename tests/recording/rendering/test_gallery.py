@@ -45,7 +45,9 @@ def test_a_piece_is_what_stands_there(tmp_path, header, make_step):
     frame[2:4, 3:6] = (10, 200, 30)
     with RecordingWriter(tmp_path / "recording", header) as writer:
         writer.begin_episode(0)
-        writer.add(make_step(0, maps=dict.fromkeys(("actor/0", "actor/1"), weights), frame=frame))
+        writer.add_step(
+            make_step(0, maps=dict.fromkeys(("actor/0", "actor/1"), weights), frame=frame)
+        )
         writer.end_episode()
     (episode,) = open_recording(tmp_path / "recording").episodes
     with Image.open(gallery(tmp_path / "gallery.png", episode)) as page:
@@ -57,7 +59,7 @@ def test_a_piece_is_what_stands_there(tmp_path, header, make_step):
 def test_without_a_picture_there_is_no_gallery(tmp_path, header, make_step):
     with RecordingWriter(tmp_path / "recording", header) as writer:
         writer.begin_episode(0)
-        writer.add(make_step(0, frame=None, places=None))
+        writer.add_step(make_step(0, frame=None, places=None))
         writer.end_episode()
     (episode,) = open_recording(tmp_path / "recording").episodes
     with pytest.raises(ValueError, match="no token of Road-v0 stands on one"):
@@ -69,7 +71,7 @@ def test_without_a_picture_there_is_no_gallery(tmp_path, header, make_step):
 def test_a_gallery_that_cannot_be_written_is_told(tmp_path, header, make_step):
     with RecordingWriter(tmp_path / "recording", replace(header)) as writer:
         writer.begin_episode(0)
-        writer.add(make_step(0))
+        writer.add_step(make_step(0))
         writer.end_episode()
     (episode,) = open_recording(tmp_path / "recording").episodes
     with pytest.raises(ValueError, match="cannot write"):

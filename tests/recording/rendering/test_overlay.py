@@ -20,10 +20,10 @@ from attention_agents.envs.tokens.specs import Cells, Features, Frames, History,
 from attention_agents.recording.map_spec import MapSpec
 from attention_agents.recording.map_view import choose_view, entropy, mean_over_queries
 from attention_agents.recording.observation_images import (
-    Part,
-    enlarge,
-    observation_picture,
-    parts_of,
+    GroupSlice,
+    enlarge_image,
+    group_slices,
+    observation_image,
 )
 from attention_agents.recording.rendering.drawing import (
     HEADING,
@@ -189,7 +189,7 @@ def test_there_are_no_lines_when_it_is_not_the_ego_that_asks(road, query_source,
 
 def test_a_picture_says_who_asks(header):
     def said(spec):
-        return choose_view([spec]).lines[1]
+        return choose_view([spec]).description[1]
 
     first, readout = header.maps
     assert said(readout) == "the agent's own token asks"
@@ -212,7 +212,7 @@ def side(header, group, draw, token, **changes):
 
 def test_lighting_a_bar_fills_its_row_alone(header):
     group = Features(("a", "b", "c", "d", "e")).token_groups("")[0]
-    bars = TokenBars(Part(group, slice(0, 5)))
+    bars = TokenBars(GroupSlice(group, slice(0, 5)))
     mark = side(
         header,
         group,
@@ -229,7 +229,7 @@ def test_lighting_a_bar_fills_its_row_alone(header):
 
 def test_lighting_a_cell_heats_its_square_alone(header):
     group = Cells(2, 3, categories=(5,)).token_groups("")[0]
-    grid = TokenGrid(Part(group, slice(0, 6)), 300)
+    grid = TokenGrid(GroupSlice(group, slice(0, 6)), 300)
     mark = side(
         header,
         group,
@@ -248,7 +248,7 @@ def test_a_past_frame_stands_over_its_own_bar(header):
     colours = [(200, 0, 0), (0, 200, 0), (0, 0, 200), (200, 200, 0)]
     frames = [np.full((30, 40, 3), colour, np.uint8) for colour in colours]
     group = History(4, 2).token_groups("")[0]
-    strip = TimeStrip(Part(group, slice(0, 4)), (30, 40), 400)
+    strip = TimeStrip(GroupSlice(group, slice(0, 4)), (30, 40), 400)
     assert strip.frame_count == 3
     image = Image.new("RGB", (400, 600))
     header, step = lit(header, TokenLayout((group,)), 2, np.full((4, 4), np.nan))
@@ -273,7 +273,7 @@ def test_a_past_frame_stands_over_its_own_bar(header):
 
 def test_a_young_episode_leaves_the_past_empty(header):
     group = History(4, 2).token_groups("")[0]
-    strip = TimeStrip(Part(group, slice(0, 4)), (30, 40), 400)
+    strip = TimeStrip(GroupSlice(group, slice(0, 4)), (30, 40), 400)
     header, step = lit(header, TokenLayout((group,)), 3, np.full((4, 4), np.nan))
     frame = np.full((30, 40, 3), 200, np.uint8)
     step = replace(step, frame=frame, mask=np.array([False, False, True, True]))
@@ -286,7 +286,7 @@ def test_a_young_episode_leaves_the_past_empty(header):
 @pytest.mark.parametrize("steps", [17, 80, 200])
 def test_a_long_history_is_bars_the_newest_that_have_room(header, steps):
     group = History(steps, 2).token_groups("")[0]
-    strip = TimeStrip(Part(group, slice(0, steps)), (30, 40), 400)
+    strip = TimeStrip(GroupSlice(group, slice(0, steps)), (30, 40), 400)
     assert strip.thumb >= 4 and strip.frame_count == 0
     assert strip.offsets == list(range(1 - min(steps, 80), 1))
 
@@ -325,11 +325,11 @@ def framed(header):
 def test_a_group_is_drawn_from_its_own_frame(framed):
     header, step = framed
     for group, shade in zip(header.layout.groups, SHADES, strict=True):
-        picture = observation_picture(group, step.observation[""])
+        picture = observation_image(group, step.observation[""])
         assert picture.shape == (ROWS, COLS, 3)
         assert (picture == shade).all()
     with pytest.raises(ValueError, match=r"of shape \(2, 11\) has no frame 2 steps ago"):
-        observation_picture(header.layout.groups[0], step.observation[""][1:])
+        observation_image(header.layout.groups[0], step.observation[""][1:])
 
 
 @pytest.mark.parametrize("frame", [True, False])
@@ -378,7 +378,7 @@ def test_a_past_from_before_the_episode_stays_empty(framed):
 
 def test_the_newest_past_frames_have_room(header):
     groups = Frames(9, Cells(2, 3, (5,))).token_groups("view")
-    parts = parts_of(TokenLayout(groups))[:-1]
+    parts = group_slices(TokenLayout(groups))[:-1]
     frames = PastFrames(parts, 5 * (58 + GAP) - GAP)
     assert [part.offset for part in frames.shown] == [-5, -4, -3, -2, -1]
     assert frames.slot * len(frames.shown) - GAP <= 5 * (58 + GAP) - GAP
@@ -415,8 +415,10 @@ def test_the_view_is_the_asked_layer_and_head(header, make_step, layer, head):
     step = make_step(3)
     view = choose_view(header.maps, layer, head)
     stored = step.maps[f"actor/{layer}"][:, 0]
-    np.testing.assert_allclose(view.weights(step), stored.mean(0) if head is None else stored[2])
-    assert ("derived" in view.lines[1]) == (layer == 0)
+    np.testing.assert_allclose(
+        view.token_weights(step), stored.mean(0) if head is None else stored[2]
+    )
+    assert ("derived" in view.description[1]) == (layer == 0)
 
 
 def test_the_readout_is_shown_unless_another_layer_is_asked_for(header):
@@ -461,30 +463,30 @@ def test_entropy_counts_tokens():
 def test_observations_as_pictures():
     patches = TokenGroup("patches", ("p",), picture=(5, 7), boxes=((0, 0, 5, 7),))
     colour = np.random.default_rng(0).integers(2, 256, (5, 7, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(observation_picture(patches, colour), colour)
-    np.testing.assert_array_equal(observation_picture(patches, colour.transpose(2, 0, 1)), colour)
+    np.testing.assert_array_equal(observation_image(patches, colour), colour)
+    np.testing.assert_array_equal(observation_image(patches, colour.transpose(2, 0, 1)), colour)
     stacked = np.stack([np.zeros((5, 7), np.uint8)] * 3 + [colour[..., 0]])
-    newest = observation_picture(patches, stacked)
+    newest = observation_image(patches, stacked)
     np.testing.assert_array_equal(newest, np.repeat(colour[..., :1], 3, -1))
     planes = np.zeros((5, 7, 4), np.uint8)
     planes[2, 3, 1] = 1
-    picture = observation_picture(patches, planes)
+    picture = observation_image(patches, planes)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 2
     shades = np.linspace(0, 1, 35, dtype=np.float32).reshape(5, 7)
     for grey in (shades, shades[None], np.stack([1 - shades] * 3 + [shades])):
-        picture = observation_picture(patches, grey)
+        picture = observation_image(patches, grey)
         np.testing.assert_array_equal(picture[..., 0], np.rint(255 * shades))
     cells = Cells(2, 3, categories=(11, 6)).token_groups("")[0]
-    assert observation_picture(cells, np.zeros((6, 2))).shape == (2, 3, 3)
-    assert observation_picture(Features(("a",)).token_groups("")[0], np.zeros(1)) is None
+    assert observation_image(cells, np.zeros((6, 2))).shape == (2, 3, 3)
+    assert observation_image(Features(("a",)).token_groups("")[0], np.zeros(1)) is None
 
 
 def test_enlarging_keeps_pixels_sharp():
     picture = np.random.default_rng(0).integers(0, 256, (3, 5, 3), dtype=np.uint8)
-    large = np.asarray(enlarge(picture, 4))
+    large = np.asarray(enlarge_image(picture, 4))
     np.testing.assert_array_equal(large, picture.repeat(4, 0).repeat(4, 1))
-    assert enlarge(picture, 2.5).size == (12, 8)
-    assert enlarge(np.zeros((90, 60, 3), np.uint8), 0.5).size == (30, 45)
+    assert enlarge_image(picture, 2.5).size == (12, 8)
+    assert enlarge_image(np.zeros((90, 60, 3), np.uint8), 0.5).size == (30, 45)
 
 
 def test_the_heat_colours_grow_evenly_brighter():

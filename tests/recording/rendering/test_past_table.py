@@ -11,8 +11,12 @@ import pytest
 from PIL import Image
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, add_age, strip_age
-from attention_agents.recording.observation_images import Part, parts_of
-from attention_agents.recording.query.attention_shift import Spot, attention_shift, shares_of
+from attention_agents.recording.observation_images import GroupSlice, group_slices
+from attention_agents.recording.query.attention_shift import (
+    AttentionTarget,
+    attention_per_target,
+    attention_shift,
+)
 from attention_agents.recording.reader import open_recording
 from attention_agents.recording.rendering.contact_sheet import listed_tokens
 from attention_agents.recording.rendering.drawing import HEADING, Pen, text_width
@@ -51,7 +55,7 @@ class Noted(Pen):
 
 
 def table_of(
-    parts: list[Part], step: Step, weights: np.ndarray, width: int = WIDTH
+    parts: list[GroupSlice], step: Step, weights: np.ndarray, width: int = WIDTH
 ) -> tuple[np.ndarray, list[str]]:
     """Return a table, (height, width, 3) int, and what is written in it."""
     table = PastTable(parts, width)
@@ -69,7 +73,7 @@ def drawn(step: Step, token: int | None) -> np.ndarray:
     return table_of(past, step, weights)[0]
 
 
-def named(parts: list[Part], step: Step) -> dict[str, dict[int, int]]:
+def named(parts: list[GroupSlice], step: Step) -> dict[str, dict[int, int]]:
     """Return the objects of the past by what they are called."""
     return {each.name: tokens for each, tokens in past_objects(parts, step).items()}
 
@@ -229,7 +233,7 @@ def test_the_present_is_on_the_picture_and_the_past_beside_it():
 def test_the_newest_steps_have_room():
     long = replace(SPEC, steps=41)
     layout = replace(past_header().layout, groups=long.token_groups("cars"))
-    (past,) = past_entities(parts_of(layout))
+    (past,) = past_entities(group_slices(layout))
     table = PastTable(past, WIDTH)
     room = int(WIDTH * 0.46 / MIN_CELL)
     assert [part.offset for part in table.shown] == list(range(-room, 0))
@@ -249,11 +253,11 @@ def test_names_are_in_the_order_of_their_numbers():
 
 def test_shares_of_an_object_are_those_of_all_its_steps():
     weights = np.arange(N, dtype=np.float32)
-    shares = shares_of(PARTS, past_step(2), weights)
-    assert shares[Spot("cars", 11, True)] == pytest.approx((1 + 6 + 9) / 66)
+    shares = attention_per_target(PARTS, past_step(2), weights)
+    assert shares[AttentionTarget("cars", 11, True)] == pytest.approx((1 + 6 + 9) / 66)
     assert sum(shares.values()) == pytest.approx(1)
-    unknown = shares_of(PARTS, replace(past_step(2), places=None), weights)
-    assert unknown[Spot("cars", 6, False)] == pytest.approx(6 / 66)
+    unknown = attention_per_target(PARTS, replace(past_step(2), places=None), weights)
+    assert unknown[AttentionTarget("cars", 6, False)] == pytest.approx(6 / 66)
 
 
 def test_attention_that_stays_on_an_object_has_not_moved(tmp_path):

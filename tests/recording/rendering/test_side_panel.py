@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attention_agents.recording.map_view import View
+from attention_agents.recording.map_view import MapView
 from attention_agents.recording.rendering.drawing import Pen, drawable_text, load_font, wrap_text
 from attention_agents.recording.rendering.overlay import SIDE, Scene
 from attention_agents.recording.rendering.side_panel import AttentionText
@@ -35,7 +35,7 @@ def test_a_rollout_is_told_in_full(header, make_step, monkeypatch, query_source)
     spec = replace(
         header.maps[1], name="actor/rollout", heads=1, derived="rollout", query_source=query_source
     )
-    view = View(spec, None)
+    view = MapView(spec, None)
     written: list[str] = []
     write = Pen.draw_text
 
@@ -48,9 +48,9 @@ def test_a_rollout_is_told_in_full(header, make_step, monkeypatch, query_source)
     words, step = AttentionText(view, SIDE), make_step(0)
     step.maps[spec.name] = np.full((1, 1, 8), 1 / 8, np.float32)
     pen = Pen(Image.new("RGB", (SIDE, words.height)))
-    words.draw(pen, 0, 0, SIDE, step, view.weights(step))
+    words.draw(pen, 0, 0, SIDE, step, view.token_weights(step))
     said = " ".join(written)
-    assert all(line in said for line in view.lines)
+    assert all(line in said for line in view.description)
 
 
 def test_a_longer_caption_makes_a_taller_picture(header, make_step):

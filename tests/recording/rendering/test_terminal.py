@@ -29,7 +29,7 @@ def episode(tmp_path, header, make_step):
     with RecordingWriter(tmp_path / "recording", header) as writer:
         writer.begin_episode(5)
         for t in range(T):
-            writer.add(make_step(t))
+            writer.add_step(make_step(t))
         writer.end_episode()
     return open_recording(tmp_path / "recording").episodes[0]
 
@@ -87,7 +87,7 @@ def rolled(tmp_path, header, make_step):
     step = make_step(0)
     with RecordingWriter(tmp_path / "rolled", replace(header, maps=(*header.maps, spec))) as writer:
         writer.begin_episode(5)
-        writer.add(replace(step, maps={**step.maps, spec.name: weights}))
+        writer.add_step(replace(step, maps={**step.maps, spec.name: weights}))
         writer.end_episode()
     return open_recording(tmp_path / "rolled").episodes[0]
 
@@ -118,7 +118,7 @@ def test_a_terminal_is_played_to_at_the_asked_rate(episode, monkeypatch):
 def test_without_a_picture_there_are_numbers(tmp_path, header, make_step):
     with RecordingWriter(tmp_path / "blind", header) as writer:
         writer.begin_episode(5)
-        writer.add(make_step(0, frame=None, places=None))
+        writer.add_step(make_step(0, frame=None, places=None))
         writer.end_episode()
     episode = open_recording(tmp_path / "blind").episodes[0]
     out = io.StringIO()

@@ -25,7 +25,7 @@ def episode(tmp_path, header, make_step):
     with RecordingWriter(tmp_path / "seen", header) as writer:
         writer.begin_episode(3)
         for t in range(7):
-            writer.add(make_step(t, terminated=t == 6))
+            writer.add_step(make_step(t, terminated=t == 6))
         writer.end_episode(make_step(7).observation, make_step(7).frame)
     return open_recording(tmp_path / "seen").episodes[0]
 
@@ -46,7 +46,7 @@ def test_a_film_shows_the_past_of_each_step(tmp_path, header, make_step):
     with RecordingWriter(tmp_path / "seen", header) as writer:
         writer.begin_episode()
         for step in steps:
-            writer.add(step)
+            writer.add_step(step)
     episode = open_recording(tmp_path / "seen").episodes[0]
     scene = Scene(header, episode[0])
     for t, picture in enumerate(film(episode)):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attention_agents.recording.map_view import View
+from attention_agents.recording.map_view import MapView
 from attention_agents.recording.page.page import write_page
 from attention_agents.recording.reader import Episode, open_recording
 from tests.recording.page_scene import record, scene_header
@@ -99,7 +99,7 @@ def test_jumps(show, road, seen):
 
 def shares_by_object(episode: Episode, t: int) -> dict[str, float]:
     step = episode[t]
-    weights = View(episode.header.maps[2], None).weights(step).astype(float)
+    weights = MapView(episode.header.maps[2], None).token_weights(step).astype(float)
     assert step.places is not None
     names = [f"slot {i}" if id < 0 else f"object {id}" for i, id in enumerate(step.places.ids)]
     return {names[i]: w / weights.sum() for i, w in enumerate(weights) if w > 0}

@@ -51,7 +51,7 @@ def test_other_roles_and_odd_maps(show, road, seen):
     page = show(road, "t=5")
     page.choose("Role", "critic")
     np.testing.assert_allclose(page.read("weights"), weights_of(seen, 5, "mean", 5), rtol=1e-6)
-    assert "unnormalised" in page.text(".attention")
+    assert "unnormalized" in page.text(".attention")
     page.choose("Role", "actor").choose("Map", "layer 3, slots")
     np.testing.assert_allclose(page.read("weights"), weights_of(seen, 3, "mean", 5), rtol=1e-5)
     page.choose("Query", "slots 1")

@@ -8,9 +8,9 @@ from PIL import Image
 
 from attention_agents.agents.faithfulness.rank_metrics import pointing_game
 from attention_agents.envs.tokens.layout import TokenPlaces
+from attention_agents.recording.leave_one_out import LeaveOneOut, write_leave_one_out
 from attention_agents.recording.page.page import write_page
 from attention_agents.recording.reader import open_recording
-from attention_agents.recording.scores import Scores, write_scores
 from tests.recording.page.browser.browser_page import Shown
 from tests.recording.page.browser.stored import weights_of
 from tests.recording.page_scene import (
@@ -91,12 +91,12 @@ def test_the_legend_says_what_matters(show, road, t, said):
 @pytest.mark.parametrize("layer", ["0", "1", "2", "causal"])
 def test_the_share_on_what_matters_is_that_of_the_pointing_game(show, road, layer):
     episode = open_recording(road.parent / "after").episodes[0]
-    assert episode.scores is not None and episode.scores.true is not None
+    assert episode.leave_one_out is not None and episode.leave_one_out.ground_truth is not None
     page, row = show(road, f"t=5&recording=1&layer={layer}"), SCORED.index(5)
-    weights = episode.scores.causal[row]
+    weights = episode.leave_one_out.causal[row]
     if layer != "causal":
         weights = weights_of(episode, int(layer), "mean", 5)
-    found = pointing_game(weights, episode.scores.true[row], episode[5].present)
+    found = pointing_game(weights, episode.leave_one_out.ground_truth[row], episode[5].present)
     assert found is not None and found.chance == 3 / N
     said = f"share on what matters {found.mass:.2f}, even would be {found.chance:.2f}"
     assert said in page.page.locator(".attention p:visible").all_text_contents()
@@ -159,16 +159,16 @@ def test_a_past_step_that_matters_is_dashed_in_the_memory(show, tmp_path):
     record_memory(tmp_path / "seen", 9)
     (episode,) = open_recording(tmp_path / "seen").episodes
     true = np.arange(LAGS) == LAGS - 3
-    scores = Scores(
+    scores = LeaveOneOut(
         steps=np.array([2, 7]),
         causal=np.ones((2, LAGS), "f"),
         distribution=np.zeros((2, LAGS, A), "f"),
         action=np.zeros((2, LAGS), int),
         value=None,
         unit="of Q values",
-        true=np.stack([true, ~true & False]),
+        ground_truth=np.stack([true, ~true & False]),
     )
-    write_scores(episode.folder, scores)
+    write_leave_one_out(episode.folder, scores)
     page = show(write_page(tmp_path / "page.html", open_recording(tmp_path / "seen")), "t=2")
     assert page.text(".legend .truth").endswith("matters: -2 steps")
     marked = page.page.locator(".slot.matters")

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from attention_agents.envs.tokens.layout import TokenLayout
-from attention_agents.recording.observation_images import parts_of
+from attention_agents.recording.leave_one_out import LeaveOneOut, write_leave_one_out
+from attention_agents.recording.observation_images import group_slices
 from attention_agents.recording.page.page import write_page
 from attention_agents.recording.query.attention_shift import attention_shift
 from attention_agents.recording.reader import open_recording
 from attention_agents.recording.scene.display import MAX_ROWS, format_rest
 from attention_agents.recording.scene.past_objects import past_objects
 from attention_agents.recording.scene.scene_layout import past_entities
-from attention_agents.recording.scores import Scores, write_scores
 from tests.recording.page.browser.browser_page import Shown
 from tests.recording.page.browser.stored import weights_of
 from tests.recording.past_scene import (
@@ -56,7 +56,7 @@ def past_table(page: Shown, n: int = 0) -> dict[str, list[str]]:
 def labels(path: Path, t: int, n: int = 0) -> dict[str, list[str]]:
     """Return what a table should say, in its order, from what was recorded."""
     (episode,) = open_recording(path.parent / "seen").episodes
-    weights, parts = weights_at(path, t), parts_of(episode.header.layout)
+    weights, parts = weights_at(path, t), group_slices(episode.header.layout)
     objects = past_objects(past_entities(parts)[n], episode[t])
     words = {-1: "-1 step", -2: "-2 steps"}
     return {
@@ -144,16 +144,16 @@ def test_what_has_no_room_is_summed_up(show, tmp_path):
 def test_what_matters_is_said_and_every_column_has_a_heading(show, tmp_path):
     ROAD.record(tmp_path / "seen", 3)
     (episode,) = open_recording(tmp_path / "seen").episodes
-    scores = Scores(
+    scores = LeaveOneOut(
         steps=np.array([2]),
         causal=np.ones((1, N), "f"),
         distribution=np.zeros((1, N, 2), "f"),
         action=np.zeros((1, N), int),
         value=None,
         unit="KL, nats",
-        true=np.isin(np.arange(N), [5])[None],
+        ground_truth=np.isin(np.arange(N), [5])[None],
     )
-    write_scores(episode.folder, scores)
+    write_leave_one_out(episode.folder, scores)
     page = show(write_page(tmp_path / "page.html", open_recording(tmp_path / "seen")), "t=2")
     said = [bar for bars in past_table(page).values() for bar in bars]
     assert [bar for bar in said if bar.endswith(", matters")] == [

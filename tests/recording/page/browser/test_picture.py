@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attention_agents.recording.map_view import View
+from attention_agents.recording.map_view import MapView
 from attention_agents.recording.rendering.heat import compute_heat, even_weight
 from attention_agents.recording.scene.colors import heat_table
 from attention_agents.recording.scene.display import MAX_HEAT_OPACITY
@@ -16,7 +16,7 @@ def test_the_drawn_cell_is_the_stored_weight(show, road, seen):
     """Canvas to disk: the colour of each cell's middle is that of its weight on its frame."""
     page = show(road, "t=5&layer=2&head=1")
     heat, drawn = page.read("heat"), page.pixels()
-    weights, factor = View(seen.header.maps[2], 1).weights(seen[5]), drawn.shape[1] / 60
+    weights, factor = MapView(seen.header.maps[2], 1).token_weights(seen[5]), drawn.shape[1] / 60
     boxes = np.where(np.arange(N)[:, None] < CELLS, seen[5].boxes, np.nan) * np.float32(factor)
     even = even_weight(weights, seen[5].present)
     expected = compute_heat(weights, boxes, even, drawn.shape[:2])
@@ -63,7 +63,7 @@ def test_the_scale_of_colours(show, road):
 
 def test_entities_have_names_and_lines(show, road, seen):
     page = show(road, "t=5&layer=2")
-    weights = View(seen.header.maps[2], None).weights(seen[5])
+    weights = MapView(seen.header.maps[2], None).token_weights(seen[5])
     named = [text for text in page.page.evaluate("window.written") if "car" in text]
     best = int(np.argmax(weights[CELLS : CELLS + 3]))
     name = ("ego car", "car 12", "car 11")[best]  # at odd steps the two have changed places
@@ -83,7 +83,7 @@ def test_a_name_is_under_the_pointer(show, road, seen):
     page = show(road, "t=5&layer=2")
     box = page.page.locator("canvas.picture").bounding_box()
     page.page.mouse.move(box["x"] + 8, box["y"] + 0.9 * box["height"])
-    weight = View(seen.header.maps[2], None).weights(seen[5])[3]
+    weight = MapView(seen.header.maps[2], None).token_weights(seen[5])[3]
     assert page.text(".tip") == f"row 1 col 0  {weight:.3f}"
     page.page.mouse.move(5, 5)
     assert not page.page.locator(".tip").is_visible()

@@ -9,7 +9,7 @@ from tests.recording.page_scene import SCORED, A
 
 
 def test_the_causal_map_is_one_more_map(scored, road):
-    scores = open_recording(road.parent / "after").episodes[0].scores
+    scores = open_recording(road.parent / "after").episodes[0].leave_one_out
     assert scores is not None
     scored.choose("Map", "causal (derived)")
     row = SCORED.index(5)
@@ -23,7 +23,7 @@ def test_the_causal_map_is_one_more_map(scored, road):
 
 
 def test_hiding_a_token_shows_what_the_policy_does_without_it(scored, road):
-    scores = open_recording(road.parent / "after").episodes[0].scores
+    scores = open_recording(road.parent / "after").episodes[0].leave_one_out
     assert scores is not None and scores.value is not None
     scored.click_picture(50, 38)
     assert not scored.page.locator(".without").is_visible()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attention_agents.recording.map_view import View
+from attention_agents.recording.map_view import MapView
 from attention_agents.recording.page.page import write_page
 from attention_agents.recording.reader import open_recording
 from tests.recording.page.browser.browser_page import Shown
@@ -24,7 +24,7 @@ def test_rollout_is_the_product_of_all_layers(show, tmp_path):
     step = open_recording(tmp_path / "seen").episodes[0][4]
     page = show(path, "t=4&layer=rollout")
     assert page.state()["map"] == "rollout"
-    reached = View(scene_header().maps[2], None).weights(step).astype(float)
+    reached = MapView(scene_header().maps[2], None).token_weights(step).astype(float)
     for name in ("actor/1", "actor/0"):
         A_l = step.maps[name].mean(0).astype(float) + np.eye(N)
         reached = reached @ (A_l / A_l.sum(-1, keepdims=True))
@@ -46,7 +46,7 @@ def test_a_recorded_rollout_is_what_is_shown_at_first(show, tmp_path, whole):
     page.wait("location.hash.includes('layer=rollout')")
     if not whole:
         step = recording.episodes[0][4]
-        expected = View(rolled, None).weights(step)
+        expected = MapView(rolled, None).token_weights(step)
         np.testing.assert_allclose(page.read("weights"), expected, rtol=1e-6)
     assert page.text(".heads") and "heads of layer 2, readout" in page.text(".panel")
     rolled = page.state()["map"]

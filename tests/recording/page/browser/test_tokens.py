@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from attention_agents.recording.map_view import View
+from attention_agents.recording.map_view import MapView
 from attention_agents.recording.reader import open_recording
 from tests.recording.page.browser.stored import weights_of
 from tests.recording.page_scene import CELLS, LAGS
@@ -82,7 +82,7 @@ def test_a_chosen_object_keeps_its_name_where_another_is_in_its_place(show, road
 def test_the_memory_strip(show, memory):
     page = show(memory, "t=2")
     episode = open_recording(memory.parent / "seen").episodes[0]
-    weights = View(episode.header.maps[0], None).weights(episode[2])
+    weights = MapView(episode.header.maps[0], None).token_weights(episode[2])
     slots = page.page.locator(".slot")
     assert slots.count() == LAGS
     labels = [slot.get_attribute("aria-label") for slot in slots.all()]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from attention_agents.recording.leave_one_out import write_faithfulness
 from attention_agents.recording.page.page import write_page
 from attention_agents.recording.page.verdict import COLUMNS
 from attention_agents.recording.reader import open_recording
-from attention_agents.recording.scores import write_summary
 from tests.recording.page_scene import VERDICT, record, scene_header, score
 
 
@@ -31,7 +31,7 @@ def test_the_numbers_behind_the_verdict_unfold(show, tmp_path):
     names = ("actor/2", "causal", "random")
     maps = [{"name": n, "deletion": found, "verdict": "explains", **curves} for n in names]
     summary = {"verdict": VERDICT, "unit": "KL, nats", "maps": maps, "rule": "A rule."}
-    write_summary(folder, summary | {"drawn": "actor/2"})
+    write_faithfulness(folder, summary | {"drawn": "actor/2"})
     page = show(write_page(tmp_path / "page.html", open_recording(folder)))
     table = page.page.locator(".worth table")
     assert not table.is_visible()
@@ -54,7 +54,7 @@ def test_all_numbers_of_the_verdict_are_in_sight(show, tmp_path, width, whole):
     found = {"mean": -0.25, "low": -0.125, "high": 0.5, "steps": 9}
     one = {name: found for name, _ in COLUMNS.values()} | {"verdict": "does not explain"}
     maps = [one | {"name": name} for name in ("actor/rollout", "gradient x input")]
-    write_summary(
+    write_faithfulness(
         folder, {"verdict": VERDICT, "unit": "KL, nats", "maps": maps, "drawn": "actor/rollout"}
     )
     path = write_page(tmp_path / "page.html", open_recording(folder))
