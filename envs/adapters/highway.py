@@ -147,7 +147,7 @@ def vehicle_box(
     c, s = np.cos(heading), np.sin(heading)
     extent = side * (abs(c) + abs(s))  # of the turned square, drawn as one image
     center = np.trunc(np.array(surface.vec2pix(vehicle.position)) - extent / 2) + int(extent) / 2
-    corners = corners @ np.array([(c, s), (-s, c)]) + center
+    corners = corners @ np.array([(c, s), (-s, c)]) + center  # (4, 2) in surface pixels
     box = np.round(np.concatenate((corners.min(0), corners.max(0))))
     width, height = surface.get_size()
     box = np.clip(box, 0, (width, height, width, height))

@@ -84,7 +84,7 @@ class ViewTokens(GroupPlaces, gym.ObservationWrapper):
                 + np.outer(ahead, world.dir_vec)
                 + np.outer(right, world.right_vec)
             )
-            cols, rows = positions.T
+            cols, rows = positions.T  # of the whole grid, (side * side,) each
         across, down = frame_shape[1] / width, frame_shape[0] / height
         tiles = np.stack((cols * across, rows * down, (cols + 1) * across, (rows + 1) * down), 1)
         inside = (cols >= 0) & (cols < width) & (rows >= 0) & (rows < height)

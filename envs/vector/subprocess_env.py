@@ -84,6 +84,7 @@ class SafeSubprocVecEnv(SubprocVecEnv):
         for remote in self.remotes:
             with suppress(OSError, WorkerGoneError):
                 remote.send(("close", None))
+        # SB3 would wait for an answer here, for ever if the worker is busy or gone
         for process in self.processes:
             process.join(CLOSE_TIMEOUT)
             process.terminate()

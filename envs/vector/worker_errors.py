@@ -89,6 +89,7 @@ class FailedEnv(gym.Env):
 def raise_first_error(answers: Iterable[Any]) -> None:
     """Raise the first error among the answers, or infos, of workers, if there is one."""
     for answer in answers:
+        # an info holds the error under a key of its own; the result of a call is the error itself
         error = answer.get(ERROR_KEY) if isinstance(answer, dict) else answer
         if isinstance(error, EnvCreationError):
             raise error  # as it is: SB3 would take an AttributeError for a missing `render_mode`

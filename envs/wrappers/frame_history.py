@@ -77,6 +77,7 @@ class FrameHistory(gym.ObservationWrapper):
         boxes, ids = get_token_places(self.env, present, frame_shape)
         if self._ids:
             self._ids[-1] = ids
+        # a past group has as many tokens as the present group of its key, in the same order
         spans = dict(zip((group.key for group in present.groups), present.slices, strict=True))
         places = TokenPlaces.unknown(len(layout))
         for group, tokens in zip(layout.groups, layout.slices, strict=True):

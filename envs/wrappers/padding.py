@@ -172,7 +172,7 @@ class _EntityTable:
                 f"{self._place} holds {count} entities ({self._label}), and there is room for "
                 f"{max_rows}; {advice}"
             )
-        table, start = self.empty.copy(), 1 + self._links
+        table, start = self.empty.copy(), 1 + self._links  # (max_rows, 1 + links + features)
         table[:count, 0] = 1
         if links is not None:
             table[:count, 1:start] = links[:count]
@@ -212,9 +212,10 @@ class _Feature(NamedTuple):
             values = get_at_path(items, self.path)
         else:
             values = [get_at_path(item, self.path) for item in items]
+        # one row per entity, whatever the shape of the feature: (n, numbers)
         values = np.reshape(values, (len(values), math.prod(self.space.shape or ())))
         if not isinstance(self.space, (spaces.Discrete, spaces.MultiDiscrete)):
             return values
-        chosen = values.astype(np.int64) - np.ravel(self.space.start)
+        chosen = values.astype(np.int64) - np.ravel(self.space.start)  # (n, parts), from 0
         counts = enumerate(choice_counts(self.space))
         return np.concatenate([np.eye(n, dtype=np.float32)[chosen[:, i]] for i, n in counts], 1)
