@@ -106,7 +106,7 @@ def title(pen: Pen, name: str, panel: Panel) -> None:
         ramp = Image.fromarray(colors.heat_table()[None]).resize((64, 10))
         pen.image.paste(ramp, (round(left) + 5, TITLE // 2 - 5))
         left -= pen.draw_text(left, TITLE / 2, "0", 13, colors.DIM, anchor="rm")
-    one = panel.source.asker or panel.source.queries
+    one = panel.source.query_source or panel.source.queries
     who = "framed token asks" if panel.framed else f"asker: {one}"
     room = left - used - 3 * MARGIN
     pen.draw_text(MARGIN + used + 12, TITLE / 2 + 2, who, 13, colors.DIM, room)
