@@ -84,8 +84,10 @@ def _overview(summary: Summary) -> list[str]:
     by_name = {each["name"]: each for each in summary["maps"]}
     encoder = summary["encoder"]
     words = f"{encoder['layers']} x {encoder['block']}, readout {encoder['readout']}"
-    if encoder["attention"] != "scaled-dot-product":
-        words += f", {encoder['attention']}"
+    attention = encoder["attention"]  # a word in summaries of version 0.1
+    score = attention["score"] if isinstance(attention, dict) else attention
+    if score != "scaled-dot-product":
+        words += f", {score}"
     cells = [_agent(summary), words]
     for name in (summary["drawn"], summary["best"]):
         cells += [name, by_name[name]["verdict"]] if name else ["none", ""]

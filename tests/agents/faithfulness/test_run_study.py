@@ -317,6 +317,7 @@ def test_a_person_asks_whether_the_maps_can_be_believed(run):
     page = document([scored(run), scored(path.parent)])
     assert page.count("## attention/Collect-v0, ppo") == 2
     assert recording.faithfulness["verdict"] in page
+    assert "scaled-dot-product" not in page  # the default score is not named
 
 
 @pytest.mark.parametrize(
