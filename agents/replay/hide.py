@@ -154,7 +154,7 @@ def find_tokens(episode: Episode, target: HiddenTokens) -> tuple[int, ...]:
     Raises:
         ValueError: there is no such token, or none at that step.
     """
-    matches = TokenVocabulary(episode.header.layout).find(target.word)(episode[target.step])
+    matches = TokenVocabulary(episode.header.layout).find_tokens(target.word)(episode[target.step])
     if not matches.any():
         raise ValueError(f"there is no {target.word!r} at step {target.step}")
     return tuple(np.flatnonzero(matches).tolist())

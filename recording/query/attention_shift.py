@@ -26,7 +26,7 @@ class AttentionTarget(NamedTuple):
     """Whether it is an object whose identity is known."""
 
 
-Shares = dict[AttentionTarget, float]
+TargetShares = dict[AttentionTarget, float]
 
 
 def attention_shift(episode: Episode, weights: np.ndarray) -> np.ndarray:
@@ -41,16 +41,16 @@ def attention_shift(episode: Episode, weights: np.ndarray) -> np.ndarray:
     parts = group_slices(episode.header.layout)
     pairs = zip(episode, weights, strict=True)
     shares = [attention_per_target(parts, step, row) for step, row in pairs]
-    moved = [_moved(old, now) for old, now in pairwise(shares)]
+    moved = [_moved_share(old, now) for old, now in pairwise(shares)]
     return np.array([0.0, *moved])[: len(episode)]
 
 
-def attention_per_target(parts: list[GroupSlice], step: Step, weights: np.ndarray) -> Shares:
+def attention_per_target(parts: list[GroupSlice], step: Step, weights: np.ndarray) -> TargetShares:
     """Return the share of the weight (N,) on each object, and on each token that is none."""
-    shares: Shares = {}
+    shares: TargetShares = {}
     if not step.attended or not weights.any():
         return shares
-    ids = np.full(len(weights), ABSENT) if step.places is None else step.places.ids
+    ids = step.ids
     total = weights.sum(dtype=np.float64)
     for part in parts:
         for i in range(part.token_slice.start, part.token_slice.stop):
@@ -61,7 +61,7 @@ def attention_per_target(parts: list[GroupSlice], step: Step, weights: np.ndarra
     return shares
 
 
-def _moved(old: Shares, now: Shares) -> float:
+def _moved_share(old: TargetShares, now: TargetShares) -> float:
     if not old or not now:
         return 0.0
     return sum(abs(now.get(spot, 0.0) - old.get(spot, 0.0)) for spot in old.keys() | now.keys()) / 2

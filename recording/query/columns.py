@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,40 +18,23 @@ from attention_agents.recording.step import Step
 
 
 class EpisodeColumns:
-    """The T steps of an episode; each column is read when it is first asked for.
+    """The T steps of an episode; each column is computed when it is first needed.
 
     Args:
         episode: of a recording.
         view: the map whose weights `attention` means.
     """
 
-    HELP: Mapping[str, str] = {
-        "step": "number of the step, from 0",
-        "action": "name of the action that was taken",
-        "reward": "what it brought",
-        "total": "return up to and with this step",
-        "value": "the critic's, or the best Q value",
-        "probability": "of the action that was taken",
-        "entropy": "of the action probabilities, nats; summed over the parts of an action",
-        "changed": "whether the action differs from that before",
-        "shift": "share of the attention that lies elsewhere than a step before; follows objects",
-        "spread": "over how many tokens the attention spreads",
-        "terminated": "whether the episode ended here",
-        "truncated": "whether it was cut here",
-    }
-    """The columns and what they hold; NaN where the policy did not say."""
-    TEXTS, TRUTHS = ("action",), ("changed", "terminated", "truncated")
-    """Columns that hold text, and those that hold yes or no."""
-
     def __init__(self, episode: Episode, view: MapView):
         self.episode, self.view, self.header = episode, view, episode.header
-        self._contents = TokenVocabulary(self.header.layout)
+        self._vocabulary = TokenVocabulary(self.header.layout)
+        self._computed: dict[str, np.ndarray] = {}
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """Return a column, (T,): float64, bool or text."""
-        if name not in self.HELP:
-            raise KeyError(name)
-        return getattr(self, f"_{name}")
+        """Return a column of `COLUMNS`, (T,): float64, bool or text."""
+        if name not in self._computed:
+            self._computed[name] = COLUMNS[name].compute(self)
+        return self._computed[name]
 
     @property
     def steps(self) -> int:
@@ -66,120 +50,50 @@ class EpisodeColumns:
         """Return the weight on all tokens that a word means, (T,) float64.
 
         Raises:
-            ValueError: no token is called so.
+            ValueError: no token has that name.
         """
-        where = self._where(self._contents.find(word))
-        return np.where(where, self.weights, 0).sum(-1)
+        return np.where(self._token_mask(word), self.weights, 0).sum(-1)
 
     def present(self, word: str) -> np.ndarray:
         """Return how many tokens a word means, (T,) float64.
 
         Raises:
-            ValueError: no token is called so.
+            ValueError: no token has that name.
         """
-        return self._where(self._contents.find(word)).sum(-1).astype(np.float64)
+        return self._token_mask(word).sum(-1).astype(np.float64)
 
-    def choice(self, name: str) -> np.ndarray:
+    def policy(self, name: str) -> np.ndarray:
         """Return the probability (or Q value, or mean) of an action by name, (T,) float64.
 
         Raises:
-            ValueError: no action is called so.
-        """
-        index = self.action_index(name)
-        said = (step.distribution for step in self.episode)
-        rows = (None if each is None else (each[0] if each.ndim > 1 else each) for each in said)
-        return np.array([np.nan if row is None else float(row[index]) for row in rows])
-
-    def action_index(self, name: str) -> int:
-        """Return the number of an action.
-
-        Raises:
-            ValueError: no action is called so.
+            ValueError: no action has that name.
         """
         names = action_names(self.header)
         if name not in names:
             raise ValueError(f"no action is called {name!r}; there are {', '.join(names)}")
-        return names.index(name)
+        index = names.index(name)
+        return self.per_step(
+            lambda step: (
+                None
+                if step.distribution is None
+                else float(np.atleast_2d(step.distribution)[0, index])
+            )
+        )
 
     @cached_property
     def weights(self) -> np.ndarray:
         """The weight of every token by the view, (T, N) float32."""
         return np.stack([self.view.token_weights(step) for step in self.episode])
 
-    def _where(self, found: Callable[[Step], np.ndarray]) -> np.ndarray:
-        return np.stack([found(step) for step in self.episode])
+    def per_step(self, compute: Callable[[Step], float | None]) -> np.ndarray:
+        """Return a number of each step, (T,) float64; NaN where it is None."""
+        values = (compute(step) for step in self.episode)
+        return np.array([np.nan if value is None else value for value in values], np.float64)
 
-    def _each(self, take: Callable[[Step], float | None]) -> np.ndarray:
-        taken = (take(step) for step in self.episode)
-        return np.array([np.nan if value is None else value for value in taken], np.float64)
-
-    @cached_property
-    def _step(self) -> np.ndarray:
-        return np.arange(len(self.episode), dtype=np.float64)
-
-    @cached_property
-    def _action(self) -> np.ndarray:
-        return np.array([action_text(self.header, step.action) for step in self.episode])
-
-    @cached_property
-    def _reward(self) -> np.ndarray:
-        return self.episode.rewards
-
-    @cached_property
-    def _total(self) -> np.ndarray:
-        return np.cumsum(self._reward)
-
-    @cached_property
-    def _value(self) -> np.ndarray:
-        return self._each(lambda step: step.value)
-
-    @cached_property
-    def _probability(self) -> np.ndarray:
-        def taken(step: Step) -> float | None:
-            if step.distribution is None or self.header.distribution != "probabilities":
-                return None
-            said = step.distribution.astype(np.float64)
-            chosen = chosen_choices(self.header, step.action)
-            if self.header.action_kind == "multi_binary":
-                ones = np.isin(np.arange(len(said)), list(chosen))
-                return float(np.prod(np.where(ones, said, 1 - said)))
-            return float(np.prod(said[sorted(chosen)]))
-
-        return self._each(taken)
-
-    @cached_property
-    def _entropy(self) -> np.ndarray:
-        def nats(step: Step) -> float | None:
-            if step.distribution is None or self.header.distribution != "probabilities":
-                return None
-            return sum(entropy(part) for part in _parts(self.header, step.distribution))
-
-        return self._each(nats)
-
-    @cached_property
-    def _changed(self) -> np.ndarray:
-        return np.concatenate([[False], self._action[1:] != self._action[:-1]])[: len(self.episode)]
-
-    @cached_property
-    def _shift(self) -> np.ndarray:
-        return attention_shift(self.episode, self.weights)
-
-    @cached_property
-    def _spread(self) -> np.ndarray:
-        def tokens(step: Step, row: np.ndarray) -> float:
-            if not step.attended:
-                return np.nan
-            return float(np.exp(entropy(row))) if row.any() else 0.0
-
-        return np.array([tokens(*each) for each in zip(self.episode, self.weights, strict=True)])
-
-    @cached_property
-    def _terminated(self) -> np.ndarray:
-        return np.array([step.terminated for step in self.episode])
-
-    @cached_property
-    def _truncated(self) -> np.ndarray:
-        return np.array([step.truncated for step in self.episode])
+    def _token_mask(self, word: str) -> np.ndarray:
+        """Return which tokens a word means at each step, (T, N) bool."""
+        find_tokens = self._vocabulary.find_tokens(word)
+        return np.stack([find_tokens(step) for step in self.episode])
 
 
 class EmptyColumns:
@@ -188,24 +102,108 @@ class EmptyColumns:
     steps, actions = 0, None
 
     def __getitem__(self, name: str) -> np.ndarray:
-        kind = (
-            str
-            if name in EpisodeColumns.TEXTS
-            else bool
-            if name in EpisodeColumns.TRUTHS
-            else np.float64
-        )
-        return np.zeros(0, kind)
+        return np.zeros(0, COLUMNS[name].kind)
 
     def attention(self, word: str) -> np.ndarray:
         return np.zeros(0)
 
-    present = choice = attention
+    present = policy = attention
 
 
-def _parts(header: Header, chances: np.ndarray) -> list[np.ndarray]:
-    """Return the chances (A,) of an action as those of each of its independent choices."""
-    chances = chances.astype(np.float64)
+def _action_probabilities(columns: EpisodeColumns) -> np.ndarray:
+    header = columns.header
+
+    def probability(step: Step) -> float | None:
+        if step.distribution is None or header.distribution != "probabilities":
+            return None
+        probabilities = step.distribution.astype(np.float64)
+        chosen = chosen_choices(header, step.action)
+        if header.action_kind == "multi_binary":
+            bits = np.isin(np.arange(len(probabilities)), list(chosen))
+            return float(np.prod(np.where(bits, probabilities, 1 - probabilities)))
+        return float(np.prod(probabilities[sorted(chosen)]))
+
+    return columns.per_step(probability)
+
+
+def _action_entropies(columns: EpisodeColumns) -> np.ndarray:
+    header = columns.header
+
+    def nats(step: Step) -> float | None:
+        if step.distribution is None or header.distribution != "probabilities":
+            return None
+        return sum(map(entropy, _split_choices(header, step.distribution)))
+
+    return columns.per_step(nats)
+
+
+def _changed_actions(columns: EpisodeColumns) -> np.ndarray:
+    actions = columns["action"]
+    return np.concatenate([[False], actions[1:] != actions[:-1]])[: columns.steps]
+
+
+def _effective_tokens(columns: EpisodeColumns) -> np.ndarray:
+    def count(step: Step, weights: np.ndarray) -> float:
+        if not step.attended:
+            return np.nan
+        return float(np.exp(entropy(weights))) if weights.any() else 0.0
+
+    return np.array(list(map(count, columns.episode, columns.weights)))
+
+
+def _split_choices(header: Header, probabilities: np.ndarray) -> list[np.ndarray]:
+    """Return the probabilities (A,) of an action as those of each of its independent choices."""
+    probabilities = probabilities.astype(np.float64)
     if header.action_kind == "multi_binary":
-        return list(np.stack([chances, 1 - chances], -1))
-    return np.split(chances, np.cumsum(header.action_sizes)[:-1])
+        return list(np.stack([probabilities, 1 - probabilities], -1))
+    return np.split(probabilities, np.cumsum(header.action_sizes)[:-1])
+
+
+class Column(NamedTuple):
+    """One column of an episode."""
+
+    help: str
+    compute: Callable[[EpisodeColumns], np.ndarray]
+    kind: type = np.float64
+    """Of its entries: numbers, text or truth values."""
+
+
+COLUMNS = {
+    "step": Column(
+        "number of the step, from 0", lambda columns: np.arange(columns.steps, dtype=np.float64)
+    ),
+    "action": Column(
+        "name of the action that was taken",
+        lambda columns: np.array([action_text(columns.header, s.action) for s in columns.episode]),
+        str,
+    ),
+    "reward": Column("what it brought", lambda columns: columns.episode.rewards),
+    "total": Column(
+        "return up to and with this step", lambda columns: np.cumsum(columns["reward"])
+    ),
+    "value": Column(
+        "the critic's, or the best Q value",
+        lambda columns: columns.per_step(lambda step: step.value),
+    ),
+    "probability": Column("of the action that was taken", _action_probabilities),
+    "entropy": Column(
+        "of the action probabilities, nats; summed over the parts of an action", _action_entropies
+    ),
+    "changed": Column("whether the action differs from that before", _changed_actions, bool),
+    "shift": Column(
+        "share of the attention that lies elsewhere than a step before; follows objects",
+        lambda columns: attention_shift(columns.episode, columns.weights),
+    ),
+    "spread": Column("over how many tokens the attention spreads", _effective_tokens),
+    "terminated": Column(
+        "whether the episode ended here",
+        lambda columns: np.array([step.terminated for step in columns.episode]),
+        bool,
+    ),
+    "truncated": Column(
+        "whether it was cut here",
+        lambda columns: np.array([step.truncated for step in columns.episode]),
+        bool,
+    ),
+}
+"""The columns by name; numbers are NaN where they are unknown."""

@@ -17,10 +17,10 @@ from attention_agents.recording.observation_images import (
 )
 from attention_agents.recording.step import Step
 
-DATED = re.compile(r"(.+?)\s*,\s*(now|-?\d+ steps?)")
+DATED_WORD = re.compile(r"(.+?)\s*,\s*(now|-?\d+ steps?)")
 """A word, and which step of a history it is asked for."""
 
-Found = Callable[[Step], np.ndarray]
+TokenFinder = Callable[[Step], np.ndarray]
 """From a step to (N,) bool: which tokens a word means there; absent ones never."""
 
 
@@ -40,7 +40,7 @@ class TokenVocabulary:
     """
 
     def __init__(self, layout: TokenLayout):
-        self._parts = group_slices(layout)
+        self._groups = group_slices(layout)
         offsets = [group.offsets or (0,) * len(group) for group in layout.groups]
         self._offsets = np.concatenate(offsets)
         """(N,) steps back in time, <= 0."""
@@ -48,111 +48,118 @@ class TokenVocabulary:
         if (self._offsets < 0).any():
             self._static["past"] = self._offsets < 0
         for i in range(len(layout)):
-            self._add(str(i), i)
-        for part in self._parts:
+            self._add_word(str(i), i)
+        for part in self._groups:
             for i, token in enumerate(range(part.token_slice.start, part.token_slice.stop)):
-                bare = _bare(part, i)
+                bare = _undated_name(part, i)
                 stem, _, number = bare.rpartition(" ")
-                self._add(part.title, token)
+                self._add_word(part.title, token)
                 if number.isdigit():
-                    self._add(stem, token)
+                    self._add_word(stem, token)
                 if part.group.kind != "entities" or not name_stem(bare):  # else it changes its row
-                    self._add(bare, token)
-                    self._add(part.undated_names[i], token)
+                    self._add_word(bare, token)
+                    self._add_word(part.undated_names[i], token)
 
     @property
     def words(self) -> tuple[str, ...]:
         """All words that mean something by themselves, lower case; numbers left out."""
-        held = {word.lower() for words in self._holding() for word in words[0]}
-        held |= {_bare(part, i).lower() for part in self._parts for i in range(len(part.group))}
-        return tuple(sorted(w for w in held | self._static.keys() if w and not w.isdigit()))
+        named = {word.lower() for words in self._category_words() for word in words[0]}
+        named |= {
+            _undated_name(part, i).lower() for part in self._groups for i in range(len(part.group))
+        }
+        return tuple(sorted(w for w in named | self._static.keys() if w and not w.isdigit()))
 
-    def find(self, word: str) -> Found:
-        """Return where a word is.
+    def find_tokens(self, word: str) -> TokenFinder:
+        """Return a function from a step to the tokens that a word means there.
 
         Raises:
             ValueError: no token is ever called so, or the history has no such step; the message
                 names words that are near, or says how long the history is.
         """
-        asked, then = " ".join(word.lower().split()), None
-        if asked not in self._static and (dated := DATED.fullmatch(asked)):
-            asked, then = dated[1], _offset(dated[2])
-        named = self._static.get(asked)
+        name, offset = " ".join(word.lower().split()), None
+        if name not in self._static and (dated := DATED_WORD.fullmatch(name)):
+            name, offset = dated[1], _parse_offset(dated[2])
+        named = self._static.get(name)
         parts = [
             (part, codes)
-            for part in self._parts
-            if (codes := _codes(part.group, asked.split())) is not None
+            for part in self._groups
+            if (codes := _category_codes(part.group, name.split())) is not None
         ]
-        followed = [part for part in self._parts if _follows(part, asked)]
+        followed = [part for part in self._groups if _names_object(part, name)]
         if named is None and not parts and not followed:
-            raise self._unknown(word)
-        if then is not None and then not in self._offsets:
+            raise self._unknown_word(word)
+        if offset is not None and offset not in self._offsets:
             raise ValueError(
-                f"{word!r} asks for {-then} steps back, and the history goes "
+                f"{word!r} asks for {-offset} steps back, and the history goes "
                 f"{-self._offsets.min()} back"
             )
 
-        def found(step: Step) -> np.ndarray:
-            where = np.zeros(len(self._offsets), bool) if named is None else named.copy()
+        def token_mask(step: Step) -> np.ndarray:
+            mask = np.zeros(len(self._offsets), bool) if named is None else named.copy()
             for part, codes in parts:
                 cells = select_history_step(part.group, step.observation[part.group.key])
-                where[part.token_slice] |= _holds(cells.reshape(len(part.group), -1), codes)
+                mask[part.token_slice] |= _cells_of_category(
+                    cells.reshape(len(part.group), -1), codes
+                )
             for part in followed:
                 names = part.names_at(step, dated=False)
-                where[part.token_slice] |= [name.lower() == asked for name in names]
-            if then is not None:
-                where &= self._offsets == then
-            return where & step.present
+                mask[part.token_slice] |= [token.lower() == name for token in names]
+            if offset is not None:
+                mask &= self._offsets == offset
+            return mask & step.present
 
-        return found
+        return token_mask
 
-    def _add(self, word: str, token: int) -> None:
+    def _add_word(self, word: str, token: int) -> None:
         blank = np.zeros(len(self._offsets), bool)
         self._static.setdefault(word.lower(), blank)[token] = True
 
-    def _holding(self) -> list[tuple[tuple[str, ...], ...]]:
-        return [part.group.words for part in self._parts if part.group.words]
+    def _category_words(self) -> list[tuple[tuple[str, ...], ...]]:
+        return [part.group.words for part in self._groups if part.group.words]
 
-    def _unknown(self, word: str) -> ValueError:
-        how = {
-            each.lower() for words in self._holding() for channel in words[1:] for each in channel
+    def _unknown_word(self, word: str) -> ValueError:
+        adjectives = {
+            adjective.lower()
+            for words in self._category_words()
+            for channel in words[1:]
+            for adjective in channel
         }
-        if word.lower() in how:
+        if word.lower() in adjectives:
             return ValueError(
                 f"{word!r} says how a thing is; say which, such as "
-                f"{word + ' ' + self._holding()[0][0][-1]!r}"
+                f"{word + ' ' + self._category_words()[0][0][-1]!r}"
             )
-        near = difflib.get_close_matches(word.lower(), self.words, n=3, cutoff=0.5)
-        meant = f"did you mean {' or '.join(map(repr, near))}?" if near else ""
-        some = ", ".join(map(repr, self.words[:12])) + (", ..." if len(self.words) > 12 else "")
-        return ValueError(f"no token is called {word!r}: {meant or f'there are {some}'}")
+        close = difflib.get_close_matches(word.lower(), self.words, n=3, cutoff=0.5)
+        meant = f"did you mean {' or '.join(map(repr, close))}?" if close else ""
+        examples = ", ".join(map(repr, self.words[:12])) + (", ..." if len(self.words) > 12 else "")
+        return ValueError(f"no token is called {word!r}: {meant or f'there are {examples}'}")
 
 
-def _bare(part: GroupSlice, i: int) -> str:
+def _undated_name(part: GroupSlice, i: int) -> str:
     """Return the name of an entity at whatever step, and of another token its own."""
     name = part.group.names[i]
     return strip_age(name, part.offset) if part.group.kind == "entities" else name
 
 
-def _offset(when: str) -> int:
+def _parse_offset(when: str) -> int:
     """Return how many steps back "now" and "-2 steps" are, <= 0."""
     return 0 if when == "now" else -abs(int(when.split()[0]))
 
 
-def _follows(part: GroupSlice, asked: str) -> bool:
-    """Say whether a word may name an object of a part, such as "car 12"."""
-    stems = {name_stem(_bare(part, i)).lower() for i in range(len(part.group))} - {""}
-    return part.group.kind == "entities" and name_stem(asked) in stems
+def _names_object(part: GroupSlice, word: str) -> bool:
+    """Return whether a word may name an object of a part, such as "car 12"."""
+    stems = {name_stem(_undated_name(part, i)).lower() for i in range(len(part.group))} - {""}
+    return part.group.kind == "entities" and name_stem(word) in stems
 
 
-def _codes(group: TokenGroup, asked: list[str]) -> list[tuple[int, int]] | None:
-    """Return (channel, category) of each asked word; None unless all are known and one says what is
-    there."""
-    if not group.words or not asked:
+def _category_codes(group: TokenGroup, name: list[str]) -> list[tuple[int, int]] | None:
+    """Return (channel, category) of each word of a name; None unless all are words of the group
+    and one of them says what is there."""
+    if not group.words or not name:
         return None
     lowered = [[word.lower() for word in words] for words in group.words]
     codes = []
-    for word in asked:
+    for word in name:
         channel = next((c for c, words in enumerate(lowered) if word in words), None)
         if channel is None:
             return None
@@ -160,6 +167,6 @@ def _codes(group: TokenGroup, asked: list[str]) -> list[tuple[int, int]] | None:
     return codes if any(channel == 0 for channel, _ in codes) else None
 
 
-def _holds(cells: np.ndarray, codes: list[tuple[int, int]]) -> np.ndarray:
+def _cells_of_category(cells: np.ndarray, codes: list[tuple[int, int]]) -> np.ndarray:
     """Return which cells (n, channels) are of all these categories, (n,) bool."""
     return np.all([cells[:, channel] == category for channel, category in codes], axis=0)

@@ -35,7 +35,7 @@ def test_a_name_follows_its_object():
 
 
 def test_a_word_follows_its_object():
-    find = TokenVocabulary(LAYOUT).find
+    find = TokenVocabulary(LAYOUT).find_tokens
     assert find("car 12")(step(0, 12, 7)).tolist() == [False, True, False, False]
     assert find("Car 12")(step(0, 7, 12)).tolist() == [False, False, True, False]
     assert not find("car 1")(step(0, 7, 12)).any(), "no car is called so there"
@@ -49,7 +49,7 @@ def test_a_word_follows_its_object():
 def test_what_is_called_nothing_of_the_kind_is_refused():
     message = "no token is called 'boat 3': there are 'car', 'car 1', 'car 2', 'cars', 'dash', 'ego"
     with pytest.raises(ValueError, match=message):
-        TokenVocabulary(LAYOUT).find("boat 3")
+        TokenVocabulary(LAYOUT).find_tokens("boat 3")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_is_called_nothing_of_the_kind_is_refused():
     ],
 )
 def test_a_word_of_a_history(word, tokens):
-    find = TokenVocabulary(past_header().layout).find(word)
+    find = TokenVocabulary(past_header().layout).find_tokens(word)
     assert np.flatnonzero(find(past_step(2))).tolist() == tokens
     absent = ~past_step(1).mask
     assert not find(past_step(1))[absent].any()
@@ -84,7 +84,7 @@ def test_what_a_cell_held_then_is_asked_for_by_its_step():
     maps = {"actor/0": np.full((1, 1, 6), 1 / 6, np.float32)}
     seen = Step({"view": frames}, np.array(0), maps, mask=np.ones(6, bool))
     tokens = {
-        word: np.flatnonzero(TokenVocabulary(layout).find(word)(seen)).tolist()
+        word: np.flatnonzero(TokenVocabulary(layout).find_tokens(word)(seen)).tolist()
         for word in ("key", "key, now", "key, -1 step", "row 0 col 1", "row 0 col 1, now")
     }
     assert tokens == {
@@ -98,12 +98,12 @@ def test_what_a_cell_held_then_is_asked_for_by_its_step():
 
 def test_a_step_before_the_history_is_refused():
     with pytest.raises(ValueError, match=r"'car, -3 steps' asks for 3 steps back, .* goes 2 back"):
-        TokenVocabulary(past_header().layout).find("car, -3 steps")
+        TokenVocabulary(past_header().layout).find_tokens("car, -3 steps")
     with pytest.raises(
         ValueError,
         match=r"now': there are 'car', 'car 1', 'car 2', 'car 3', 'cars', 'ego car', 'past'$",
     ):
-        TokenVocabulary(past_header().layout).find("boat, now")
+        TokenVocabulary(past_header().layout).find_tokens("boat, now")
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout, TokenPl
 from attention_agents.recording.header import Header
 from attention_agents.recording.map_spec import MapSpec
 from attention_agents.recording.map_view import choose_view
-from attention_agents.recording.query.columns import EpisodeColumns
+from attention_agents.recording.query.columns import COLUMNS, EpisodeColumns
 from attention_agents.recording.query.expression import (
-    LONGEST,
+    MAX_LENGTH,
     check_query,
     describe_words,
     matching_steps,
@@ -129,7 +129,7 @@ def test_steps_are_found(question, columns):
 REFUSED = {
     "": "cannot read the question",
     "reward >": "cannot read the question",
-    "x" * (LONGEST + 1): "at most 500 characters",
+    "x" * (MAX_LENGTH + 1): "at most 500 characters",
     "(" * 60 + "step" + ")" * 60 + "+" + "-" * 40 + "1 > 0": "brackets within brackets",
     "rewrd > 0": "unknown word 'rewrd': did you mean 'reward'?",
     "reward": "is not answered by yes or no",
@@ -268,7 +268,7 @@ def test_attention_that_goes_with_an_object_has_not_moved(tmp_path, followed):
 
 
 def test_every_word_is_explained():
-    for word in (*EpisodeColumns.HELP, "attention", "present", "policy", "previous", "next", "abs"):
+    for word in (*COLUMNS, "attention", "present", "policy", "previous", "next", "abs"):
         assert f"\n{word} " in f"\n{describe_words()}"
 
 
@@ -278,4 +278,4 @@ def test_words_of_a_layout_without_categories():
     with pytest.raises(
         ValueError, match=r"no token is called 'key': there are 'features', 'x0', 'x1'$"
     ):
-        contents.find("key")
+        contents.find_tokens("key")
