@@ -31,8 +31,7 @@ def read_options(
     Args:
         argv: words after the name of the command.
         prog: how the command was called, for help and mistakes.
-        flags: options of earlier versions, each with the positional argument that it gives instead;
-            "" for one that gives none.
+        flags: options of earlier versions, each with the positional argument it gives, or "".
         hints: what to do about options that it does not have.
 
     Raises:

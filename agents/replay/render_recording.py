@@ -79,8 +79,7 @@ def draw_recording(
         progress: show a bar on stderr when it is a terminal.
 
     Raises:
-        ValueError: a number is out of range, a word unknown or not for this recording, it is empty
-            or damaged, or the folder cannot be written.
+        ValueError: an option is out of range or unknown, the recording is empty or damaged.
     """
     outputs = check_outputs(options.make)
     choose_view(recording.header.maps, options.layer, options.head)
@@ -95,8 +94,7 @@ def draw_recording(
     ]
     files = []
     if "npz" in outputs:
-        arrays = folder / f"{recording.folder.name}.npz"
-        files.append(export_npz(arrays, recording, len(shown)))
+        files.append(export_npz(folder / f"{recording.folder.name}.npz", recording, len(shown)))
     if "page" in outputs:
         recordings = [recording] if beside is None else [recording, beside]
         files.append(write_page(folder / PAGE, recordings, episodes=len(shown)))

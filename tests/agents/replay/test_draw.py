@@ -124,7 +124,7 @@ from attention_agents.agents.cli.main import COMMANDS
 COMMANDS["replay"].run(sys.argv[1:], "replay.py")
 for words in (["--find", "reward > 0"], ["--terminal"]):
     COMMANDS["replay"].run([sys.argv[1], *words], "replay.py")
-heavy = {"torch", "stable_baselines3", "attention_agents.policies"} & set(sys.modules)
+heavy = {"torch", "stable_baselines3", "attention_agents.policies.encoder"} & set(sys.modules)
 assert not heavy, heavy
 """
     words = [str(seen), "--out", str(tmp_path / "drawn"), "--layer", "0", "--head", "2"]
