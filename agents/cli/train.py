@@ -19,7 +19,7 @@ examples:
   {train} --score additive --normalizer sparsemax --layers 2 --block gtrxl
   {train} --env attention/Collect-v0 --algo ppo_mask --policy-head pointer
   {train} --env attention/CueRecall-v0 --algo ppo_lstm --policy-head attention-gru
-  {train} --plugins my_scores --attention my-score
+  {train} --plugins my_scores --score my-score
 
 Then: {evaluate} <run folder>, {replay} <run folder>
 """

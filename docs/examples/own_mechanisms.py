@@ -1,4 +1,4 @@
-"""A score, a normaliser and a readout of one's own, each with a name; see docs/extending.md."""
+"""A score, a normalizer and a readout of one's own, each with a name; see docs/extending.md."""
 
 import argparse
 
@@ -7,25 +7,30 @@ from stable_baselines3 import PPO
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attention_agents.policies.attention.attention_config import AttentionConfig
-from attention_agents.policies.attention.layer_context import LayerContext
-from attention_agents.policies.attention.multi_head import QueryAttention, SelfAttention
-from attention_agents.policies.attention.normalizers.normalizer import Normalizer
-from attention_agents.policies.attention.scores.score import Score
-from attention_agents.policies.readouts.readout import Readout
-from attention_agents.policies.registries import NORMALIZERS, READOUTS, SCORES
+from attention_agents.policies.plugin_api import (
+    NORMALIZERS,
+    READOUTS,
+    SCORES,
+    AttentionConfig,
+    LayerContext,
+    Normalizer,
+    QueryAttention,
+    Readout,
+    Score,
+    SelfAttention,
+    Tokens,
+)
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.testkit import check_mechanism, layer_context
-from attention_agents.policies.tokens import Tokens
 
 
 @SCORES.register("distance", "minus the squared distance of q and k, with a learned width per head")
 class Distance(Score):
     """`-exp(sharpness) * ((q - k) ** 2).sum() / sqrt(K)`: near keys answer best."""
 
-    def __init__(self, layer_context: LayerContext):
-        super().__init__(layer_context)
-        self.sharpness = nn.Parameter(torch.zeros(layer_context.heads, 1, 1))
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        self.sharpness = nn.Parameter(torch.zeros(context.heads, 1, 1))
 
     def forward(self, q: Tensor, k: Tensor) -> Tensor:
         gap = q[:, :, :, None] - k[:, :, None]  # (B, H, Q, N, K)
@@ -39,22 +44,22 @@ class Softplus(Normalizer):
     Below -15, `log(softplus(scores))` is the score itself, to 2e-7.
     """
 
-    def __init__(self, layer_context: LayerContext):
-        super().__init__(layer_context)
-        self.softmax = NORMALIZERS["softmax"](layer_context)
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        self.softmax = NORMALIZERS["softmax"](context)
 
     def forward(self, scores: Tensor, visible: Tensor | None) -> Tensor:
         logs = F.softplus(scores.clamp(min=-15)).log()
         return self.softmax(torch.where(scores < -15, scores, logs), visible)
 
 
-@READOUTS.register("mean-query", "the mean of the tokens asks")
+@READOUTS.register("mean-query", "the mean of the tokens is the query")
 class MeanQuery(Readout):
     """Read the tokens with one query, which is their mean."""
 
-    def __init__(self, layer_context: LayerContext):
-        super().__init__(layer_context)
-        self.attention = QueryAttention(layer_context, "readout", query_source="mean")
+    def __init__(self, context: LayerContext):
+        super().__init__(context)
+        self.attention = QueryAttention(context, "readout", query_source="mean")
 
     def forward(self, tokens: Tokens) -> Tensor:
         x, mask, _ = tokens
@@ -64,17 +69,17 @@ class MeanQuery(Readout):
         return (query + self.attention(query, tokens))[:, 0]  # (B, D)
 
 
-def check_them() -> None:
+def check_mechanisms() -> None:
     """Check what every mechanism must hold to, as a test of yours would."""
-    for mechanism in (AttentionConfig(score="distance"), AttentionConfig(normalizer="softplus")):
-        place = layer_context(heads=3, attention=mechanism)
-        check_mechanism(lambda place=place: SelfAttention(place), place)
-    place = layer_context(heads=3, query_tokens=None)
-    check_mechanism(lambda: MeanQuery(place), place, order="invariant")
+    for attention in (AttentionConfig(score="distance"), AttentionConfig(normalizer="softplus")):
+        context = layer_context(heads=3, attention=attention)
+        check_mechanism(lambda context=context: SelfAttention(context), context)
+    context = layer_context(heads=3, query_tokens=None)
+    check_mechanism(lambda: MeanQuery(context), context, order="invariant")
 
 
 def main(timesteps: int) -> None:
-    check_them()
+    check_mechanisms()
     model = PPO(
         "MlpPolicy",
         "CartPole-v1",

@@ -39,20 +39,20 @@ def check_parameters(make: Make, tokens: Tokens, idle: Collection[str] = ()) -> 
     But for `MultiHead.empty_vector` where something can always be read, and those in `idle`.
     """
     module = build_module(make)
-    empty_vector = present_mask(tokens).clone()
-    empty_vector[0] = False
+    mask = present_mask(tokens).clone()
+    mask[0] = False
     torch.manual_seed(5)
-    for each in (tokens, tokens._replace(mask=empty_vector)):
-        out = module(each)
+    for inputs in (tokens, tokens._replace(mask=mask)):
+        out = module(inputs)
         (out * torch.randn_like(out)).sum().backward()
-    spare = {id(each.empty_vector) for each in module.modules() if isinstance(each, MultiHead)}
-    lost = [
+    optional = {id(part.empty_vector) for part in module.modules() if isinstance(part, MultiHead)}
+    without_gradient = [
         name
-        for name, each in module.named_parameters()
-        if id(each) not in spare and (each.grad is None or not each.grad.any())
+        for name, parameter in module.named_parameters()
+        if id(parameter) not in optional and (parameter.grad is None or not parameter.grad.any())
     ]
-    wrong = ", ".join(sorted(set(lost) - set(idle)))
-    assert not wrong, f"parameters that get no gradient, so that nothing is learned: {wrong}"
+    faulty = ", ".join(sorted(set(without_gradient) - set(idle)))
+    assert not faulty, f"parameters that get no gradient, so that nothing is learned: {faulty}"
 
 
 def check_seed(make: Make, tokens: Tokens) -> None:

@@ -19,7 +19,7 @@ from attention_agents.agents.config.plugins import (
     words_for_help,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCORES = """
 from torch import nn
 from attention_agents.policies.plugin_api import SCORES, Score
