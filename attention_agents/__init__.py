@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from attention_agents.agents.config.run_config import EncoderConfig as EncoderConfig
     from attention_agents.agents.config.run_config import RunConfig as RunConfig
     from attention_agents.agents.config.run_config import TrainConfig as TrainConfig
-    from attention_agents.agents.evaluation.evaluate import Report as Report
     from attention_agents.agents.evaluation.evaluate import evaluate as evaluate
+    from attention_agents.agents.evaluation.report import Report as Report
     from attention_agents.agents.replay.replay import replay as replay
     from attention_agents.agents.runs.checkpoint import LoadedPolicy as LoadedPolicy
     from attention_agents.agents.runs.checkpoint import load_checkpoint as load_checkpoint
@@ -83,7 +83,8 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "agents.config.run_config": ("EncoderConfig", "RunConfig", "TrainConfig"),
-    "agents.evaluation.evaluate": ("Report", "evaluate"),
+    "agents.evaluation.evaluate": ("evaluate",),
+    "agents.evaluation.report": ("Report",),
     "agents.replay.replay": ("replay",),
     "agents.runs.checkpoint": ("LoadedPolicy", "load_checkpoint", "save_checkpoint"),
     "agents.runs.loaded_run": ("LoadedRun", "open_run"),

@@ -30,14 +30,15 @@ from attention_agents.agents.cli.command import run_script
 from attention_agents.agents.config.presets import resolve_config
 from attention_agents.agents.config.run_config import RunConfig, TrainConfig
 from attention_agents.agents.config.validation import check_choice
-from attention_agents.agents.evaluation.evaluate import Scores, evaluate
-from attention_agents.agents.rollouts.episodes import GreedyActor, play
+from attention_agents.agents.evaluation.evaluate import evaluate
+from attention_agents.agents.evaluation.report import EpisodeResults
+from attention_agents.agents.rollouts.episodes import GreedyActor, play_episodes
 from attention_agents.agents.rollouts.eval_env import make_eval_env
 from attention_agents.agents.rollouts.policy_calls import PolicyInput, PolicyOutput
 from attention_agents.agents.rollouts.seeds import SEED, episode_seeds
 from attention_agents.agents.runs.checkpoint import load_checkpoint
-from attention_agents.agents.runs.run_folder import RunFolder, versions
-from attention_agents.agents.training.callbacks.evaluation import normalized
+from attention_agents.agents.runs.run_folder import RunFolder, package_versions
+from attention_agents.agents.training.callbacks.evaluation import normalize_observations
 from attention_agents.agents.training.progress import ProgressCallback
 from attention_agents.agents.training.train import torch_settings, train
 from attention_agents.envs.families import family_name
@@ -135,19 +136,19 @@ def run(config: LearningConfig, name: str, row: Row) -> Line:
         "evaluations": {each: _figures(seen) for each, seen in scores.items()},
         "command": shlex.join(["python", "benchmarks/learning.py", *sys.argv[1:]]),
         "config": settled.to_json(),
-        "versions": versions(),
+        "versions": package_versions(),
         "machine": machine(),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 
 
-def evaluate_model(model: BaseAlgorithm, config: RunConfig, episodes: int) -> Scores:
+def evaluate_model(model: BaseAlgorithm, config: RunConfig, episodes: int) -> EpisodeResults:
     """Play the episodes that `agents.evaluation.evaluate.evaluate` plays, with a model that is in
     memory."""
 
     def policy(asked: PolicyInput) -> PolicyOutput:
         return PolicyOutput(
-            model.predict(normalized(model, asked.observation), deterministic=True)[0]
+            model.predict(normalize_observations(model, asked.observation), deterministic=True)[0]
         )
 
     with ExitStack() as stack:
@@ -157,11 +158,11 @@ def evaluate_model(model: BaseAlgorithm, config: RunConfig, episodes: int) -> Sc
             stack.callback(env.close)
         start = time.perf_counter()
         seeds = episode_seeds(SEED, episodes)
-        played = play(envs, GreedyActor(policy), seeds, success_rule(config.env))
-        return Scores(played, time.perf_counter() - start)
+        played = play_episodes(envs, GreedyActor(policy), seeds, success_rule(config.env))
+        return EpisodeResults(played, time.perf_counter() - start)
 
 
-def _figures(scores: Scores) -> dict[str, Any]:
+def _figures(scores: EpisodeResults) -> dict[str, Any]:
     returns = scores.returns
     return {
         "mean": returns.mean,
@@ -171,7 +172,7 @@ def _figures(scores: Scores) -> dict[str, Any]:
         "median": returns.median,
         "length": scores.lengths.mean,
         "success_rate": scores.success_rate,
-        "returns": [episode.score for episode in scores.episodes],
+        "returns": [episode.episode_return for episode in scores.episodes],
     }
 
 

@@ -13,7 +13,7 @@ import pytest
 from attention_agents.agents.algorithms.build import build_model, make_vec_env
 from attention_agents.agents.config.presets import resolve_config
 from attention_agents.agents.config.run_config import RunConfig, TrainConfig
-from attention_agents.agents.evaluation.statistics import interval
+from attention_agents.agents.evaluation.statistics import bootstrap_interval
 from attention_agents.envs.families import family_name
 from benchmarks.learning import append, evaluate_model, read
 from benchmarks.rows import ROWS
@@ -142,7 +142,7 @@ def test_the_interval_counts_what_varies_between_seeds() -> None:
     assert low < 3
     assert high > 17
     one = np.arange(7.0)
-    assert seeds_interval([one]) == pytest.approx(interval(one), abs=0.15)
+    assert seeds_interval([one]) == pytest.approx(bootstrap_interval(one), abs=0.15)
 
 
 def test_the_interval_of_a_difference_is_that_of_two_independent_means() -> None:

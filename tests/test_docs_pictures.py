@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from attention_agents.agents.algorithms.checks import check
+from attention_agents.agents.algorithms.checks import check_config
 from attention_agents.agents.cli.options import read_options
 from attention_agents.agents.config.catalogue import POLICY_HEADS
 from attention_agents.agents.config.presets import resolve_config
@@ -75,7 +75,7 @@ def checked(words: str) -> None:
     """Check the run of a command line as training would, and train nothing."""
     asked = parsed(words)
     config = resolve_config(asked, family_name(asked.env))
-    check(config, made(config.env, history=config.history))
+    check_config(config, made(config.env, history=config.history))
 
 
 def parsed(words: str) -> TrainConfig:

@@ -104,13 +104,13 @@ def test_it_trains_and_is_evaluated_and_replayed(env_id: str, tmp_path: Path) ->
     assert report.random is not None
     for episode in (*report.agent.episodes, *report.random.episodes):
         assert 1 <= episode.length <= STEPS
-        assert np.isfinite(episode.score)
+        assert np.isfinite(episode.episode_return)
 
     replayed = replay(run, env=env_id, episodes=1, seed=6, device="cpu")
     (episode,) = open_recording(replayed.recording).episodes
     played = report.agent.episodes[1]
     assert (episode.seed, len(episode)) == (6, played.length)
-    assert float(episode.rewards.sum()) == pytest.approx(played.score)
+    assert float(episode.rewards.sum()) == pytest.approx(played.episode_return)
     for step in episode:
         for weights in step.maps.values():
             np.testing.assert_allclose(weights.sum(-1), 1, atol=0.05)

@@ -18,12 +18,15 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from torch import nn
 
 from attention_agents.agents.algorithms.classes import algorithm_class
-from attention_agents.agents.algorithms.hyperparameters import hyperparam, parameters
+from attention_agents.agents.algorithms.hyperparameters import (
+    constructor_parameters,
+    read_hyperparameter,
+)
 from attention_agents.agents.config.algorithms import ALGORITHMS
 from attention_agents.agents.config.encoder_config import EncoderConfig
 from attention_agents.agents.config.plugins import check_imported
 from attention_agents.agents.config.run_config import RunConfig
-from attention_agents.agents.rollouts.eval_env import reason
+from attention_agents.agents.config.validation import first_line
 from attention_agents.envs.make import make_env
 from attention_agents.envs.tokens.spaces import Features, build_layout, choose_specs
 from attention_agents.envs.vector.subprocess_env import SafeSubprocVecEnv
@@ -42,7 +45,7 @@ LSTM_SIZE = 64
 def make_vec_env(config: RunConfig, render_mode: str | None = None) -> VecEnv:
     """Make the environments of a run, side by side, each in a Monitor; normalised when asked."""
     make = partial(
-        _make_one,
+        _make_monitored_env,
         config.env,
         render_mode=render_mode,
         training=True,
@@ -74,22 +77,23 @@ def build_model(config: RunConfig, env: VecEnv) -> BaseAlgorithm:
     algorithm: Any = algorithm_class(config.algo)
     arguments = constructor_arguments(config, env.observation_space, env.action_space)
     if config.noise_std is not None:
-        arguments["action_noise"] = _noise(config, env.action_space)
+        arguments["action_noise"] = _action_noise(config, env.action_space)
     try:
         return algorithm(env=env, seed=config.seed, device=config.device, **arguments)
     except REFUSALS as error:
-        given = ", ".join(f"{name}={value}" for name, value in config.hyperparams.items())
-        raise ValueError(
-            f"{config.algo} refused its arguments: {reason(error)} ({given or 'its defaults'})"
-        ) from error
+        settings = ", ".join(f"{name}={value}" for name, value in config.hyperparams.items())
+        problem = f"{first_line(error)} ({settings or 'its defaults'})"
+        raise ValueError(f"{config.algo} refused its arguments: {problem}") from error
 
 
 def constructor_arguments(
     config: RunConfig, observation_space: spaces.Space, action_space: spaces.Space
 ) -> dict[str, Any]:
     """Return what the algorithm's constructor takes besides env, seed, device and noise."""
-    arguments = {name: hyperparam(name, value) for name, value in config.hyperparams.items()}
-    tunes_entropy = "target_entropy" in parameters(config.algo)
+    arguments = {
+        name: read_hyperparameter(name, value) for name, value in config.hyperparams.items()
+    }
+    tunes_entropy = "target_entropy" in constructor_parameters(config.algo)
     if tunes_entropy and arguments.get("target_entropy", "auto") == "auto":
         arguments["target_entropy"] = -float(np.prod(action_space.shape or 1))  # SB3's own
     policy = policy_class(config, observation_space)
@@ -168,13 +172,15 @@ def normalised_keys(space: spaces.Space) -> list[str]:
     return keys
 
 
-def _make_one(env_id: str, **arguments: Any) -> gym.Env:
+def _make_monitored_env(env_id: str, **arguments: Any) -> gym.Env:
     env = make_env(env_id, **arguments)
     counts = is_wrapped(env, RecordEpisodeStatistics)  # below what a family changes for training
     return env if counts else Monitor(env)
 
 
-def _noise(config: RunConfig, space: spaces.Space) -> NormalActionNoise | VectorizedActionNoise:
+def _action_noise(
+    config: RunConfig, space: spaces.Space
+) -> NormalActionNoise | VectorizedActionNoise:
     shape = space.shape or (1,)
     noise = NormalActionNoise(np.zeros(shape), np.full(shape, config.noise_std))
     return VectorizedActionNoise(noise, config.n_envs) if config.n_envs > 1 else noise

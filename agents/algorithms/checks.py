@@ -13,13 +13,13 @@ from attention_agents.agents.algorithms.memory_check import check_networks, chec
 from attention_agents.agents.config.algorithms import ALGORITHMS
 from attention_agents.agents.config.plugins import check_imported
 from attention_agents.agents.config.run_config import RunConfig
-from attention_agents.agents.rollouts.eval_env import reason
+from attention_agents.agents.config.validation import first_line
 from attention_agents.envs.action_masks import MASK_METHOD, find_mask_method, valid_actions
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.sb3.pointer import PointerExtractor, count_actions
 
 
-def check(config: RunConfig, env: gym.Env) -> None:
+def check_config(config: RunConfig, env: gym.Env) -> None:
     """Refuse what cannot be trained, before anything is made.
 
     Args:
@@ -62,9 +62,9 @@ def check_encoder(
     check_networks(config)
     try:
         with torch.random.fork_rng(devices=()):
-            extractor = _extractor(config, space, actions)
+            extractor = _build_extractor(config, space, actions)
     except RuntimeError as error:
-        raise ValueError(f"torch cannot build this encoder: {reason(error)}") from error
+        raise ValueError(f"torch cannot build this encoder: {first_line(error)}") from error
     attention, tokens = config.encoder.attention, len(extractor.layout)
     reads_all = attention.hard_attention == "top-k" and attention.top_k >= tokens
     if "top_k" in config.encoder.given and reads_all:
@@ -74,7 +74,7 @@ def check_encoder(
         )
 
 
-def _extractor(
+def _build_extractor(
     config: RunConfig, space: spaces.Space, actions: spaces.Space | None
 ) -> AttentionExtractor:
     arguments = encoder_arguments(config.encoder)

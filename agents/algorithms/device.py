@@ -8,8 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from attention_agents.agents.config.run_config import DEVICES
-from attention_agents.agents.config.validation import check_choice
-from attention_agents.agents.rollouts.eval_env import reason
+from attention_agents.agents.config.validation import check_choice, first_line
 
 
 def check_device(device: str) -> None:
@@ -28,7 +27,7 @@ def check_device(device: str) -> None:
             torch.empty(0, device=device)
     except RuntimeError as error:
         raise ValueError(
-            f"there is no device {device!r}: {reason(error)}; use --device cpu"
+            f"there is no device {device!r}: {first_line(error)}; use --device cpu"
         ) from error
 
 

@@ -24,13 +24,19 @@ TQC_QUANTILES = 25
 """SB3's own."""
 
 
-def parameters(algo: str) -> Mapping[str, inspect.Parameter]:
+def constructor_parameters(algo: str) -> Mapping[str, inspect.Parameter]:
     """Return what an algorithm's constructor takes.
 
     Raises:
         MissingExtraError: its package is not installed.
     """
     return inspect.signature(algorithm_class(algo).__init__).parameters
+
+
+def arguments_and_defaults(config: RunConfig) -> dict[str, Any]:
+    """Return the hyperparameters of a run, and SB3's own where it has none."""
+    defaults = {name: p.default for name, p in constructor_parameters(config.algo).items()}
+    return defaults | dict(config.hyperparams)
 
 
 def check_hyperparams(config: RunConfig) -> None:
@@ -41,14 +47,14 @@ def check_hyperparams(config: RunConfig) -> None:
         ValueError: an argument is unknown, of the wrong type or out of range, or arguments do not
             go together.
     """
-    signature = parameters(config.algo)
+    signature = constructor_parameters(config.algo)
     allowed = [name for name in signature if name not in (*OURS, "self") and "_buffer_" not in name]
     for name, value in config.hyperparams.items():
         check_choice(f"argument of {config.algo}", name, allowed)
         default = signature[name].default
         if name in SCHEDULED and isinstance(value, str):
-            _schedule(name, value)
-        elif name != "train_freq" and not _fits(value, default):
+            _read_schedule(name, value)
+        elif name != "train_freq" and not _has_type_of(value, default):
             raise ValueError(
                 f"{name} of {config.algo} must be like its default {default!r}, got {value!r}"
             )
@@ -62,17 +68,16 @@ def check_hyperparams(config: RunConfig) -> None:
     _check_quantiles(config)
 
 
-def hyperparam(name: str, value: Any) -> Any:
+def read_hyperparameter(name: str, value: Any) -> Any:
     """Return an argument as the algorithm takes it, from as a config holds it."""
     if name in SCHEDULED and isinstance(value, str):
-        return _schedule(name, value)
+        return _read_schedule(name, value)
     return tuple(value) if isinstance(value, list) else value
 
 
 def _check_batches(config: RunConfig) -> None:
     """Refuse batches too small for the deviation of their advantages, which would give NaN."""
-    sizes = {name: each.default for name, each in parameters(config.algo).items()}
-    sizes |= config.hyperparams
+    sizes = arguments_and_defaults(config)
     if not sizes.get("normalize_advantage"):
         return
     rollout = config.n_envs * sizes["n_steps"]
@@ -89,10 +94,10 @@ def _check_batches(config: RunConfig) -> None:
 
 def _check_quantiles(config: RunConfig) -> None:
     dropped = config.hyperparams.get("top_quantiles_to_drop_per_net")
-    kept = config.policy.n_quantiles or TQC_QUANTILES
-    if dropped is not None and not 0 <= dropped < kept:
+    count = config.policy.n_quantiles or TQC_QUANTILES
+    if dropped is not None and not 0 <= dropped < count:
         raise ValueError(
-            f"top_quantiles_to_drop_per_net must be at least 0 and below n_quantiles={kept}, got "
+            f"top_quantiles_to_drop_per_net must be at least 0 and below n_quantiles={count}, got "
             f"{dropped}"
         )
 
@@ -106,7 +111,7 @@ def _check_train_freq(value: Any, n_envs: int) -> None:
         raise ValueError(f"train_freq in episodes needs n_envs=1, got n_envs={n_envs}")
 
 
-def _fits(value: Any, default: Any) -> bool:
+def _has_type_of(value: Any, default: Any) -> bool:
     if isinstance(default, bool):
         return isinstance(value, bool)
     if isinstance(default, int):
@@ -116,7 +121,7 @@ def _fits(value: Any, default: Any) -> bool:
     return value is None or isinstance(value, (int, float, str))
 
 
-def _schedule(name: str, text: str) -> Callable[[float], float]:
+def _read_schedule(name: str, text: str) -> Callable[[float], float]:
     """Read "lin_X": X at the start, 0 at the end."""
     word, _, number = text.partition("_")
     try:

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from gymnasium import spaces
 
-from attention_agents.agents.algorithms.hyperparameters import parameters
+from attention_agents.agents.algorithms.hyperparameters import arguments_and_defaults
 from attention_agents.agents.config.run_config import RunConfig
 
 COPIES = 4
@@ -65,22 +65,21 @@ def check_steps(config: RunConfig, space: spaces.Space) -> None:
     memory = machine_memory()
     if memory is None:
         return
-    sizes = {name: each.default for name, each in parameters(config.algo).items()}
-    sizes |= config.hyperparams
+    sizes = arguments_and_defaults(config)
     parts = space.spaces.values() if isinstance(space, spaces.Dict) else (space,)
-    step = sum(int(np.prod(each.shape or 1)) * np.dtype(each.dtype).itemsize for each in parts)
+    step = sum(int(np.prod(part.shape or 1)) * np.dtype(part.dtype).itemsize for part in parts)
     if "buffer_size" in sizes:
-        step *= 1 if sizes.get("optimize_memory_usage") else 2  # and what comes after
-        what, word, each = "replay buffer", "buffer_size", 1
+        step *= 1 if sizes.get("optimize_memory_usage") else 2  # the next observation too
+        storage, option, copies = "replay buffer", "buffer_size", 1
         steps = max(sizes["buffer_size"], config.n_envs)
     else:
-        what, word, each = "rollout", "n_steps", config.n_envs
+        storage, option, copies = "rollout", "n_steps", config.n_envs
         steps = sizes["n_steps"] * config.n_envs
     if steps * step > memory:
         raise ValueError(
-            f"a {what} of {steps:,} steps takes {steps * step / 1e9:.1f} GB, this machine "
+            f"a {storage} of {steps:,} steps takes {steps * step / 1e9:.1f} GB, this machine "
             f"has {memory / 1e9:.1f} GB; use fewer --n-envs, or --hyperparams "
-            f"{word}:{max(1, memory // 4 // step // each)}"
+            f"{option}:{max(1, memory // 4 // step // copies)}"
         )
 
 

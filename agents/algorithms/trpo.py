@@ -29,15 +29,20 @@ class TRPO(sb3_contrib.TRPO):
         self, kl_div: Tensor, policy_objective: Tensor
     ) -> tuple[list[nn.Parameter], Tensor, Tensor, list[tuple[int, ...]]]:
         """Return the actor's parameters, both gradients as vectors, and the parameters' shapes."""
-        every = [each for each in self.policy.parameters() if each.requires_grad]
-        grads = torch.autograd.grad(kl_div, every, create_graph=True, allow_unused=True)
-        actor = {each: grad for each, grad in zip(every, grads, strict=True) if grad is not None}
+        trainable = [param for param in self.policy.parameters() if param.requires_grad]
+        grads = torch.autograd.grad(kl_div, trainable, create_graph=True, allow_unused=True)
+        actor = {p: grad for p, grad in zip(trainable, grads, strict=True) if grad is not None}
         params = list(actor)
         objective = torch.autograd.grad(
             policy_objective, params, retain_graph=True, materialize_grads=True
         )
-        shapes: list[tuple[int, ...]] = [tuple(each.shape) for each in params]
-        return params, _flat(objective), _flat(tuple(actor.values())), shapes
+        shapes: list[tuple[int, ...]] = [tuple(param.shape) for param in params]
+        return (
+            params,
+            _flatten_gradients(objective),
+            _flatten_gradients(tuple(actor.values())),
+            shapes,
+        )
 
     def hessian_vector_product(
         self,
@@ -50,8 +55,8 @@ class TRPO(sb3_contrib.TRPO):
         product = torch.autograd.grad(
             grad_kl @ vector, params, retain_graph=retain_graph, materialize_grads=True
         )
-        return _flat(product) + self.cg_damping * vector
+        return _flatten_gradients(product) + self.cg_damping * vector
 
 
-def _flat(grads: tuple[Tensor, ...]) -> Tensor:
+def _flatten_gradients(grads: tuple[Tensor, ...]) -> Tensor:
     return torch.cat([grad.reshape(-1) for grad in grads])

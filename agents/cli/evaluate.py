@@ -86,16 +86,17 @@ class FaithfulnessOptions(PolicyOptions):
 def run_score(options: ScoreOptions) -> None:
     """Play the episodes, and print the report."""
     import_plugins(options.plugins)
-    from attention_agents.agents.evaluation.evaluate import evaluate, save, show
+    from attention_agents.agents.evaluation.evaluate import evaluate
+    from attention_agents.agents.evaluation.report import print_report, save_report
 
     report = evaluate(**_arguments(options), progress=True)
     # shown before it is saved: the run folder may be read-only
     if options.json:
         print(json.dumps(report.to_json(), indent=1), flush=True)
-        save(report)
+        save_report(report)
     else:
-        show(report)
-        print(save(report))
+        print_report(report)
+        print(save_report(report))
 
 
 def run_faithfulness(options: FaithfulnessOptions) -> None:

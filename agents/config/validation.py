@@ -133,3 +133,8 @@ def check_plain(name: str, value: Any) -> None:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be finite numbers or words, got {value!r}") from None
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error, or its type where it has no text."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

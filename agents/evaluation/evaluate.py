@@ -2,110 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from rich.console import Console
-from rich.table import Table
+import gymnasium as gym
 
-from attention_agents.agents.evaluation.statistics import RESAMPLES, Summary, summary
+from attention_agents.agents.evaluation.report import EpisodeResults, Report
 from attention_agents.agents.progress_bar import progress_bars
-from attention_agents.agents.rollouts.episodes import (
-    Actor,
-    Episode,
-    RandomActor,
-    play,
-)
+from attention_agents.agents.rollouts.episodes import Actor, RandomActor, play_episodes
 from attention_agents.agents.rollouts.eval_env import step_limit
 from attention_agents.agents.rollouts.seeds import SEED, episode_seeds
 from attention_agents.agents.runs.loaded_run import open_run
-from attention_agents.agents.runs.run_folder import RunFolder, versions
-from attention_agents.recording.json_files import write_json
-
-FORMAT = "attention-agents evaluation"
-SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What one policy reached."""
-
-    episodes: Sequence[Episode]
-    seconds: float
-    """Wall time of all episodes together, environments and policy."""
-
-    @property
-    def returns(self) -> Summary:
-        return summary(np.array([episode.score for episode in self.episodes]))
-
-    @property
-    def lengths(self) -> Summary:
-        """Steps per episode."""
-        return summary(np.array([float(episode.length) for episode in self.episodes]))
-
-    @property
-    def success_rate(self) -> float | None:
-        """Share of episodes that succeeded, 0 to 1; None where the environment knows no success."""
-        told = [episode.success for episode in self.episodes if episode.success is not None]
-        return sum(told) / len(told) if told else None
-
-    @property
-    def steps_per_second(self) -> float:
-        return sum(episode.length for episode in self.episodes) / max(self.seconds, 1e-9)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "return": self.returns.to_json(),
-            "length": self.lengths.to_json(),
-            "success_rate": self.success_rate,
-            "steps_per_second": round(self.steps_per_second, 1),
-            "seconds": round(self.seconds, 3),
-            "episodes": [episode._asdict() for episode in self.episodes],
-        }
-
-
-@dataclass(frozen=True)
-class Report:
-    """One evaluation of one checkpoint."""
-
-    env: str
-    algo: str
-    run: str
-    checkpoint: str
-    """best, final or step_<n>."""
-    trained_steps: int
-    episodes: int
-    seed: int
-    """Of the first episode; episode i has seed + i."""
-    stochastic: bool
-    """Whether actions were drawn from the policy's distribution, not its most likely ones."""
-    max_episode_steps: int | None
-    """Longest episode; None where the environment alone ends it."""
-    created: str
-    """When, in UTC (ISO 8601)."""
-    agent: Scores
-    random: Scores | None
-    """The random policy on the same seeds."""
-
-    def to_json(self) -> dict[str, Any]:
-        said = {
-            name: value for name, value in vars(self).items() if name not in ("agent", "random")
-        }
-        return {
-            "format": FORMAT,
-            "schema": SCHEMA,
-            **said,
-            "interval": f"95%, percentile bootstrap of the mean, {RESAMPLES} resamples",
-            "agent": self.agent.to_json(),
-            "random": None if self.random is None else self.random.to_json(),
-            "versions": versions(),
-        }
+from attention_agents.envs.success import SuccessRule
 
 
 def evaluate(
@@ -146,110 +57,40 @@ def evaluate(
     seeds = episode_seeds(seed, episodes)
     if n_envs < 1:
         raise ValueError(f"n_envs must be at least 1, got {n_envs}")
-    with open_run(run, checkpoint, env=env, device=device) as opened:
-        envs = [opened.make_eval_env() for _ in range(min(n_envs, episodes))]
-
-        def play_timed(title: str, actor: Actor) -> Scores:
-            with progress_bars(progress, {title: episodes}) as advance:
-                start = time.perf_counter()
-                rule = opened.success_rule
-                played = play(envs, actor, seeds, rule, lambda episode: advance(title))
-                return Scores(played, time.perf_counter() - start)
-
-        agent = play_timed("agent", opened.actor(stochastic))
-        chance = play_timed("random", RandomActor(envs[0].action_space)) if random_policy else None
+    with open_run(run, checkpoint, env=env, device=device) as loaded:
+        envs = [loaded.make_eval_env() for _ in range(min(n_envs, episodes))]
+        actors = {"agent": loaded.actor(stochastic)}
+        if random_policy:
+            actors["random"] = RandomActor(envs[0].action_space)
+        rule = loaded.success_rule
+        with progress_bars(progress, dict.fromkeys(actors, episodes)) as advance:
+            results = {
+                name: _play_timed(envs, actor, seeds, rule, partial(advance, name))
+                for name, actor in actors.items()
+            }
     return Report(
-        env=opened.config.env,
-        algo=opened.config.algo,
-        run=str(opened.folder.path),
-        checkpoint=opened.checkpoint,
-        trained_steps=opened.model.num_timesteps,
+        env=loaded.config.env,
+        algo=loaded.config.algo,
+        run=str(loaded.folder.path),
+        checkpoint=loaded.checkpoint,
+        trained_steps=loaded.model.num_timesteps,
         episodes=episodes,
         seed=seed,
         stochastic=stochastic,
         max_episode_steps=step_limit(envs[0]),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        agent=agent,
-        random=chance,
+        agent=results["agent"],
+        random=results.get("random"),
     )
 
 
-def choose_checkpoint(folder: RunFolder, name: str | None) -> str:
-    return folder.choose_checkpoint(name)
-
-
-def checkpoint_folder(folder: RunFolder, name: str) -> Path:
-    return folder.checkpoint(name)
-
-
-def save(report: Report) -> Path:
-    """Write a report into its run, as `evaluations/<checkpoint>_<k>.json`, and return the path.
-
-    Raises:
-        ValueError: the run folder cannot be written.
-    """
-    folder = Path(report.run) / "evaluations"
-    try:
-        folder.mkdir(exist_ok=True)
-        number = 1
-        while (path := folder / f"{report.checkpoint}_{number}.json").exists():
-            number += 1
-        write_json(path, report.to_json(), sync=True)
-    except OSError as error:
-        raise ValueError(f"cannot write into {folder}: {error.strerror}") from error
-    return path
-
-
-def table(report: Report) -> Table:
-    """Lay a report out for people."""
-    agent, chance = report.agent, report.random
-    acting = "drawn" if report.stochastic else "most likely"
-    title = (
-        f"{report.env}: {report.algo} after {report.trained_steps:,} steps ({report.checkpoint})"
-    )
-    seeds = f"seeds {report.seed} to {report.seed + report.episodes - 1}"
-    shown = Table(title=title, caption=f"{report.episodes} episodes, {seeds}, {acting} actions")
-    shown.add_column("")
-    shown.add_column("agent", justify="right", style="bold")
-    columns = [agent]
-    if chance is not None:
-        shown.add_column("random policy", justify="right")
-        columns.append(chance)
-    for name, cell in ROWS.items():
-        cells = [cell(scores) for scores in columns]
-        if any(cells):
-            shown.add_row(name, *cells)
-    return shown
-
-
-def _number(value: float) -> str:
-    digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1
-    return f"{value:,.{digits}f}"
-
-
-def _interval(scores: Scores) -> str:
-    low, high = scores.returns.interval
-    return f"{_number(low)} to {_number(high)}"
-
-
-def _success(scores: Scores) -> str:
-    return "" if scores.success_rate is None else f"{scores.success_rate:.0%}"
-
-
-ROWS: dict[str, Callable[[Scores], str]] = {
-    "mean return": lambda scores: _number(scores.returns.mean),
-    "95% interval (bootstrap)": _interval,
-    "standard deviation": lambda scores: _number(scores.returns.std),
-    "interquartile mean": lambda scores: _number(scores.returns.iqm),
-    "median": lambda scores: _number(scores.returns.median),
-    "lowest, highest": lambda s: f"{_number(s.returns.low)}, {_number(s.returns.high)}",
-    "success": _success,
-    "episode length": lambda scores: _number(scores.lengths.mean),
-    "steps/s": lambda scores: f"{scores.steps_per_second:,.0f}",
-}
-"""The rows of the table, and how each is read from the scores of a policy."""
-
-
-def show(report: Report) -> None:
-    """Print the table on stdout."""
-    Console(file=sys.stdout).print(table(report))
+def _play_timed(
+    envs: Sequence[gym.Env],
+    actor: Actor,
+    seeds: Sequence[int],
+    is_success: SuccessRule,
+    advance: Callable[[], None],
+) -> EpisodeResults:
+    start = time.perf_counter()
+    episodes = play_episodes(envs, actor, seeds, is_success, lambda episode: advance())
+    return EpisodeResults(episodes, time.perf_counter() - start)

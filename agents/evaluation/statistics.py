@@ -37,7 +37,7 @@ class Summary:
         return asdict(self) | {"interval": list(self.interval)}
 
 
-def summary(scores: Float[np.ndarray, "E"]) -> Summary:
+def summarize_episodes(scores: Float[np.ndarray, "E"]) -> Summary:
     """Summarise the scores of E episodes.
 
     Raises:
@@ -49,15 +49,15 @@ def summary(scores: Float[np.ndarray, "E"]) -> Summary:
         count=len(scores),
         mean=float(np.mean(scores)),
         std=float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0,
-        interval=interval(scores),
-        iqm=iqm(scores),
+        interval=bootstrap_interval(scores),
+        iqm=interquartile_mean(scores),
         median=float(np.median(scores)),
         low=float(np.min(scores)),
         high=float(np.max(scores)),
     )
 
 
-def iqm(scores: Float[np.ndarray, "E"]) -> float:
+def interquartile_mean(scores: Float[np.ndarray, "E"]) -> float:
     """Return the interquartile mean: the mean without the lowest and the highest quarter.
 
     `cut = floor(E / 4)`, `iqm = mean(sorted(scores)[cut : E - cut])`
@@ -72,7 +72,7 @@ def iqm(scores: Float[np.ndarray, "E"]) -> float:
     return float(np.mean(np.sort(scores)[cut : len(scores) - cut]))
 
 
-def interval(
+def bootstrap_interval(
     scores: Float[np.ndarray, "E"], level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval:
     """Return the percentile bootstrap interval of the mean.

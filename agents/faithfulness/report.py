@@ -22,7 +22,7 @@ from attention_agents.agents.faithfulness.verdict import (
     rate_map,
     verdict_sentence,
 )
-from attention_agents.agents.runs.run_folder import versions
+from attention_agents.agents.runs.run_folder import package_versions
 from attention_agents.recording.leave_one_out import FAITHFULNESS_FILE
 
 WIDTH = 106
@@ -111,7 +111,7 @@ class FaithfulnessReport:
             "shuffled_networks": SHUFFLES,
             "top": TOP,
             "maps": [rating.to_json() for rating in self.ratings],
-            "versions": versions(),
+            "versions": package_versions(),
         }
 
     def to_table(self) -> Table:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from attention_agents.agents.evaluation.statistics import interval
+from attention_agents.agents.evaluation.statistics import bootstrap_interval
 from attention_agents.agents.faithfulness.deletion_curves import TOP
 from attention_agents.agents.faithfulness.scoring import MapResults
 
@@ -219,7 +219,7 @@ def estimate_mean(values: Float[np.ndarray, "S"] | Sequence[float]) -> Estimate 
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers):
         return None
-    low, high = interval(numbers)
+    low, high = bootstrap_interval(numbers)
     return Estimate(float(numbers.mean()), low, high, len(numbers))
 
 

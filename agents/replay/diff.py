@@ -132,16 +132,16 @@ def record_in_same_states(
     run: LoadedRun, episodes: Sequence[Episode], folder: Path, progress: bool
 ) -> None:
     """Record what a policy would do and attend to in the states of recorded episodes."""
-    from attention_agents.agents.rollouts.episodes import play
-    from attention_agents.agents.rollouts.recorded_env import RecordedWorld
+    from attention_agents.agents.rollouts.episodes import play_episodes
+    from attention_agents.agents.rollouts.recorded_env import RecordedEnv
 
-    env = RecordedWorld(episodes, run.model.observation_space, run.model.action_space)
+    env = RecordedEnv(episodes, run.model.observation_space, run.model.action_space)
     with (
         progress_bars(progress) as advance,
         closing(run.recorder(env, folder, episodes[0].header)) as recorder,
     ):
         actor = CountingActor(run.actor(), lambda: advance("steps replayed"))
-        play([recorder], actor, distinct_seeds(episodes), lambda info, score: None)
+        play_episodes([recorder], actor, distinct_seeds(episodes))
 
 
 def comparable_views(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         HiddenTokenOutputs,
         RecordedPolicy,
     )
-    from attention_agents.agents.rollouts.episodes import Actor, Turn
+    from attention_agents.agents.rollouts.episodes import Actor, EnvState
     from attention_agents.agents.runs.loaded_run import LoadedRun
 
 
@@ -205,7 +205,7 @@ def play_on(
         ValueError: the folder is not empty or cannot be written.
     """
     from attention_agents.agents.faithfulness.rebuilt_env import replay_actions
-    from attention_agents.agents.rollouts.episodes import play
+    from attention_agents.agents.rollouts.episodes import play_episodes
 
     env = run.make_rendering_env(notes.append)
     for t in replay_actions(env, episode):
@@ -215,7 +215,7 @@ def play_on(
     actor = CounterfactualActor(run.actor(), episode, step, tokens, recorded)
     assert episode.seed is not None, "the environment was rebuilt from it"
     with closing(run.recorder(env, folder)) as recorder:
-        play([recorder], actor, [episode.seed], lambda info, score: None)
+        play_episodes([recorder], actor, [episode.seed])
     return open_recording(folder)
 
 
@@ -243,24 +243,24 @@ class CounterfactualActor:
         self._removed = np.zeros(len(episode.header.layout), bool)
         self._removed[list(tokens)] = True
 
-    def act(self, turns: Sequence[Turn]) -> Sequence[Any]:
+    def act(self, env_states: Sequence[EnvState]) -> Sequence[Any]:
         t, self._t = self._t, self._t + 1
         if t == self._step:
-            return self._act_without_tokens(turns)
-        actions = self._actor.act(turns)
+            return self._act_without_tokens(env_states)
+        actions = self._actor.act(env_states)
         return actions if t > self._step else [self._recorded_actions[t]]
 
-    def _act_without_tokens(self, turns: Sequence[Turn]) -> Sequence[Any]:
+    def _act_without_tokens(self, env_states: Sequence[EnvState]) -> Sequence[Any]:
         import torch
 
-        from attention_agents.agents.rollouts.episodes import BATCH
+        from attention_agents.agents.rollouts.episodes import BATCH_SIZE
         from attention_agents.policies.inspect.token_removal import RemovalVariants
 
         device = self._recorded.policy.device
-        removed = torch.as_tensor(self._removed, device=device).expand(BATCH, -1)  # (BATCH, N)
-        variants = RemovalVariants(torch.arange(BATCH, device=device), removed)
+        removed = torch.as_tensor(self._removed, device=device).expand(BATCH_SIZE, -1)  # (BATCH, N)
+        variants = RemovalVariants(torch.arange(BATCH_SIZE, device=device), removed)
         with self._recorded.removal.remove_tokens(variants):
-            return self._actor.act(turns)
+            return self._actor.act(env_states)
 
 
 def _with_one_episode(recording: Recording, episode: Episode) -> Recording:

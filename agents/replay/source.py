@@ -92,7 +92,7 @@ def _record(
         head=view.head,
         device=options.device,
         progress=options.progress,
-        tell=notes.append,
+        warn=notes.append,
     )
     return open_recording(folder)
 

@@ -25,19 +25,17 @@ from attention_agents.agents.rollouts.policy_calls import (
     RecurrentStates,
 )
 from attention_agents.envs.action_masks import sample_valid_action, valid_actions
+from attention_agents.envs.success import SuccessRule, no_success_rule
 
-BATCH = 8
+BATCH_SIZE = 8
 """Observations that a policy answers at a time."""
 
-Succeeded = Callable[[dict[str, Any], float], bool | None]
-"""From the last info and the return of an episode: whether it succeeded, None if unknown."""
 
-
-class Episode(NamedTuple):
-    """What one episode came to."""
+class PlayedEpisode(NamedTuple):
+    """The result of one episode."""
 
     seed: int
-    score: float
+    episode_return: float
     """Sum of the rewards, undiscounted."""
     length: int
     """Steps."""
@@ -45,7 +43,7 @@ class Episode(NamedTuple):
     """None where the environment knows no success."""
 
 
-class Turn(NamedTuple):
+class EnvState(NamedTuple):
     """One environment that waits for an action."""
 
     observation: Observation
@@ -60,13 +58,13 @@ class Turn(NamedTuple):
 class Actor(Protocol):
     """Chooses actions for environments that run side by side."""
 
-    def act(self, turns: Sequence[Turn]) -> Sequence[Any]:
-        """Return one action per turn."""
+    def act(self, env_states: Sequence[EnvState]) -> Sequence[Any]:
+        """Return one action per environment."""
         ...
 
 
 class PolicyActor:
-    """Asks a policy, and carries what it remembers from step to step of an episode.
+    """Calls a policy, and carries its recurrent state from step to step of an episode.
 
     Args:
         policy: see `agents.rollouts.policy_calls`.
@@ -75,14 +73,14 @@ class PolicyActor:
     def __init__(self, policy: Policy):
         self._policy, self._recurrent_states = policy, RecurrentStates()
 
-    def _ask(self, turns: Sequence[Turn]) -> np.ndarray:
-        seeds, begins = [turn.seed for turn in turns], [turn.begins for turn in turns]
-        masks = [turn.valid for turn in turns if turn.valid is not None]
+    def _choose_actions(self, env_states: Sequence[EnvState]) -> np.ndarray:
+        seeds, begins = [state.seed for state in env_states], [state.begins for state in env_states]
+        masks = [state.valid for state in env_states if state.valid is not None]
         inputs = PolicyInput(
-            observation=joined([turn.observation for turn in turns]),
+            observation=stack_observations([state.observation for state in env_states]),
             begins=np.array(begins),
             memory=self._recurrent_states.gather_batch(seeds, begins),
-            valid=np.stack(masks) if len(masks) == len(turns) else None,
+            valid=np.stack(masks) if len(masks) == len(env_states) else None,
         )
         actions, memory = self._policy(inputs)
         self._recurrent_states.store_batch(seeds, memory)
@@ -92,12 +90,12 @@ class PolicyActor:
 class GreedyActor(PolicyActor):
     """The policy's most likely actions (`predict(..., deterministic=True)`)."""
 
-    def act(self, turns: Sequence[Turn]) -> Sequence[Any]:
+    def act(self, env_states: Sequence[EnvState]) -> Sequence[Any]:
         actions: list[Any] = []
-        for start in range(0, len(turns), BATCH):
-            some = list(turns[start : start + BATCH])
-            full = some + some[-1:] * (BATCH - len(some))
-            actions.extend(self._ask(full)[: len(some)])
+        for start in range(0, len(env_states), BATCH_SIZE):
+            batch = list(env_states[start : start + BATCH_SIZE])
+            padding = batch[-1:] * (BATCH_SIZE - len(batch))
+            actions.extend(self._choose_actions(batch + padding)[: len(batch)])
         return actions
 
 
@@ -110,15 +108,15 @@ class SamplingActor(PolicyActor):
 
     def __init__(self, policy: Policy):
         super().__init__(policy)
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, _RandomStreams] = {}
 
-    def act(self, turns: Sequence[Turn]) -> Sequence[Any]:
+    def act(self, env_states: Sequence[EnvState]) -> Sequence[Any]:
         actions = []
-        for turn in turns:
-            if turn.begins:
-                self._streams[turn.seed] = _Stream(turn.seed)
-            with self._streams[turn.seed].drawn_from():
-                actions.append(self._ask([turn])[0])
+        for state in env_states:
+            if state.begins:
+                self._streams[state.seed] = _RandomStreams(state.seed)
+            with self._streams[state.seed].activate():
+                actions.append(self._choose_actions([state])[0])
         return actions
 
 
@@ -129,18 +127,18 @@ class RandomActor:
         self.space = space
         self._spaces: dict[int, gym.Space] = {}
 
-    def act(self, turns: Sequence[Turn]) -> Sequence[Any]:
-        return [self._sample(turn) for turn in turns]
+    def act(self, env_states: Sequence[EnvState]) -> Sequence[Any]:
+        return [self._sample_action(state) for state in env_states]
 
-    def _sample(self, turn: Turn) -> Any:
-        if turn.begins:
-            self._spaces[turn.seed] = deepcopy(self.space)
-            self._spaces[turn.seed].seed(turn.seed)
-        space = self._spaces[turn.seed]
-        return space.sample() if turn.valid is None else sample_valid_action(space, turn.valid)
+    def _sample_action(self, state: EnvState) -> Any:
+        if state.begins:
+            self._spaces[state.seed] = deepcopy(self.space)
+            self._spaces[state.seed].seed(state.seed)
+        space = self._spaces[state.seed]
+        return space.sample() if state.valid is None else sample_valid_action(space, state.valid)
 
 
-class _Stream:
+class _RandomStreams:
     """The states of torch's and numpy's global generators, kept apart for one episode."""
 
     def __init__(self, seed: int):
@@ -148,7 +146,7 @@ class _Stream:
         self.numpy = np.random.RandomState(seed).get_state()
 
     @contextmanager
-    def drawn_from(self) -> Iterator[None]:
+    def activate(self) -> Iterator[None]:
         outer = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
         torch.set_rng_state(self.torch)
         np.random.set_state(self.numpy)  # noqa: NPY002
@@ -160,75 +158,78 @@ class _Stream:
             np.random.set_state(outer[1])  # noqa: NPY002
 
 
-def play(
+def play_episodes(
     envs: Sequence[gym.Env],
     actor: Actor,
     seeds: Sequence[int],
-    succeeded: Succeeded,
-    on_end: Callable[[Episode], None] = lambda episode: None,
-) -> list[Episode]:
+    is_success: SuccessRule = no_success_rule,
+    on_end: Callable[[PlayedEpisode], None] = lambda episode: None,
+) -> list[PlayedEpisode]:
     """Play one episode per seed; an environment that is done takes the next seed.
 
     Args:
         envs: K >= 1 environments of one kind; they are stepped in turn and not closed.
         actor: chooses the actions.
         seeds: of the episodes, all different.
-        succeeded: says of an ended episode whether it succeeded.
+        is_success: decides whether an ended episode succeeded.
         on_end: called with every episode as it ends.
 
     Returns:
         The episodes in the order of `seeds`.
     """
     waiting = deque(seeds)
-    running = [_Running(env, waiting.popleft()) for env in envs[: len(seeds)]]
-    ended: dict[int, Episode] = {}
+    running = [_RunningEpisode(env, waiting.popleft()) for env in envs[: len(seeds)]]
+    ended: dict[int, PlayedEpisode] = {}
     while running:
-        actions = actor.act([one.turn() for one in running])
-        going = []
-        for one, action in zip(running, actions, strict=True):
-            info = one.step(action)
+        actions = actor.act([episode.env_state() for episode in running])
+        still_running = []
+        for episode, action in zip(running, actions, strict=True):
+            info = episode.step(action)
             if info is None:
-                going.append(one)
+                still_running.append(episode)
                 continue
-            episode = Episode(one.seed, one.score, one.length, succeeded(info, one.score))
-            ended[one.seed] = episode
-            on_end(episode)
+            ended[episode.seed] = episode.finish(is_success(info, episode.episode_return))
+            on_end(ended[episode.seed])
             if waiting:
-                going.append(_Running(one.env, waiting.popleft()))
-        running = going
+                still_running.append(_RunningEpisode(episode.env, waiting.popleft()))
+        running = still_running
     return [ended[seed] for seed in seeds]
 
 
-class _Running:
+class _RunningEpisode:
     """One environment in the middle of one episode."""
 
     def __init__(self, env: gym.Env, seed: int):
         self.env, self.seed = env, seed
         self.observation, _ = env.reset(seed=seed)
-        self.score, self.length = 0.0, 0
+        self.episode_return, self.length = 0.0, 0
 
-    def turn(self) -> Turn:
-        """Return what an actor is told before it chooses."""
-        return Turn(self.observation, self.seed, self.length == 0, valid_actions(self.env))
+    def env_state(self) -> EnvState:
+        """Return what an actor chooses an action from."""
+        return EnvState(self.observation, self.seed, self.length == 0, valid_actions(self.env))
 
     def step(self, action: Any) -> dict[str, Any] | None:
         """Take one step; return the info when it was the last."""
         self.observation, reward, terminated, truncated, info = self.env.step(action)
-        self.score += float(reward)
+        self.episode_return += float(reward)
         self.length += 1
         return info if terminated or truncated else None
 
+    def finish(self, success: bool | None) -> PlayedEpisode:
+        """Return the result."""
+        return PlayedEpisode(self.seed, self.episode_return, self.length, success)
 
-def joined(
-    observations: Sequence[Observation], by: Callable[..., np.ndarray] = np.stack
+
+def stack_observations(
+    observations: Sequence[Observation], stack: Callable[..., np.ndarray] = np.stack
 ) -> Observation:
     """Return observations as one batch, key by key where they are dicts.
 
     Args:
         observations: at least one.
-        by: `np.stack` for single observations, `np.concatenate` for batches of them.
+        stack: `np.stack` for single observations, `np.concatenate` for batches of them.
     """
     first = observations[0]
-    if isinstance(first, dict):
-        return {key: by([one[key] for one in observations]) for key in first}  # type: ignore[index]
-    return by(observations)
+    if not isinstance(first, dict):
+        return stack(observations)
+    return {key: stack([obs[key] for obs in observations]) for key in first}  # type: ignore[index]

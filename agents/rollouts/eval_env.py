@@ -11,6 +11,7 @@ import gymnasium as gym
 from gymnasium.wrappers import TimeLimit
 
 from attention_agents.agents.config.run_config import RunConfig
+from attention_agents.agents.config.validation import first_line
 from attention_agents.envs.families import family_name
 from attention_agents.envs.make import make_env
 
@@ -36,12 +37,12 @@ def make_eval_env(config: RunConfig, render_mode: str | None = None) -> gym.Env:
     return env
 
 
-def make_rendering_env(config: RunConfig, tell: Callable[[str], Any]) -> gym.Env:
+def make_rendering_env(config: RunConfig, warn: Callable[[str], Any]) -> gym.Env:
     """Make a run's `make_eval_env` so that it gives frames, or plain where it has none.
 
     Args:
         config: the run.
-        tell: hears in a line why there are no frames, when they cannot be drawn on this machine.
+        warn: called with a line on why there are no frames, when they cannot be drawn here.
     """
     env = make_eval_env(config)
     if "rgb_array" not in (env.metadata.get("render_modes") or ()):
@@ -53,7 +54,7 @@ def make_rendering_env(config: RunConfig, tell: Callable[[str], Any]) -> gym.Env
         env.render()
         return env
     except Exception as error:  # every package and driver fails in a way of its own
-        tell(f"no frames of {config.env}, its observations are drawn instead: {reason(error)}")
+        warn(f"no frames of {config.env}, its observations are drawn instead: {first_line(error)}")
     with suppress(Exception):
         env.close()
     return make_eval_env(config)
@@ -82,8 +83,3 @@ def check_env_trusted(config: RunConfig, named: str | None) -> None:
         )
     if named is not None and named != config.env:
         raise ValueError(f"this run is of the environment {config.env!r}, got --env {named!r}")
-
-
-def reason(error: Exception) -> str:
-    """Return the first line of an error, or its kind where it says nothing."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__

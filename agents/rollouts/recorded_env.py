@@ -12,7 +12,7 @@ from attention_agents.envs.tokens.layout import TokenLayout, TokenPlaces
 from attention_agents.recording.reader import Episode
 
 
-class RecordedWorld(gym.Env):
+class RecordedEnv(gym.Env):
     """Play recorded episodes to a policy, one after the other, and ignore what it would do.
 
     Observation:
@@ -73,19 +73,17 @@ class RecordedWorld(gym.Env):
     def action_masks(self) -> np.ndarray:
         """Return which actions had a probability; all where the policy did not say."""
         step = self.episode[min(self._t, len(self.episode) - 1)]
-        header, said = self.episode.header, step.distribution
-        if header.distribution != "probabilities" or said is None:
+        header, probabilities = self.episode.header, step.distribution
+        if header.distribution != "probabilities" or probabilities is None:
             return np.ones(gym.spaces.flatdim(self.action_space), bool)
         if header.action_kind == "multi_binary":
-            return np.stack([said < 1, said > 0], 1).ravel()
-        return said > 0
+            return np.stack([probabilities < 1, probabilities > 0], 1).ravel()
+        return probabilities > 0
 
     def _observe(self) -> Any:
         final = self.episode.final
         if self._t < len(self.episode):
-            seen = self.episode[self._t].observation
-        elif final is not None:
-            seen = final.observation
+            observation = self.episode[self._t].observation
         else:
-            seen = self.episode[-1].observation
-        return seen[""] if self.episode.header.observation_keys == ("",) else seen
+            observation = (final or self.episode[-1]).observation
+        return observation[""] if self.episode.header.observation_keys == ("",) else observation

@@ -39,7 +39,7 @@ from attention_agents.agents.rollouts.policy_calls import (
     PolicyOutput,
     policy_function,
 )
-from attention_agents.agents.runs.run_folder import versions
+from attention_agents.agents.runs.run_folder import package_versions
 from attention_agents.envs.families import MissingExtraError
 from attention_agents.envs.tokens.space_json import space_from_json, space_to_json
 from attention_agents.policies.state_dict_keys import rename_old_keys
@@ -51,15 +51,15 @@ SCHEMA = 2
 OLDER = "train the agent again, or use the version of this program that wrote it"
 CONFIG, MANIFEST = "config.json", "manifest.json"
 POLICY, OPTIMIZER, OPTIMIZER_JSON = "policy.safetensors", "optimizer.safetensors", "optimizer.json"
-NORMALISATION = "normalisation.safetensors"
-FILES = (CONFIG, POLICY, OPTIMIZER, OPTIMIZER_JSON, NORMALISATION)
-PROGRESS = ("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
-PROGRESS += ("exploration_rate",)
+NORMALIZATION = "normalisation.safetensors"
+FILES = (CONFIG, POLICY, OPTIMIZER, OPTIMIZER_JSON, NORMALIZATION)
+PROGRESS_NAMES = ("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
+PROGRESS_NAMES += ("exploration_rate",)
 """Numbers of an SB3 algorithm that go with its weights, where it has them."""
 
 
 @dataclass(frozen=True)
-class Normalisation:
+class ObservationNormalizer:
     """Frozen running statistics: `(observation - mean) / sqrt(var + epsilon)`, clipped."""
 
     mean: Mapping[str, np.ndarray]
@@ -71,11 +71,11 @@ class Normalisation:
     def __call__(self, observation: Observation) -> Observation:
         """Return the observation, single or batched, as the policy was trained to see it."""
         if not isinstance(observation, dict):
-            return self._one("", observation) if "" in self.mean else observation
-        normalised = {key: self._one(key, observation[key]) for key in self.mean}
+            return self._normalize_array("", observation) if "" in self.mean else observation
+        normalised = {key: self._normalize_array(key, observation[key]) for key in self.mean}
         return observation | normalised
 
-    def _one(self, key: str, values: np.ndarray) -> np.ndarray:
+    def _normalize_array(self, key: str, values: np.ndarray) -> np.ndarray:
         scaled = (values - self.mean[key]) / np.sqrt(self.var[key] + self.epsilon)
         return np.clip(scaled, -self.clip, self.clip).astype(np.float32)
 
@@ -86,7 +86,7 @@ class LoadedPolicy:
 
     model: BaseAlgorithm
     config: RunConfig
-    normalisation: Normalisation | None
+    normalisation: ObservationNormalizer | None
 
     def normalize(self, observation: Observation) -> Observation:
         """Return the observation as the policy was trained to see it; statistics stay frozen."""
@@ -96,13 +96,13 @@ class LoadedPolicy:
         """Return the action for one observation, or the actions for a batch of them.
 
         Every action counts as valid, and a policy with memory takes what it sees for the beginning
-        of an episode; `answer` asks better.
+        of an episode; `compute_actions` takes both into account.
         """
         return self.model.predict(self.normalize(observation), deterministic=deterministic)[0]
 
-    def answer(self, asked: PolicyInput, deterministic: bool = True) -> PolicyOutput:
+    def compute_actions(self, inputs: PolicyInput, deterministic: bool = True) -> PolicyOutput:
         """Answer a question about a batch of states: actions, and what the policy remembers."""
-        return policy_function(self.model, self.normalize, deterministic)(asked)
+        return policy_function(self.model, self.normalize, deterministic)(inputs)
 
 
 def save_checkpoint(model: BaseAlgorithm, folder: str | Path, config: RunConfig) -> Path:
@@ -117,15 +117,15 @@ def save_checkpoint(model: BaseAlgorithm, folder: str | Path, config: RunConfig)
         ValueError: the checkpoint cannot be written.
     """
     folder = Path(folder)
-    tensors, values = _optimizers(model)
+    tensors, values = _optimizer_state(model)
     normalize = model.get_vec_normalize_env()
     with atomic_folder(folder) as partial:
-        save_file(_whole(dict(_distinct(model.policy))), partial / POLICY)
-        save_file(_whole(tensors), partial / OPTIMIZER)
+        save_file(_to_cpu(dict(_named_tensors(model.policy))), partial / POLICY)
+        save_file(_to_cpu(tensors), partial / OPTIMIZER)
         write_json(partial / OPTIMIZER_JSON, values)
         if normalize is not None:
-            save_file(_statistics(normalize), partial / NORMALISATION)
-        write_json(partial / CONFIG, _description(model, config, normalize))
+            save_file(_running_statistics(normalize), partial / NORMALIZATION)
+        write_json(partial / CONFIG, _describe_checkpoint(model, config, normalize))
         sums = {name: file_sha256(partial / name) for name in FILES if (partial / name).exists()}
         write_json(partial / MANIFEST, {"format": FORMAT, "schema": SCHEMA, "sha256": sums})
     return folder
@@ -145,22 +145,24 @@ def load_checkpoint(folder: str | Path, device: str = "auto") -> LoadedPolicy:
     folder = Path(folder)
     if not folder.exists() and backup_path(folder).is_dir():
         folder = backup_path(folder)
-    _verify(folder)
+    _verify_files(folder)
     described = read_document(folder / CONFIG, FORMAT, (SCHEMA,), OLDER)
     try:
         config = RunConfig.from_json(described["config"])
         observation_space = space_from_json(described["observation_space"])
         action_space = space_from_json(described["action_space"])
-        model = _blank(config, observation_space, action_space, device)
-        progress = {name: described["progress"][name] for name in PROGRESS if hasattr(model, name)}
-        normalisation = _normalisation(folder, described.get("normalisation"))
+        model = _build_for_loading(config, observation_space, action_space, device)
+        progress = {
+            name: described["progress"][name] for name in PROGRESS_NAMES if hasattr(model, name)
+        }
+        normalisation = _load_normalizer(folder, described.get("normalisation"))
     except (MissingExtraError, PluginError):
         raise
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise ValueError(f"{folder / CONFIG} describes no policy: {error}") from error
-    targets = dict(_distinct(model.policy))
-    stored = rename_old_keys(_tensors(folder / POLICY), targets)
-    _fill(targets, stored, folder / POLICY)
+    targets = dict(_named_tensors(model.policy))
+    stored = rename_old_keys(_load_tensors(folder / POLICY), targets)
+    _copy_tensors(targets, stored, folder / POLICY)
     _load_optimizers(model, folder)
     for name, value in progress.items():
         setattr(model, name, value)
@@ -168,7 +170,7 @@ def load_checkpoint(folder: str | Path, device: str = "auto") -> LoadedPolicy:
     return LoadedPolicy(model, config, normalisation)
 
 
-def _description(
+def _describe_checkpoint(
     model: BaseAlgorithm, config: RunConfig, normalize: VecNormalize | None
 ) -> dict[str, Any]:
     description: dict[str, Any] = {
@@ -177,8 +179,8 @@ def _description(
         "config": config.to_json(),
         "observation_space": space_to_json(model.observation_space),
         "action_space": space_to_json(model.action_space),
-        "progress": {name: getattr(model, name) for name in PROGRESS if hasattr(model, name)},
-        "versions": versions(),
+        "progress": {name: getattr(model, name) for name in PROGRESS_NAMES if hasattr(model, name)},
+        "versions": package_versions(),
     }
     if normalize is not None:
         names = ("norm_obs", "norm_reward", "clip_obs", "clip_reward", "epsilon", "gamma")
@@ -186,7 +188,7 @@ def _description(
     return description
 
 
-def _blank(
+def _build_for_loading(
     config: RunConfig, observation_space: spaces.Space, action_space: spaces.Space, device: str
 ) -> BaseAlgorithm:
     """Build the algorithm without an environment, with buffers of the least size.
@@ -212,16 +214,16 @@ def _blank(
     return model
 
 
-def _distinct(policy: torch.nn.Module) -> Iterator[tuple[str, Tensor]]:
+def _named_tensors(policy: torch.nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Yield parameters and buffers; a tensor with several names comes once, by the first."""
-    seen: set[int] = set()
+    addresses: set[int] = set()
     for name, tensor in policy.state_dict().items():
-        if tensor.numel() == 0 or tensor.data_ptr() not in seen:
-            seen.add(tensor.data_ptr())
+        if tensor.numel() == 0 or tensor.data_ptr() not in addresses:
+            addresses.add(tensor.data_ptr())
             yield name, tensor
 
 
-def _optimizers(model: BaseAlgorithm) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _optimizer_state(model: BaseAlgorithm) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return the optimisers' tensors under flat names, and all that is no tensor."""
     tensors: dict[str, Tensor] = {}
     values: dict[str, Any] = {}
@@ -242,11 +244,11 @@ def _optimizers(model: BaseAlgorithm) -> tuple[dict[str, Tensor], dict[str, Any]
 
 
 def _load_optimizers(model: BaseAlgorithm, folder: Path) -> None:
-    tensors = _tensors(folder / OPTIMIZER)
+    tensors = _load_tensors(folder / OPTIMIZER)
     names = model._get_torch_save_params()
     variables = {f"variable/{name}": getattr(model, name).detach() for name in names[1]}
     stored = {name: tensor for name, tensor in tensors.items() if name.startswith("variable/")}
-    _fill(variables, stored, folder / OPTIMIZER)
+    _copy_tensors(variables, stored, folder / OPTIMIZER)
     states: Any = model.get_parameters()
     try:
         values = read_json(folder / OPTIMIZER_JSON)
@@ -259,14 +261,14 @@ def _load_optimizers(model: BaseAlgorithm, folder: Path) -> None:
                 if owner == name:
                     index, _, key = rest.partition("/")
                     state.setdefault(int(index), {})[key] = tensor
-            groups = [_retupled(group) for group in values[name]["param_groups"]]
+            groups = [_restore_tuples(group) for group in values[name]["param_groups"]]
             states[name] = {"state": state, "param_groups": groups}
         model.set_parameters(states, exact_match=True, device=model.device)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise ValueError(f"{folder / OPTIMIZER_JSON} does not fit the policy: {error}") from error
 
 
-def _retupled(group: dict[str, Any]) -> dict[str, Any]:
+def _restore_tuples(group: dict[str, Any]) -> dict[str, Any]:
     """Return a parameter group as torch made it: JSON turned its tuples into lists."""
     return {
         key: tuple(value) if isinstance(value, list) and key != "params" else value
@@ -274,7 +276,7 @@ def _retupled(group: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _statistics(normalize: VecNormalize) -> dict[str, Tensor]:
+def _running_statistics(normalize: VecNormalize) -> dict[str, Tensor]:
     stats = {"reward": normalize.ret_rms}
     if normalize.norm_obs:
         rms = normalize.obs_rms
@@ -288,19 +290,21 @@ def _statistics(normalize: VecNormalize) -> dict[str, Tensor]:
     }
 
 
-def _normalisation(folder: Path, settings: dict[str, Any] | None) -> Normalisation | None:
+def _load_normalizer(folder: Path, settings: dict[str, Any] | None) -> ObservationNormalizer | None:
     if settings is None or not settings["norm_obs"]:
         return None
-    tensors = _tensors(folder / NORMALISATION)
+    tensors = _load_tensors(folder / NORMALIZATION)
     names = [name for name in tensors if name.startswith("observation/")]
     parts: dict[str, dict[str, np.ndarray]] = {"mean": {}, "var": {}, "count": {}}
     for name in names:
         key, _, part = name.removeprefix("observation/").rpartition("/")
         parts[part][key] = tensors[name].numpy()
-    return Normalisation(parts["mean"], parts["var"], settings["clip_obs"], settings["epsilon"])
+    return ObservationNormalizer(
+        parts["mean"], parts["var"], settings["clip_obs"], settings["epsilon"]
+    )
 
 
-def _verify(folder: Path) -> None:
+def _verify_files(folder: Path) -> None:
     """Compare every file with the manifest."""
     if not folder.is_dir():
         raise ValueError(f"there is no checkpoint folder {folder}")
@@ -314,14 +318,14 @@ def _verify(folder: Path) -> None:
             raise ValueError(f"{folder / name} is damaged: its sha256 is not the manifest's")
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
+def _load_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise ValueError(f"{path} holds no tensors: {error}") from error
 
 
-def _fill(targets: Mapping[str, Tensor], stored: Mapping[str, Tensor], path: Path) -> None:
+def _copy_tensors(targets: Mapping[str, Tensor], stored: Mapping[str, Tensor], path: Path) -> None:
     """Copy stored tensors into the model's, which must have the same names, shapes and types."""
     for name in sorted(targets.keys() ^ stored.keys()):
         fault = "missing" if name in targets else "unknown"
@@ -336,5 +340,5 @@ def _fill(targets: Mapping[str, Tensor], stored: Mapping[str, Tensor], path: Pat
             target.copy_(stored[name])
 
 
-def _whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _to_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

@@ -69,7 +69,9 @@ class LoadedRun:
 
     def actor(self, stochastic: bool = False) -> Actor:
         """Return an actor that takes the most likely actions, or samples them."""
-        return sampling_actor(self.policy) if stochastic else GreedyActor(self.policy.answer)
+        return (
+            sampling_actor(self.policy) if stochastic else GreedyActor(self.policy.compute_actions)
+        )
 
     def make_eval_env(self) -> gym.Env:
         """Make an environment that the run is evaluated in; it is closed with the run."""
@@ -150,9 +152,9 @@ def open_run(
 def sampling_actor(policy: LoadedPolicy) -> SamplingActor:
     """Return an actor that draws from the policy's distribution."""
 
-    def sample(asked: PolicyInput) -> PolicyOutput:
+    def sample_actions(inputs: PolicyInput) -> PolicyOutput:
         # dqn and qrdqn explore with the action space, whose stream is neither torch's nor numpy's
         policy.model.action_space.seed(int(np.random.randint(BOUND)))  # noqa: NPY002
-        return policy.answer(asked, deterministic=False)
+        return policy.compute_actions(inputs, deterministic=False)
 
-    return SamplingActor(sample)
+    return SamplingActor(sample_actions)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import gymnasium as gym
 
     from attention_agents.agents.config.run_config import RunConfig
-    from attention_agents.agents.rollouts.episodes import Actor, Turn
+    from attention_agents.agents.rollouts.episodes import Actor, EnvState
     from attention_agents.agents.runs.loaded_run import LoadedRun
 
 
@@ -35,7 +35,7 @@ def record_run(
     head: int | None = None,
     device: str = "auto",
     progress: bool = False,
-    tell: Callable[[str], Any] = warnings.warn,
+    warn: Callable[[str], Any] = warnings.warn,
 ) -> Path:
     """Play episodes with a checkpoint of a run, and record them.
 
@@ -52,7 +52,7 @@ def record_run(
         layer, head: what will be drawn; only checked, so that a wrong one is told before playing.
         device: where the policy lives, in torch's words or "auto".
         progress: show a bar on stderr when it is a terminal.
-        tell: hears in a line why there are no frames, when they cannot be drawn on this machine.
+        warn: called with a line on why there are no frames, when they cannot be drawn here.
 
     Returns:
         The folder of the recording.
@@ -68,8 +68,8 @@ def record_run(
 
     from attention_agents.agents.runs.loaded_run import open_run
 
-    with open_run(folder, checkpoint, env=env, device=device) as opened:
-        return record_episodes(opened, seeds, stochastic, out, progress, tell)
+    with open_run(folder, checkpoint, env=env, device=device) as loaded:
+        return record_episodes(loaded, seeds, stochastic, out, progress, warn)
 
 
 def record_episodes(
@@ -88,7 +88,7 @@ def record_episodes(
     Args:
         env: that is played, and stays open until the run is closed; by default a new one.
     """
-    from attention_agents.agents.rollouts.episodes import play
+    from attention_agents.agents.rollouts.episodes import play_episodes
 
     env = run.make_rendering_env(warn) if env is None else env
     target = run.folder.make_recording_folder() if out is None else Path(out)
@@ -97,7 +97,7 @@ def record_episodes(
         stack.callback(recorder.finish)
         advance = stack.enter_context(progress_bars(progress))
         actor = CountingActor(run.actor(stochastic), lambda: advance("steps recorded"))
-        play([recorder], actor, seeds, run.success_rule)
+        play_episodes([recorder], actor, seeds, run.success_rule)
     return target
 
 
@@ -107,16 +107,12 @@ class CountingActor:
     def __init__(self, actor: Actor, tick: Callable[[], Any]):
         self._actor, self._tick = actor, tick
 
-    def act(self, turns: Sequence[Turn]) -> Sequence[Any]:
+    def act(self, env_states: Sequence[EnvState]) -> Sequence[Any]:
         self._tick()
-        return self._actor.act(turns)
+        return self._actor.act(env_states)
 
 
 def _check_view(config: RunConfig, layer: int | None, head: int | None) -> None:
     encoder = config.encoder
     layers = range(encoder.layers)
     choose_view([MapSpec("", "", i, encoder.heads, "tokens") for i in layers], layer, head)
-
-
-def next_folder(folder: RunFolder) -> Path:
-    return folder.make_recording_folder()

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
@@ -90,19 +91,8 @@ class RunFolder:
         name = re.sub(r"[^A-Za-z0-9_.-]+", "-", config.env)
         parent = Path(log_folder) / config.algo
         try:
-            parent.mkdir(parents=True, exist_ok=True)
-            taken = (
-                re.fullmatch(re.escape(name) + r"_(\d+)", each.name) for each in parent.iterdir()
-            )
-            number = max((int(match[1]) for match in taken if match), default=0) + 1
-            while True:
-                try:
-                    (parent / f"{name}_{number}").mkdir()
-                    break
-                except FileExistsError:
-                    number += 1
-            folder = cls(parent / f"{name}_{number}")
-            write_json(folder.config_file, _description(config), sync=True)
+            folder = cls(_make_numbered_folder(parent, name))
+            write_json(folder.config_file, _describe_run(config), sync=True)
         except OSError as error:
             raise ValueError(
                 f"cannot write into {log_folder}: {error.strerror}; name another --log-folder"
@@ -164,19 +154,28 @@ class RunFolder:
         Raises:
             ValueError: the run folder cannot be written.
         """
-        number = 1
-        while True:
-            try:
-                path = self.recordings / f"recording_{number}"
-                path.mkdir(parents=True)
-                return path
-            except FileExistsError:
-                number += 1
-            except OSError as error:
-                raise ValueError(
-                    f"cannot write into {self.path}: {error.strerror}; name another folder with "
-                    "--out"
-                ) from error
+        try:
+            return _make_numbered_folder(self.recordings, "recording")
+        except OSError as error:
+            raise ValueError(
+                f"cannot write into {self.path}: {error.strerror}; name another folder with --out"
+            ) from error
+
+
+def _make_numbered_folder(parent: Path, name: str) -> Path:
+    """Make `<parent>/<name>_<k>` with a k above those that there are.
+
+    Processes that do so at the same moment make different ones.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    matches = [re.fullmatch(re.escape(name) + r"_(\d+)", path.name) for path in parent.iterdir()]
+    number = max((int(match[1]) for match in matches if match), default=0)
+    while True:
+        number += 1
+        folder = parent / f"{name}_{number}"
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
 
 
 def _subfolders(folder: Path) -> set[str]:
@@ -191,24 +190,24 @@ def _subfolders(folder: Path) -> set[str]:
     return {REPLACED.sub(r"\1", name) for name in names}
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that can change a result."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            installed[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
-def _description(config: RunConfig) -> dict[str, Any]:
+def _describe_run(config: RunConfig) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "schema": SCHEMA,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "config": config.to_json(),
-        "versions": versions(),
+        "versions": package_versions(),
         "machine": {"system": platform.platform(), "cores": os.cpu_count()},
     }

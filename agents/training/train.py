@@ -17,7 +17,7 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
 from attention_agents.agents.algorithms.build import build_model, make_vec_env
-from attention_agents.agents.algorithms.checks import check
+from attention_agents.agents.algorithms.checks import check_config
 from attention_agents.agents.algorithms.device import torch_settings
 from attention_agents.agents.config.plugins import import_plugins
 from attention_agents.agents.config.presets import (
@@ -29,7 +29,7 @@ from attention_agents.agents.config.presets import (
 from attention_agents.agents.config.run_config import RunConfig, TrainConfig
 from attention_agents.agents.runs.checkpoint import save_checkpoint
 from attention_agents.agents.runs.run_folder import RunFolder
-from attention_agents.agents.training.callbacks.attention_image import AttentionPictureCallback
+from attention_agents.agents.training.callbacks.attention_image import AttentionImageCallback
 from attention_agents.agents.training.callbacks.attention_statistics import (
     AttentionStatisticsCallback,
 )
@@ -55,7 +55,7 @@ class TrainingFault(RuntimeError):
     """Something broke while a run was training; the run folder holds what it had learnt."""
 
 
-def train(asked: TrainConfig) -> Path:
+def train(options: TrainConfig) -> Path:
     """Train an agent and return its run folder.
 
     Everything is checked before the folder is made.
@@ -66,32 +66,32 @@ def train(asked: TrainConfig) -> Path:
         TooManyEntitiesError: an observation did not fit; the policy was saved.
         TrainingFault: the environment or the algorithm failed midway; the policy was saved.
     """
-    import_plugins(asked.plugins)
-    family = family_name(asked.env)
-    config = resolve_config(asked, family)
+    import_plugins(options.plugins)
+    family = family_name(options.env)
+    config = resolve_config(options, family)
     with ExitStack() as stack:
         stack.enter_context(torch_settings(config.threads))
-        env, model = prepare(config)
+        env, model = prepare_training(config)
         stack.callback(env.close)
-        folder = RunFolder.create(asked.log_folder, config)
-        if asked.progress:
+        folder = RunFolder.create(options.log_folder, config)
+        if options.progress:
             print(describe_preset(find_preset(config.env, family, config.algo)), file=sys.stderr)
         model.set_logger(configure(str(folder.logs), ["csv", "tensorboard"]))
         stack.callback(model.logger.close)
-        stop = stack.enter_context(interrupts())
-        callbacks = [_Stop(stop), *run_callbacks(config, folder)]
-        if asked.progress:
+        is_interrupted = stack.enter_context(catch_interrupts())
+        callbacks = [_StopOnInterrupt(is_interrupted), *run_callbacks(config, folder)]
+        if options.progress:
             callbacks.append(ProgressCallback(f"{config.algo} {config.env}"))
-        _learn(model, config, callbacks, folder)
+        _learn_or_save(model, config, callbacks, folder)
         save_checkpoint(model, folder.final, config)
         model.logger.dump(model.num_timesteps)
-        _draw(folder)
-        if stop():
+        _draw_curve(folder)
+        if is_interrupted():
             raise TrainingInterrupted(folder.path, model.num_timesteps)
     return folder.path
 
 
-def prepare(config: RunConfig) -> tuple[VecEnv, BaseAlgorithm]:
+def prepare_training(config: RunConfig) -> tuple[VecEnv, BaseAlgorithm]:
     """Return the environments and the algorithm of a run; nothing is written.
 
     Raises:
@@ -106,7 +106,7 @@ def prepare(config: RunConfig) -> tuple[VecEnv, BaseAlgorithm]:
         env_kwargs=dict(config.env_kwargs),
     )
     try:
-        check(config, probe)
+        check_config(config, probe)
     finally:
         probe.close()
     env = make_vec_env(config)
@@ -119,78 +119,87 @@ def prepare(config: RunConfig) -> tuple[VecEnv, BaseAlgorithm]:
 
 def run_callbacks(config: RunConfig, folder: RunFolder) -> list[BaseCallback]:
     """Return what a run does besides learning."""
-    every = config.eval_freq or math.ceil(config.n_timesteps / EVALUATIONS)
-    callbacks: list[BaseCallback] = [AttentionStatisticsCallback(every)]
+    interval = config.eval_freq or math.ceil(config.n_timesteps / EVALUATIONS)
+    callbacks: list[BaseCallback] = [AttentionStatisticsCallback(interval)]
     if config.eval_freq:
-        callbacks += [AttentionPictureCallback(config, every), EvaluationCallback(config, folder)]
+        callbacks += [
+            AttentionImageCallback(config, interval),
+            EvaluationCallback(config, folder),
+        ]
     if config.save_freq:
         callbacks.append(CheckpointCallback(config, folder))
     return callbacks
 
 
 @contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a question that can be asked; a second one interrupts as ever."""
-    asked = threading.Event()
+def catch_interrupts() -> Iterator[Callable[[], bool]]:
+    """Yield whether Ctrl-C was pressed, instead of stopping at once; a second one does stop."""
+    interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
+        yield interrupted.is_set
         return
 
     def on_interrupt(_number: int, _frame: FrameType | None) -> None:
-        asked.set()
+        interrupted.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         print("\nstopping after this step; Ctrl-C again to stop at once", file=sys.stderr)
 
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:
-        yield asked.is_set
+        yield interrupted.is_set
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-class _Stop(BaseCallback):
-    """End the training when asked."""
+class _StopOnInterrupt(BaseCallback):
+    """End the training after an interrupt."""
 
-    def __init__(self, asked: Callable[[], bool]):
+    def __init__(self, is_interrupted: Callable[[], bool]):
         super().__init__()
-        self.asked = asked
+        self.is_interrupted = is_interrupted
 
     def _on_step(self) -> bool:
-        return not self.asked()
+        return not self.is_interrupted()
 
 
-def _learn(
+def _learn_or_save(
     model: BaseAlgorithm, config: RunConfig, callbacks: list[BaseCallback], folder: RunFolder
 ) -> None:
     try:
         model.learn(config.n_timesteps, callback=CallbackList(callbacks))
     except TooManyEntitiesError as error:
-        raise TooManyEntitiesError(_failed(model, config, folder, str(error))) from error
+        raise TooManyEntitiesError(
+            _save_after_failure(model, config, folder, str(error))
+        ) from error
     except Exception as error:
-        raise TrainingFault(_failed(model, config, folder, _cause(error))) from error
+        raise TrainingFault(
+            _save_after_failure(model, config, folder, _describe_error(error))
+        ) from error
 
 
-def _failed(model: BaseAlgorithm, config: RunConfig, folder: RunFolder, cause: str) -> str:
+def _save_after_failure(
+    model: BaseAlgorithm, config: RunConfig, folder: RunFolder, cause: str
+) -> str:
     """Save what was trained, where that can be, and return what to say."""
-    steps, where = model.num_timesteps, f"the run is {folder.path}"
+    steps, outcome = model.num_timesteps, f"the run is {folder.path}"
     if not all(weights.isfinite().all() for weights in model.policy.parameters()):
-        where = f"not saved, for its weights are not finite; {where}"
+        outcome = f"not saved, for its weights are not finite; {outcome}"
     elif steps:
         try:
-            where = f"saved to {save_checkpoint(model, folder.final, config)}"
+            outcome = f"saved to {save_checkpoint(model, folder.final, config)}"
         except ValueError as error:  # a full disk may be the cause itself
-            where = f"not saved: {error}; {where}"
-    return f"training failed after {steps:,} steps ({where}): {cause}"
+            outcome = f"not saved: {error}; {outcome}"
+    return f"training failed after {steps:,} steps ({outcome}): {cause}"
 
 
-def _cause(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     """Say in a line what went wrong."""
     if isinstance(error, WorkerGoneError):
         return str(error)
     return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
 
 
-def _draw(folder: RunFolder) -> None:
+def _draw_curve(folder: RunFolder) -> None:
     try:
         draw_learning_curve(folder)
     except ImportError:

@@ -11,7 +11,7 @@ from sb3_contrib.common.maskable.utils import get_action_masks
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from attention_agents.agents.rollouts.episodes import RandomActor, play
+from attention_agents.agents.rollouts.episodes import RandomActor, play_episodes
 from attention_agents.envs.action_masks import (
     choice_counts,
     find_mask_method,
@@ -94,7 +94,7 @@ def test_all_valid_actions_are_drawn_and_no_other(space, valid, sampled):
 def test_the_random_policy_keeps_to_valid_actions_whatever_runs_beside_it(kind):
     def played(count):
         envs = [Lanes(kind) for _ in range(count)]
-        return play(envs, RandomActor(envs[0].action_space), range(11), lambda info, score: None)
+        return play_episodes(envs, RandomActor(envs[0].action_space), range(11))
 
     assert played(1) == played(3)  # the world itself faults where an action is not valid
-    assert len({episode.score for episode in played(1)}) > 3
+    assert len({episode.episode_return for episode in played(1)}) > 3

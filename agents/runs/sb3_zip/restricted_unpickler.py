@@ -88,9 +88,9 @@ class RestrictedUnpickler(PythonUnpickler):
             return getattr(import_module(module_name), global_name)
         for package, kinds in PACKAGES.items():
             if f"{module_name}.".startswith(f"{package}.") and global_name.isidentifier():
-                found = getattr(import_module(module_name), global_name, None)
-                if isinstance(found, type) and issubclass(found, kinds):
-                    return found
+                member = getattr(import_module(module_name), global_name, None)
+                if isinstance(member, type) and issubclass(member, kinds):
+                    return member
         raise pickle.UnpicklingError(f"it names {module_name}.{global_name}")
 
     def load_build(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from attention_agents.agents.algorithms.classes import algorithm_class
-from attention_agents.agents.algorithms.hyperparameters import parameters
+from attention_agents.agents.algorithms.hyperparameters import constructor_parameters
 from attention_agents.agents.config.algorithms import ALGORITHMS
 from attention_agents.agents.config.validation import check_choice
 from attention_agents.agents.runs.checkpoint import load_checkpoint
@@ -125,5 +125,5 @@ def _recognize_algorithms(settings: dict[str, Any]) -> list[str]:
             continue
         policy = settings.get("policy_class")
         if isinstance(policy, type) and issubclass(policy, policies):
-            missing[name] = len(parameters(name).keys() - settings.keys())
+            missing[name] = len(constructor_parameters(name).keys() - settings.keys())
     return sorted(missing, key=lambda name: missing[name])

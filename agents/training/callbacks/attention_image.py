@@ -16,10 +16,14 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Image
 
 from attention_agents.agents.config.run_config import RunConfig
-from attention_agents.agents.rollouts.episodes import play
-from attention_agents.agents.rollouts.eval_env import make_rendering_env, reason
+from attention_agents.agents.config.validation import first_line
+from attention_agents.agents.rollouts.episodes import play_episodes
+from attention_agents.agents.rollouts.eval_env import make_rendering_env
 from attention_agents.agents.rollouts.seeds import periodic_seeds
-from attention_agents.agents.training.callbacks.evaluation import greedy_actor, normalized
+from attention_agents.agents.training.callbacks.evaluation import (
+    greedy_actor,
+    normalize_observations,
+)
 from attention_agents.agents.training.callbacks.periodic import (
     PeriodicCallback,
     random_streams_kept,
@@ -34,62 +38,64 @@ NO_PICTURES = ("stdout", "log", "json", "csv")
 """Outputs of SB3's logger that cannot take a picture."""
 
 
-class AttentionPictureCallback(PeriodicCallback):
-    """Draw the policy's attention at the start of training and every `every` steps.
+class AttentionImageCallback(PeriodicCallback):
+    """Draw the policy's attention at the start of training and every `interval` steps.
 
     It plays a few steps in an environment of its own, and leaves the run's random streams as they
     were. Where no picture can be drawn it says so once on stderr, and the run goes on without.
 
     Args:
         config: the run.
-        every: environment steps between two pictures.
+        interval: environment steps between two pictures.
     """
 
-    def __init__(self, config: RunConfig, every: int):
-        super().__init__(every)
+    def __init__(self, config: RunConfig, interval: int):
+        super().__init__(interval)
         self.config = config
-        self._told: set[str] = set()
+        self._warnings: set[str] = set()
         self._failed = False
 
     def _on_training_start(self) -> None:
         super()._on_training_start()
-        self.act()
+        self.on_interval()
 
-    def act(self) -> None:
+    def on_interval(self) -> None:
         if self._failed:
             return
         try:
             with random_streams_kept():
-                picture = attention_picture(self.model, self.config, self._tell)
+                picture = attention_image(self.model, self.config, self._warn_once)
         except Exception as error:  # no picture is worth a training
             self._failed = True
-            self._tell(f"no pictures of the attention in TensorBoard: {reason(error)}")
+            self._warn_once(f"no pictures of the attention in TensorBoard: {first_line(error)}")
             return
         self.logger.record("attention/picture", Image(picture, "HWC"), exclude=NO_PICTURES)
 
-    def _tell(self, text: str) -> None:
-        if text not in self._told:
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warnings:
             print(text, file=sys.stderr)
-        self._told.add(text)
+        self._warnings.add(text)
 
 
-def attention_picture(
-    model: BaseAlgorithm, config: RunConfig, tell: Callable[[str], Any]
+def attention_image(
+    model: BaseAlgorithm, config: RunConfig, warn: Callable[[str], Any]
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Play the first steps of an episode greedily, and draw the last of them with its attention.
 
     Args:
         model: the algorithm that is training.
         config: its run.
-        tell: see `make_rendering_env`.
+        warn: see `make_rendering_env`.
     """
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) / "seen"
-        env = TimeLimit(make_rendering_env(config, tell), STEPS)
-        watched = RecordAttention(env, model, folder, normalize=lambda obs: normalized(model, obs))
-        with closing(watched):
+        env = TimeLimit(make_rendering_env(config, warn), STEPS)
+        recorder = RecordAttention(
+            env, model, folder, normalize=lambda obs: normalize_observations(model, obs)
+        )
+        with closing(recorder):
             seeds = periodic_seeds(config.seed, 1)
-            play([watched], greedy_actor(model), seeds, lambda info, score: None)
+            play_episodes([recorder], greedy_actor(model), seeds)
         recording = open_recording(folder)
         played = list(recording.episodes[0])
     image = compose(

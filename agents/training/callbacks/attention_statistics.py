@@ -15,7 +15,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 from torch import Tensor
 from torch.nn import functional as F
 
-from attention_agents.agents.rollouts.episodes import joined
+from attention_agents.agents.rollouts.episodes import stack_observations
 from attention_agents.agents.rollouts.policy_calls import Observation
 from attention_agents.agents.training.callbacks.periodic import PeriodicCallback
 from attention_agents.policies.inspect.attention_modules import attention_extractors
@@ -63,11 +63,11 @@ class AttentionStatisticsCallback(PeriodicCallback):
     random and trains bit for bit as without it.
 
     Args:
-        every: environment steps between two measurements.
+        interval: environment steps between two measurements.
     """
 
-    def __init__(self, every: int):
-        super().__init__(every)
+    def __init__(self, interval: int):
+        super().__init__(interval)
         self.sample: deque[Observation] = deque()
 
     def _on_training_start(self) -> None:
@@ -82,27 +82,33 @@ class AttentionStatisticsCallback(PeriodicCallback):
             self.sample.append(dict(latest) if isinstance(latest, dict) else latest)
         return super()._on_step()
 
-    def act(self) -> None:
-        seen = attention_pass(self.model.policy, joined(self.sample, np.concatenate))
-        for one in seen.maps:
-            place = f"attention/{one.role}/layer{one.layer}" + (f"/{one.part}" if one.part else "")
-            for name, value in named_statistics(one).items():
-                self.logger.record(f"{place}/{name}", value, exclude="csv")
+    def on_interval(self) -> None:
+        maps = attention_pass(
+            self.model.policy, stack_observations(self.sample, np.concatenate)
+        ).maps
+        for attention in maps:
+            module = f"{attention.role}/layer{attention.layer}"
+            prefix = f"attention/{module}" + (f"/{attention.part}" if attention.part else "")
+            for name, value in named_statistics(attention).items():
+                self.logger.record(f"{prefix}/{name}", value, exclude="csv")
 
 
-def named_statistics(one: AttentionMap) -> dict[str, float]:
+def named_statistics(attention: AttentionMap) -> dict[str, float]:
     """Return the statistics of a map by name, such as "head1/entropy"; none where no row counts."""
-    found = head_statistics(one)
-    if found is None:
+    statistics = head_statistics(attention)
+    if statistics is None:
         return {}
-    among = one.queries if one.normalized_over == "queries" else one.keys
+    axis = attention.queries if attention.normalized_over == "queries" else attention.keys
     per_head: dict[str, Tensor | None] = {
-        "entropy": found.entropy,
-        f"effective_{_word(among)}": found.effective,
-        "mean_weight": found.mean_weight,
-        "max_weight": found.max_weight,
-        "share_read": found.share_read,
-        **{f"weight_of_{_word(name)}": weights for name, weights in found.extras.items()},
+        "entropy": statistics.entropy,
+        f"effective_{_tensorboard_name(axis)}": statistics.effective,
+        "mean_weight": statistics.mean_weight,
+        "max_weight": statistics.max_weight,
+        "share_read": statistics.share_read,
+        **{
+            f"weight_of_{_tensorboard_name(name)}": weights
+            for name, weights in statistics.extras.items()
+        },
     }
     named = {
         f"head{head}/{name}": value
@@ -110,8 +116,8 @@ def named_statistics(one: AttentionMap) -> dict[str, float]:
         if values is not None
         for head, value in enumerate(values.tolist())
     }
-    if found.similarity is not None:
-        named["head_similarity"] = found.similarity
+    if statistics.similarity is not None:
+        named["head_similarity"] = statistics.similarity
     return named
 
 
@@ -121,71 +127,73 @@ def attention_pass(policy: Any, observations: Observation) -> Pass:
     with AttentionTap(policy) as tap, torch.no_grad():
         for extractor in attention_extractors(policy).values():
             extractor(preprocess_obs(batch, policy.observation_space, policy.normalize_images))
-        seen = tap.take()
-    assert seen is not None, "an extractor ran and its tap heard nothing"
-    return seen
+        recorded = tap.take()
+    assert recorded is not None, "an extractor ran and its tap received nothing"
+    return recorded
 
 
-def head_statistics(one: AttentionMap) -> HeadStatistics | None:
+def head_statistics(attention: AttentionMap) -> HeadStatistics | None:
     """Summarise a map; rows of absent queries, and rows with nothing to read, do not count.
 
     Returns:
         None when no row counts.
     """
-    asks, there = _queries(one), _keys(one)
-    weights = one.weights.transpose(1, 2)  # (B, Q, H, K)
-    there = there[:, None].expand(-1, weights.shape[1], -1)  # (B, Q, K)
-    if one.normalized_over == "queries":
-        asks, there = there[:, 0], asks[:, None].expand(-1, weights.shape[3], -1)
+    queries, keys = _present_queries(attention), _present_keys(attention)
+    weights = attention.weights.transpose(1, 2)  # (B, Q, H, K)
+    keys = keys[:, None].expand(-1, weights.shape[1], -1)  # (B, Q, K)
+    if attention.normalized_over == "queries":
+        queries, keys = keys[:, 0], queries[:, None].expand(-1, weights.shape[3], -1)
         weights = weights.transpose(1, 3)  # (B, K, H, Q)
-    counts = asks & weights.ne(0).any(-1).any(-1)
-    rows, there = weights[counts], there[counts][:, None]  # (R, H, K), (R, 1, K)
+    counts = queries & weights.ne(0).any(-1).any(-1)
+    rows, keys = weights[counts], keys[counts][:, None]  # (R, H, K), (R, 1, K)
     if not len(rows):
         return None
-    gates = one.normalized_over == "none"
+    gates = attention.normalized_over == "none"
     entropy = None if gates else torch.special.entr(rows).sum(-1)  # (R, H)
-    seen = there.sum(-1).clamp(min=1)
-    extras = () if one.normalized_over == "queries" else one.extra_keys
+    counts_present = keys.sum(-1).clamp(min=1)
+    extras = () if attention.normalized_over == "queries" else attention.extra_keys
     first = weights.shape[-1] - len(extras)
     return HeadStatistics(
         entropy=None if entropy is None else entropy.mean(0),
         effective=None if entropy is None else entropy.exp().mean(0),
-        mean_weight=((rows * there).sum(-1) / seen).mean(0) if gates else None,
+        mean_weight=((rows * keys).sum(-1) / counts_present).mean(0) if gates else None,
         max_weight=rows.amax(-1).mean(0),
-        share_read=None if one.soft is None else ((rows.ne(0) & there).sum(-1) / seen).mean(0),
+        share_read=None
+        if attention.soft is None
+        else ((rows.ne(0) & keys).sum(-1) / counts_present).mean(0),
         extras={name: rows[..., first + i].mean(0) for i, name in enumerate(extras)},
-        similarity=_similarity(rows),
+        similarity=_head_similarity(rows),
     )
 
 
-def _similarity(rows: Float[Tensor, "R H K"]) -> float | None:
+def _head_similarity(rows: Float[Tensor, "R H K"]) -> float | None:
     heads = F.normalize(rows, dim=-1)
     pairs = [(heads[:, i] * heads[:, j]).sum(-1) for i, j in combinations(range(rows.shape[1]), 2)]
     return float(torch.stack(pairs).mean()) if pairs else None
 
 
-def _queries(one: AttentionMap) -> Bool[Tensor, "B Q"]:
+def _present_queries(attention: AttentionMap) -> Bool[Tensor, "B Q"]:
     """Return which queries are there: of tokens the present ones; of others all, where any token
     is."""
-    B, _, Q, _ = one.weights.shape
-    if one.mask is None:
-        return one.weights.new_ones(B, Q, dtype=torch.bool)
-    if one.queries == "tokens":
-        return F.pad(one.mask, (0, Q - one.mask.shape[1]), value=True)
-    return one.mask.any(-1, keepdim=True).expand(-1, Q)
+    B, _, Q, _ = attention.weights.shape
+    if attention.mask is None:
+        return attention.weights.new_ones(B, Q, dtype=torch.bool)
+    if attention.queries == "tokens":
+        return F.pad(attention.mask, (0, Q - attention.mask.shape[1]), value=True)
+    return attention.mask.any(-1, keepdim=True).expand(-1, Q)
 
 
-def _keys(one: AttentionMap) -> Bool[Tensor, "B K"]:
+def _present_keys(attention: AttentionMap) -> Bool[Tensor, "B K"]:
     """Return which keys are there: of tokens the present ones; extra keys do not count."""
-    B, _, _, K = one.weights.shape
-    there = one.weights.new_ones(B, K, dtype=torch.bool)
-    if one.mask is not None and one.keys == "tokens":
-        there[:, : one.mask.shape[1]] = one.mask
-    if one.extra_keys:
-        there[:, -len(one.extra_keys) :] = False
-    return there
+    B, _, _, K = attention.weights.shape
+    present = attention.weights.new_ones(B, K, dtype=torch.bool)
+    if attention.mask is not None and attention.keys == "tokens":
+        present[:, : attention.mask.shape[1]] = attention.mask
+    if attention.extra_keys:
+        present[:, -len(attention.extra_keys) :] = False
+    return present
 
 
-def _word(text: str) -> str:
+def _tensorboard_name(text: str) -> str:
     """Return a word that may stand in a name of TensorBoard."""
     return re.sub(r"\W+", "_", text)

@@ -11,7 +11,7 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from attention_agents.agents.config.run_config import RunConfig
-from attention_agents.agents.rollouts.episodes import GreedyActor, play
+from attention_agents.agents.rollouts.episodes import GreedyActor, play_episodes
 from attention_agents.agents.rollouts.eval_env import make_eval_env
 from attention_agents.agents.rollouts.policy_calls import Observation, policy_function
 from attention_agents.agents.rollouts.seeds import periodic_seeds
@@ -65,19 +65,19 @@ class EvaluationCallback(PeriodicCallback):
         for env in self.envs:
             env.close()
 
-    def act(self) -> None:
-        if not self._affordable():
+    def on_interval(self) -> None:
+        if not self._is_affordable():
             return
         seeds = periodic_seeds(self.config.seed, self.config.eval_episodes)
         with random_streams_kept():
-            episodes = play(self.envs, greedy_actor(self.model), seeds, lambda info, score: None)
+            episodes = play_episodes(self.envs, greedy_actor(self.model), seeds)
         self.steps += sum(episode.length for episode in episodes)
-        scores = np.array([episode.score for episode in episodes])
+        returns = np.array([episode.episode_return for episode in episodes])
         row = Evaluation(
             step=self.num_timesteps,
             episodes=len(episodes),
-            mean_reward=float(scores.mean()),
-            std_reward=float(scores.std()),
+            mean_reward=float(returns.mean()),
+            std_reward=float(returns.std()),
             mean_length=float(np.mean([episode.length for episode in episodes])),
         )
         append_row(self.folder.evaluations_file, row)
@@ -87,7 +87,7 @@ class EvaluationCallback(PeriodicCallback):
             self.best = row.mean_reward
             save_checkpoint(self.model, self.folder.best, self.config)
 
-    def _affordable(self) -> bool:
+    def _is_affordable(self) -> bool:
         share, trained = self.config.eval_share, self.num_timesteps
         last = trained + self.config.eval_freq > self.config.n_timesteps
         return share is None or last or self.steps <= share * trained
@@ -95,10 +95,12 @@ class EvaluationCallback(PeriodicCallback):
 
 def greedy_actor(model: BaseAlgorithm) -> GreedyActor:
     """Let a policy that is training take its most likely actions."""
-    return GreedyActor(policy_function(model, lambda observations: normalized(model, observations)))
+    return GreedyActor(
+        policy_function(model, lambda observations: normalize_observations(model, observations))
+    )
 
 
-def normalized(model: BaseAlgorithm, observations: Observation) -> Observation:
+def normalize_observations(model: BaseAlgorithm, observations: Observation) -> Observation:
     """Return observations as the policy that is training sees them; statistics stay."""
     normalize = model.get_vec_normalize_env()
     return observations if normalize is None else normalize.normalize_obs(observations)

@@ -17,28 +17,28 @@ from attention_agents.agents.runs.run_folder import RunFolder
 
 
 class PeriodicCallback(BaseCallback):
-    """Act at the first step at or after every multiple of `every` environment steps.
+    """Act at the first step at or after every multiple of `interval` environment steps.
 
     Args:
-        every: environment steps, at least 1.
+        interval: environment steps, at least 1.
     """
 
-    def __init__(self, every: int):
+    def __init__(self, interval: int):
         super().__init__()
-        self.every = every
+        self.interval = interval
         self._done = 0
 
     def _on_training_start(self) -> None:
-        self._done = self.num_timesteps // self.every
+        self._done = self.num_timesteps // self.interval
 
     def _on_step(self) -> bool:
-        if self.num_timesteps // self.every > self._done:
-            self._done = self.num_timesteps // self.every
-            self.act()
+        if self.num_timesteps // self.interval > self._done:
+            self._done = self.num_timesteps // self.interval
+            self.on_interval()
         return True
 
     @abstractmethod
-    def act(self) -> None:
+    def on_interval(self) -> None:
         """Do what is due."""
 
 
@@ -49,7 +49,7 @@ class CheckpointCallback(PeriodicCallback):
         super().__init__(config.save_freq)
         self.config, self.folder = config, folder
 
-    def act(self) -> None:
+    def on_interval(self) -> None:
         save_checkpoint(
             self.model, self.folder.checkpoint(f"step_{self.num_timesteps}"), self.config
         )

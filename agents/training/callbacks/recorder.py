@@ -53,7 +53,7 @@ class AttentionRecorderCallback(BaseCallback):
             vec_env.envs[0],
             self.model,
             self.folder,
-            every=self.every_episodes,
+            every_episodes=self.every_episodes,
             full=self.full,
             normalize=None if normalize is None else normalize.normalize_obs,
             value_unit="normalised" if normalize is not None and normalize.norm_reward else "",
@@ -63,20 +63,20 @@ class AttentionRecorderCallback(BaseCallback):
         starts = self.model._last_episode_starts
         if starts is not None and starts[0]:  # learn() resets environments before it calls this
             parts: dict[Any, Any] = {key: rows[0] for key, rows in vec_env.buf_obs.items()}
-            self._recorder.began(parts.get(None, parts))  # SB3's key for what is not a dict
+            self._recorder.begin_episode(parts.get(None, parts))  # SB3's key for what is not a dict
 
     def _on_rollout_start(self) -> None:
         assert self._recorder is not None
-        self._recorder.listen(True)
+        self._recorder.attach_tap(True)
 
     def _on_step(self) -> bool:
         assert self._recorder is not None
-        self._recorder.forget()
+        self._recorder.drop_latest_pass()
         return True
 
     def _on_rollout_end(self) -> None:
         assert self._recorder is not None
-        self._recorder.listen(False)  # the passes of the gradient steps are nobody's actions
+        self._recorder.attach_tap(False)  # the passes of the gradient steps are nobody's actions
 
     def _on_training_end(self) -> None:
         assert self._recorder is not None
@@ -88,19 +88,21 @@ class AttentionRecorderCallback(BaseCallback):
 class _SomeEpisodes(RecordAttention):
     """Record every k-th episode, listening only while a policy acts in it."""
 
-    def __init__(self, env: gym.Env, model: Any, folder: Path, *, every: int, **options: Any):
+    def __init__(
+        self, env: gym.Env, model: Any, folder: Path, *, every_episodes: int, **options: Any
+    ):
         super().__init__(env, model, folder, **options)
-        self._every, self._episode, self._acting = every, -1, False
+        self._every_episodes, self._episode, self._acting = every_episodes, -1, False
         self._tap.detach()
 
-    def began(self, obs: Any) -> None:
+    def begin_episode(self, obs: Any) -> None:
         """Take note that an episode has begun with this observation."""
         self._episode += 1
-        wanted = self._episode % self._every == 0
-        self._snapshot = self._take_snapshot(obs) if wanted else None
-        self.listen(self._acting)
+        is_recorded = self._episode % self._every_episodes == 0
+        self._snapshot = self._take_snapshot(obs) if is_recorded else None
+        self.attach_tap(self._acting)
 
-    def listen(self, acting: bool) -> None:
+    def attach_tap(self, acting: bool) -> None:
         """Attach the tap while the policy acts in an episode that is recorded."""
         self._acting = acting
         self._tap.detach()
@@ -108,7 +110,7 @@ class _SomeEpisodes(RecordAttention):
         if acting and self._snapshot is not None:
             self._tap.attach()
 
-    def forget(self) -> None:
+    def drop_latest_pass(self) -> None:
         """Drop the latest pass: what comes next chooses the next action."""
         self._tap.take()
 
@@ -116,7 +118,7 @@ class _SomeEpisodes(RecordAttention):
         self._end_episode()
         obs, info = self.env.reset(seed=seed, options=options)
         self._seed = seed
-        self.began(obs)
+        self.begin_episode(obs)
         return obs, info
 
     def step(self, action: Any):

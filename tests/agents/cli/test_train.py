@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from attention_agents.agents.algorithms.checks import check
+from attention_agents.agents.algorithms.checks import check_config
 from attention_agents.agents.cli import train
 from attention_agents.agents.cli.command import run_script
 from attention_agents.agents.cli.main import main
@@ -212,7 +212,7 @@ def test_the_examples_of_help_can_be_trained(words):
     asked = read_options(TrainConfig, words.split(), "train.py")
     config = resolve_config(asked, family_name(asked.env))
     env = make_env(config.env, history=config.history, env_kwargs=dict(config.env_kwargs))
-    check(config, env)
+    check_config(config, env)
     env.close()
 
 

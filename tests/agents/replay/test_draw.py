@@ -95,7 +95,7 @@ def test_a_replay_shows_the_episodes_of_the_evaluation(
     folder = record_run(run, episodes=3, seed=20, stochastic=stochastic, out=tmp_path / "seen")
     report = evaluate(run, episodes=3, seed=20, stochastic=stochastic, random_policy=False)
     played = [(e.seed, len(e), float(e.rewards.sum())) for e in open_recording(folder).episodes]
-    assert played == [(e.seed, e.length, e.score) for e in report.agent.episodes]
+    assert played == [(e.seed, e.length, e.episode_return) for e in report.agent.episodes]
 
 
 def test_the_recorded_observation_is_raw_and_the_judgement_of_the_normalised(

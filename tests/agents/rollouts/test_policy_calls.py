@@ -8,14 +8,19 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from attention_agents.agents.rollouts.episodes import BATCH, GreedyActor, SamplingActor, play
+from attention_agents.agents.rollouts.episodes import (
+    BATCH_SIZE,
+    GreedyActor,
+    SamplingActor,
+    play_episodes,
+)
 from attention_agents.agents.rollouts.policy_calls import (
     PolicyInput,
     PolicyOutput,
     RecurrentStates,
     policy_function,
 )
-from tests.agents.test_episodes import Walk
+from tests.agents.rollouts.test_episodes import Walk
 from tests.agents.worlds import Lanes
 
 L, K = 2, 5
@@ -64,20 +69,22 @@ def test_memory_starts_anew_with_every_episode_and_with_every_play(kind: Any, n_
     actor = kind(Counting())
     seeds = range(100, 117)
     success = lambda info, score: None  # noqa: E731
-    alone = play([Walk()], actor, seeds, success)
+    alone = play_episodes([Walk()], actor, seeds, success)
     # steps 0, 1, 2, ... of an episode choose 0, 1, 0, ..., and a step to the right pays 1
-    assert [episode.score for episode in alone] == [episode.length // 2 for episode in alone]
-    assert play([Walk() for _ in range(n_envs)], actor, seeds, success) == alone
+    assert [episode.episode_return for episode in alone] == [
+        episode.length // 2 for episode in alone
+    ]
+    assert play_episodes([Walk() for _ in range(n_envs)], actor, seeds, success) == alone
 
 
 def test_the_question_says_what_begins_and_what_is_valid():
     policy = Counting()
-    play([Walk(), Walk()], GreedyActor(policy), [1, 2], lambda info, score: None)
+    play_episodes([Walk(), Walk()], GreedyActor(policy), [1, 2])
     assert [bool(asked.begins.any()) for asked in policy.asked] == [
         True,
         *[False] * (len(policy.asked) - 1),
     ]
-    assert all(len(asked.begins) == BATCH and asked.valid is None for asked in policy.asked)
+    assert all(len(asked.begins) == BATCH_SIZE and asked.valid is None for asked in policy.asked)
 
     masks = []
 
@@ -86,8 +93,8 @@ def test_the_question_says_what_begins_and_what_is_valid():
         assert asked.valid is not None
         return PolicyOutput(asked.valid.argmax(1))
 
-    play([Lanes()], GreedyActor(first_valid), [1], lambda info, score: None)
-    assert {mask.shape for mask in masks} == {(BATCH, 5)}
+    play_episodes([Lanes()], GreedyActor(first_valid), [1])
+    assert {mask.shape for mask in masks} == {(BATCH_SIZE, 5)}
 
 
 class Model:

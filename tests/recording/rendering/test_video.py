@@ -81,7 +81,7 @@ def test_without_ffmpeg_it_is_a_gif(episode, tmp_path, monkeypatch):
 
 
 def test_a_fault_leaves_no_half_video(episode, tmp_path):
-    def wrap_text():
+    def broken():
         yield from list(film(episode))[:3]
         raise ValueError("the episode is damaged")
 

@@ -21,7 +21,12 @@ from attention_agents.agents.training.callbacks.periodic import (
     random_streams_kept,
 )
 from attention_agents.agents.training.progress import ProgressCallback
-from attention_agents.agents.training.train import TrainingFault, prepare, torch_settings, train
+from attention_agents.agents.training.train import (
+    TrainingFault,
+    prepare_training,
+    torch_settings,
+    train,
+)
 from attention_agents.envs.make import make_env
 from attention_agents.envs.vector.subprocess_env import SafeSubprocVecEnv
 from attention_agents.envs.wrappers.padding import TooManyEntitiesError
@@ -142,7 +147,7 @@ def test_a_wrong_configuration_makes_no_folder(tmp_path):
 def test_a_fault_of_the_environment_is_no_mistake_of_the_caller(tmp_path, monkeypatch):
     from gymnasium.envs.classic_control import CartPoleEnv
 
-    def wrap_text(self, action):
+    def broken(self, action):
         raise ValueError("the pole has broken")
 
     monkeypatch.setattr(CartPoleEnv, "step", broken)
@@ -188,7 +193,7 @@ def test_weights_that_are_not_finite_are_not_kept_as_the_final_ones(tmp_path, mo
     made = []
     monkeypatch.setattr(
         "attention_agents.agents.training.train.prepare",
-        lambda config: made.append(prepare(config)) or made[-1],
+        lambda config: made.append(prepare_training(config)) or made[-1],
     )
 
     def diverge():
@@ -243,7 +248,7 @@ def test_what_was_trained_is_kept_when_entities_outgrow_their_table(crowd, tmp_p
     run = RunFolder.open(tmp_path / "ppo/Crowd-v0_1")
     kept = load_checkpoint(run.final)
     assert (kept.model.num_timesteps, kept.config) == (19, run.config())
-    untrained = prepare(run.config())[1].policy.state_dict()
+    untrained = prepare_training(run.config())[1].policy.state_dict()
     moved = [
         not torch.equal(w, untrained[key]) for key, w in kept.model.policy.state_dict().items()
     ]
@@ -349,16 +354,16 @@ def test_random_streams_are_put_back():
 
 
 class Counting(PeriodicCallback):
-    def __init__(self, every):
-        super().__init__(every)
+    def __init__(self, interval):
+        super().__init__(interval)
         self.acted = []
 
-    def act(self):
+    def on_interval(self):
         self.acted.append(self.num_timesteps)
 
 
 def test_periods_are_multiples_however_large_the_steps():
-    callback = Counting(every=10)
+    callback = Counting(interval=10)
     for steps in (3, 9, 12, 15, 35, 39, 40):
         callback.num_timesteps = steps
         callback._on_step()

@@ -12,16 +12,16 @@ import torch
 from gymnasium import spaces
 
 from attention_agents.agents.rollouts.episodes import (
-    BATCH,
+    BATCH_SIZE,
     Actor,
-    Episode,
+    EnvState,
     GreedyActor,
     Observation,
+    PlayedEpisode,
     RandomActor,
     SamplingActor,
-    Turn,
-    joined,
-    play,
+    play_episodes,
+    stack_observations,
 )
 from attention_agents.agents.rollouts.policy_calls import PolicyInput, PolicyOutput
 
@@ -88,8 +88,8 @@ ACTORS = {
 def test_an_episode_does_not_depend_on_how_many_run_beside_it(kind: str, n_envs: int) -> None:
     seeds = range(100, 123)
 
-    def played(count: int) -> list[Episode]:
-        return play([Walk() for _ in range(count)], ACTORS[kind](), seeds, success)
+    def played(count: int) -> list[PlayedEpisode]:
+        return play_episodes([Walk() for _ in range(count)], ACTORS[kind](), seeds, success)
 
     alone = played(1)
     assert [episode.seed for episode in alone] == list(seeds)
@@ -100,28 +100,28 @@ def test_an_episode_does_not_depend_on_how_many_run_beside_it(kind: str, n_envs:
 @pytest.mark.parametrize("kind", ACTORS)
 def test_an_episode_does_not_depend_on_those_before_it(kind: str) -> None:
     actor = ACTORS[kind]()
-    many = play([Walk()], actor, range(7), success)
-    one = play([Walk()], ACTORS[kind](), [5], success)
+    many = play_episodes([Walk()], actor, range(7), success)
+    one = play_episodes([Walk()], ACTORS[kind](), [5], success)
     assert many[5] == one[0]
-    assert play([Walk()], actor, [5], success) == one, "the actor goes on where it stopped"
+    assert play_episodes([Walk()], actor, [5], success) == one, "the actor goes on where it stopped"
 
 
 @pytest.mark.parametrize("kind", ["sampling", "random"])
 def test_playing_leaves_the_global_random_streams_alone(kind: str) -> None:
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    play([Walk(), Walk()], ACTORS[kind](), range(5), success)
+    play_episodes([Walk(), Walk()], ACTORS[kind](), range(5), success)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
 
 
 def test_episodes_are_counted_by_hand() -> None:
     class Right:
-        def act(self, turns: Sequence[Turn]) -> list[int]:
-            return [1] * len(turns)
+        def act(self, env_states: Sequence[EnvState]) -> list[int]:
+            return [1] * len(env_states)
 
     actor: Actor = Right()
-    ended: list[Episode] = []
-    episodes = play([Walk(), Walk()], actor, [4, 9, 2], success, ended.append)
+    ended: list[PlayedEpisode] = []
+    episodes = play_episodes([Walk(), Walk()], actor, [4, 9, 2], success, ended.append)
     for episode in episodes:
         rng = np.random.Generator(np.random.PCG64(episode.seed))
         length = int(rng.integers(3, 12))
@@ -138,13 +138,20 @@ def test_the_policy_always_answers_batches_of_one_size() -> None:
         sizes.append(len(asked.observation["place"]))
         return greedy(asked)
 
-    play([Walk() for _ in range(BATCH + 3)], GreedyActor(policy), range(BATCH + 5), success)
-    assert set(sizes) == {BATCH}
+    play_episodes(
+        [Walk() for _ in range(BATCH_SIZE + 3)], GreedyActor(policy), range(BATCH_SIZE + 5), success
+    )
+    assert set(sizes) == {BATCH_SIZE}
 
 
 def test_observations_are_joined_key_by_key() -> None:
-    batch = joined([{"a": np.zeros(3), "b": np.int64(5)}, {"a": np.ones(3), "b": np.int64(7)}])  # type: ignore[list-item]
+    batch = stack_observations(
+        [{"a": np.zeros(3), "b": np.int64(5)}, {"a": np.ones(3), "b": np.int64(7)}]
+    )  # type: ignore[list-item]
     assert isinstance(batch, dict)
     assert batch["a"].tolist() == [[0, 0, 0], [1, 1, 1]]
     assert batch["b"].tolist() == [5, 7]
-    assert np.shape(joined([np.zeros((2, 3)), np.zeros((5, 3))], np.concatenate)) == (7, 3)
+    assert np.shape(stack_observations([np.zeros((2, 3)), np.zeros((5, 3))], np.concatenate)) == (
+        7,
+        3,
+    )

@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, trim_mean
 
-from attention_agents.agents.evaluation.statistics import interval, iqm, summary
+from attention_agents.agents.evaluation.statistics import (
+    bootstrap_interval,
+    interquartile_mean,
+    summarize_episodes,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,18 +26,18 @@ from attention_agents.agents.evaluation.statistics import interval, iqm, summary
     ],
 )
 def test_iqm_by_hand(scores: list[float], expected: float) -> None:
-    assert iqm(np.array(scores)) == pytest.approx(expected)
+    assert interquartile_mean(np.array(scores)) == pytest.approx(expected)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=53))
 def test_iqm_is_the_trimmed_mean_that_rliable_publishes(scores: list[float]) -> None:
     expected = trim_mean(scores, proportiontocut=0.25)
-    np.testing.assert_allclose(iqm(np.array(scores)), expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(interquartile_mean(np.array(scores)), expected, rtol=1e-9, atol=1e-9)
 
 
 def test_interval_agrees_with_scipy() -> None:
     scores = np.random.default_rng(5).normal(10.0, 3.0, size=97)
-    ours = interval(scores)
+    ours = bootstrap_interval(scores)
     theirs = bootstrap(
         (scores,), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(6)
     ).confidence_interval
@@ -42,19 +46,21 @@ def test_interval_agrees_with_scipy() -> None:
 
 def test_interval_holds_the_true_mean_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(7)
-    intervals = [interval(rng.exponential(2.0, size=61), resamples=500) for _ in range(200)]
+    intervals = [
+        bootstrap_interval(rng.exponential(2.0, size=61), resamples=500) for _ in range(200)
+    ]
     held = np.mean([low <= 2.0 <= high for low, high in intervals])
     assert 0.88 <= held <= 0.99
 
 
 def test_interval_is_the_same_each_time_and_empty_for_equal_scores() -> None:
     scores = np.array([1.0, 5.0, 2.0, 11.0, 3.0])
-    assert interval(scores) == interval(scores)
-    assert interval(np.full(5, 4.0)) == (4.0, 4.0)
+    assert bootstrap_interval(scores) == bootstrap_interval(scores)
+    assert bootstrap_interval(np.full(5, 4.0)) == (4.0, 4.0)
 
 
 def test_summary_by_hand() -> None:
-    one = summary(np.array([1.0, 2.0, 3.0, 6.0]))
+    one = summarize_episodes(np.array([1.0, 2.0, 3.0, 6.0]))
     assert (one.count, one.mean, one.median, one.iqm, one.low, one.high) == (
         4,
         3.0,
@@ -65,9 +71,9 @@ def test_summary_by_hand() -> None:
     )
     assert one.std == pytest.approx((14 / 3) ** 0.5)
     assert one.low <= one.interval.low < one.mean < one.interval.high <= one.high
-    assert summary(np.array([4.0])).std == 0.0
+    assert summarize_episodes(np.array([4.0])).std == 0.0
 
 
 def test_summary_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one episode, got none"):
-        summary(np.array([]))
+        summarize_episodes(np.array([]))

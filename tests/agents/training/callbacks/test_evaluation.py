@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attention_agents.agents.config.run_config import RunConfig, TrainConfig
-from attention_agents.agents.rollouts.episodes import Episode
+from attention_agents.agents.rollouts.episodes import PlayedEpisode
 from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.agents.training.callbacks.evaluation import EvaluationCallback, read_rows
 from attention_agents.agents.training.train import train
@@ -24,9 +24,9 @@ class Model:
 
 def evaluated(monkeypatch, tmp_path: Path, length: int, share: float | None) -> list[int]:
     """Return when a run of 1000 steps is evaluated, whose episodes have that length."""
-    episodes = [Episode(seed, 0.0, length, None) for seed in range(3)]
+    episodes = [PlayedEpisode(seed, 0.0, length, None) for seed in range(3)]
     name = "attention_agents.agents.training.callbacks.evaluation"
-    monkeypatch.setattr(f"{name}.play", lambda *_: episodes)
+    monkeypatch.setattr(f"{name}.play_episodes", lambda *_: episodes)
     monkeypatch.setattr(f"{name}.greedy_actor", lambda model: None)
     monkeypatch.setattr(f"{name}.save_checkpoint", lambda *_: None)
     config = RunConfig(
@@ -35,7 +35,7 @@ def evaluated(monkeypatch, tmp_path: Path, length: int, share: float | None) -> 
     callback = EvaluationCallback(config, RunFolder(tmp_path))
     callback.model = Model()  # type: ignore[assignment]
     for callback.num_timesteps in range(50, 1001, 50):
-        callback.act()
+        callback.on_interval()
     return [row.step for row in read_rows(tmp_path / "evaluations.csv")]
 
 
@@ -84,3 +84,24 @@ def test_only_a_frequency_that_nobody_asked_for_is_stretched(asked, steps, tmp_p
     rows = read_rows(run.evaluations_file)
     assert all(row.mean_length == 40 for row in rows)
     assert [row.step for row in rows] == steps
+
+
+@pytest.mark.parametrize(
+    ("returns", "saved"), [([1.0, 1.0, 0.5, 1.0], [100, 200, 400]), ([2.0, 1.0], [100])]
+)
+def test_of_equals_the_later_one_is_best(returns, saved, monkeypatch, tmp_path):
+    module = "attention_agents.agents.training.callbacks.evaluation"
+    left, steps = list(returns), []
+    monkeypatch.setattr(
+        f"{module}.play_episodes", lambda *_: [PlayedEpisode(7, left.pop(0), 3, None)]
+    )
+    monkeypatch.setattr(f"{module}.greedy_actor", lambda model: None)
+    config = RunConfig("CartPole-v1", "ppo", 1000, 1, 1, eval_freq=100, eval_episodes=1)
+    callback = EvaluationCallback(config, RunFolder(tmp_path))
+    monkeypatch.setattr(
+        f"{module}.save_checkpoint", lambda *_: steps.append(callback.num_timesteps)
+    )
+    callback.model = Model()  # type: ignore[assignment]
+    for callback.num_timesteps in range(100, 100 * len(returns) + 1, 100):
+        callback.on_interval()
+    assert steps == saved

@@ -10,7 +10,7 @@ import pytest
 
 from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.rollouts import eval_env as module
-from attention_agents.agents.rollouts.episodes import RandomActor, play
+from attention_agents.agents.rollouts.episodes import RandomActor, play_episodes
 from attention_agents.agents.rollouts.eval_env import (
     check_env_trusted,
     make_eval_env,
@@ -27,7 +27,7 @@ def test_every_episode_comes_to_an_end(monkeypatch) -> None:
     assert step_limit(make_eval_env(run_of("CliffWalking-v1"))) == 10_000
     monkeypatch.setattr(module, "MAX_EPISODE_STEPS", 23)
     env = make_eval_env(run_of("CliffWalking-v1"))  # nothing ends it but the goal
-    episodes = play([env], RandomActor(env.action_space), range(3), lambda info, score: None)
+    episodes = play_episodes([env], RandomActor(env.action_space), range(3))
     assert [episode.length for episode in episodes] == [23, 23, 23]
 
 
@@ -35,7 +35,7 @@ def test_the_limit_of_the_run_comes_before_that_of_the_environment() -> None:
     assert step_limit(make_eval_env(run_of("CartPole-v1"))) == 500
     env = make_eval_env(run_of("CartPole-v1", max_episode_steps=7))
     assert step_limit(env) == 7
-    episodes = play([env], RandomActor(env.action_space), range(5), lambda info, score: None)
+    episodes = play_episodes([env], RandomActor(env.action_space), range(5))
     assert max(episode.length for episode in episodes) == 7
 
 
@@ -71,7 +71,7 @@ def test_frames_where_there_are_any() -> None:
 def test_without_a_screen_there_are_no_frames_and_a_reason(monkeypatch) -> None:
     from gymnasium.envs.classic_control import CartPoleEnv
 
-    def wrap_text(self):
+    def broken(self):
         raise RuntimeError("no GL device\n(a long story)")
 
     monkeypatch.setattr(CartPoleEnv, "render", broken)

@@ -13,19 +13,15 @@ import pytest
 
 from attention_agents.agents.cli.main import main
 from attention_agents.agents.config.run_config import TrainConfig
-from attention_agents.agents.evaluation.evaluate import (
-    ROWS,
-    evaluate,
-    save,
-    table,
-)
+from attention_agents.agents.evaluation.evaluate import evaluate
+from attention_agents.agents.evaluation.report import ROWS, report_table, save_report
 from attention_agents.agents.rollouts.seeds import SEED
 from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.agents.training.train import train
 from attention_agents.envs.make import make_env
 from attention_agents.envs.success import success_rule
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -121,16 +117,16 @@ def test_the_random_policy_is_what_a_plain_loop_gives(run: Path) -> None:
         while not done:
             _, reward, terminated, truncated, _ = env.step(env.action_space.sample())
             score, done = score + float(reward), terminated or truncated
-        assert episode.score == score == episode.length
+        assert episode.episode_return == score == episode.length
 
 
 def test_the_report_is_saved_whole_and_under_the_next_name(run: Path) -> None:
     report = evaluate(run, checkpoint="final", episodes=5, device="cpu", random_policy=False)
-    paths = [save(report), save(report)]
+    paths = [save_report(report), save_report(report)]
     assert [path.name for path in paths] == ["final_1.json", "final_2.json"]
     assert not list(paths[0].parent.glob("*.tmp"))
     said = json.loads(paths[0].read_text())
-    returns = [episode["score"] for episode in said["agent"]["episodes"]]
+    returns = [episode["return"] for episode in said["agent"]["episodes"]]
     assert said["agent"]["return"]["mean"] == np.mean(returns)
     assert said["agent"]["return"]["std"] == pytest.approx(np.std(returns, ddof=1))
     assert (said["checkpoint"], said["seed"], said["random"]) == ("final", SEED, None)
@@ -169,7 +165,7 @@ def test_what_success_means(env: str, info: dict, score: float, success: bool | 
 
 
 def test_the_table_leaves_out_success_where_there_is_none(run: Path) -> None:
-    shown = table(evaluate(run, episodes=2, device="cpu"))
+    shown = report_table(evaluate(run, episodes=2, device="cpu"))
     assert shown.row_count == len(ROWS) - 1
     assert [column.header for column in shown.columns] == ["", "agent", "random policy"]
 

@@ -107,7 +107,7 @@ def test_a_replay_shows_the_episodes_of_the_evaluation(run, stochastic, tmp_path
     report = evaluate(run.path, random_policy=False, **options)
     recording = open_recording(folder)
     played = [(e.seed, len(e), sum(step.reward for step in e)) for e in recording.episodes]
-    assert played == [(e.seed, e.length, e.score) for e in report.agent.episodes]
+    assert played == [(e.seed, e.length, e.episode_return) for e in report.agent.episodes]
     for episode in recording.episodes:
         for step in episode:
             assert step.attended and np.isfinite(step.value)

@@ -139,15 +139,15 @@ def learn(env, callback, share=True):
 class Kept(AttentionStatisticsCallback):
     """Keeps what is recorded."""
 
-    def act(self):
-        super().act()
+    def on_interval(self):
+        super().on_interval()
         self.kept = {
             k: v for k, v in self.logger.name_to_value.items() if k.startswith("attention")
         }
 
 
 def test_every_role_layer_and_head_is_recorded():
-    callback = Kept(every=50)
+    callback = Kept(interval=50)
     learn("CartPole-v1", callback, share=False)
     heads = [
         f"attention/{role}/layer{layer}/head{head}/{name}"
@@ -165,7 +165,7 @@ def test_every_role_layer_and_head_is_recorded():
 
 
 def test_training_does_not_notice():
-    watched, _ = learn("CartPole-v1", AttentionStatisticsCallback(every=10))
+    watched, _ = learn("CartPole-v1", AttentionStatisticsCallback(interval=10))
     streams = torch.get_rng_state()
     alone, _ = learn("CartPole-v1", None)
     assert torch.equal(torch.get_rng_state(), streams)
@@ -175,7 +175,9 @@ def test_training_does_not_notice():
 
 def test_a_replay_buffer_of_dicts_is_no_hindrance():
     """SB3's buffer exchanges members of the very observation that was handed to it."""
-    callback = Kept(every=1)  # at the 17th step the latest is not yet in the buffer, the first is
+    callback = Kept(
+        interval=1
+    )  # at the 17th step the latest is not yet in the buffer, the first is
     kwargs = {"features_extractor_class": AttentionExtractor}
     env = Sampler(spaces.Dict(speed=spaces.Box(-1, 1, (3,)), gear=spaces.Discrete(4)))
     model = DQN("MultiInputPolicy", env, buffer_size=64, learning_starts=8, policy_kwargs=kwargs)
@@ -184,7 +186,7 @@ def test_a_replay_buffer_of_dicts_is_no_hindrance():
 
 
 def test_nothing_there_is_nothing_recorded():
-    callback = Kept(every=50)
+    callback = Kept(interval=50)
     learn(Empty(), callback)
     assert callback.kept == {}
 

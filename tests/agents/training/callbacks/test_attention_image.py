@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.runs.run_folder import RunFolder
-from attention_agents.agents.training.callbacks import attention_image as attention_picture
+from attention_agents.agents.training.callbacks import attention_image
 from attention_agents.agents.training.train import train
 
 
@@ -61,11 +61,11 @@ def test_without_pygame_the_observation_is_pictured(tmp_path: Path, monkeypatch,
 def test_a_picture_that_fails_ends_no_training(tmp_path: Path, monkeypatch, capsys) -> None:
     calls = []
 
-    def wrap_text(*args, **options):
+    def broken(*args, **options):
         calls.append(args)
         raise OSError("no space left")
 
-    monkeypatch.setattr(attention_picture, "compose", broken)
+    monkeypatch.setattr(attention_image, "compose", broken)
     run = trained(tmp_path, "CartPole-v1")
     assert run.final.is_dir()
     assert pictures(run) == 0
