@@ -25,7 +25,7 @@ from attention_agents.agents.rollouts.policy_calls import (
     RecurrentStates,
 )
 from attention_agents.envs.action_masks import sample_valid_action, valid_actions
-from attention_agents.envs.success import SuccessRule, no_success_rule
+from attention_agents.envs.success import SuccessRule
 
 BATCH_SIZE = 8
 """Observations that a policy answers at a time."""
@@ -162,7 +162,7 @@ def play_episodes(
     envs: Sequence[gym.Env],
     actor: Actor,
     seeds: Sequence[int],
-    is_success: SuccessRule = no_success_rule,
+    is_success: SuccessRule = lambda info, episode_return: None,
     on_end: Callable[[PlayedEpisode], None] = lambda episode: None,
 ) -> list[PlayedEpisode]:
     """Play one episode per seed; an environment that is done takes the next seed.
