@@ -62,7 +62,7 @@ def interquartile_mean(scores: Float[np.ndarray, "E"]) -> float:
 
     `cut = floor(E / 4)`, `iqm = mean(sorted(scores)[cut : E - cut])`
 
-    >>> iqm(np.array([0.0, 1.0, 2.0, 300.0]))
+    >>> interquartile_mean(np.array([0.0, 1.0, 2.0, 300.0]))
     1.5
 
     Source: Agarwal et al. 2021, Deep Reinforcement Learning at the Edge of the Statistical

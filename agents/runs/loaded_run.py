@@ -127,7 +127,7 @@ def open_run(
     """Load a checkpoint of a run, and use the run's torch settings until the end.
 
         with open_run("runs/ppo/CartPole-v1_1") as run:
-            play([run.make_eval_env()], run.actor(), [7], run.success_rule)
+            play_episodes([run.make_eval_env()], run.actor(), [7], run.success_rule)
 
     Args:
         run: its folder.
