@@ -40,19 +40,17 @@ def evaluate(
     Args:
         run: a run folder.
         env: the run's environment, needed where the run names a module to import (`module:Id`).
-        checkpoint: best, final or step_<n>; None takes the first of best, final and the latest step
-            that there is.
+        checkpoint: see `open_run`.
         episodes: how many, at least 1.
         seed: of the first episode, at least 0.
         stochastic: draw actions from the policy's distribution.
         n_envs: environments stepped side by side; only speed depends on it.
         device: where the policy lives, in torch's words or "auto".
         random_policy: let the random policy play the same seeds.
-        progress: show a bar on stderr when it is a terminal.
+        progress: show bars on stderr when it is a terminal.
 
     Raises:
-        ValueError: a number is out of range, there is no such device, run or checkpoint, `env` is
-            needed or wrong, or the environment cannot be made.
+        ValueError: a number is out of range, the environment cannot be made, or see `open_run`.
     """
     seeds = episode_seeds(seed, episodes)
     if n_envs < 1:

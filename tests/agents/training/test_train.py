@@ -60,7 +60,7 @@ def test_a_run_folder_holds_everything(run):
     }
     assert {path.name for path in run.checkpoints.iterdir()} == {"step_64", "step_128"}
     assert load_checkpoint(run.final).model.num_timesteps == 128
-    assert load_checkpoint(run.step(64)).config == run.config()
+    assert load_checkpoint(run.checkpoint("step_64")).config == run.config()
     assert run.learning_curve.read_bytes()[1:4] == b"PNG"
     assert "rollout/ep_rew_mean" in (run.logs / "progress.csv").read_text().splitlines()[0]
 
