@@ -93,7 +93,7 @@ MECHANISMS: dict[str, Mapping[str, Any]] = {
     "sigmoid": {"normalizer": "sigmoid"},
     "mean": {"readout": "mean"},
 }
-"""Scores, hard attention and normalisers, each alone beside the defaults; pooling as a control."""
+"""Scores, hard attention and normalizers, each alone beside the defaults; pooling as a control."""
 
 ROWS |= {
     f"doorkey-{name}": Row(

@@ -2,7 +2,7 @@
 
     python docs/page_pictures.py minigrid=RUN/recordings/recording_1 atari=...
 
-Each is the first episode of a recording, at the moment and in the colours of `SHOTS`. It needs
+Each is the first episode of a recording, at the moment and in the colors of `SHOTS`. It needs
 Chromium (a path in $CHROMIUM, or installed) and `pip install playwright`.
 """
 

@@ -89,7 +89,7 @@ class Header:
         return spec.stored_shape(len(self.layout))
 
     def storage_dtype(self, spec: MapSpec) -> Literal["uint8", "float32"]:
-        """Return how the weights of a map are stored: those that nothing normalises as float32, for
+        """Return how the weights of a map are stored: those that nothing normalizes as float32, for
         they may be below 0."""
         return "float32" if spec.normalized_over == "none" else self.map_dtype
 

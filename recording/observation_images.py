@@ -98,7 +98,7 @@ def group_slices(layout: TokenLayout) -> list[GroupSlice]:
 def observation_image(group: TokenGroup, observation: np.ndarray) -> np.ndarray | None:
     """Return the observation of a token group as RGB, one pixel per pixel or cell.
 
-    Images keep their colors, the newest of stacked grey frames is taken, and categories and feature
+    Images keep their colors, the newest of stacked gray frames is taken, and categories and feature
     planes (zeros and ones) get colors without an order. Of a history the step is taken that the
     group's tokens were cut from; it is black where the episode is not that old.
 

@@ -168,7 +168,7 @@ def test_every_result_is_a_line_of_plain_json(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) == 1
 
 
-def test_a_model_in_memory_is_evaluated_with_its_normalisation() -> None:
+def test_a_model_in_memory_is_evaluated_with_its_normalization() -> None:
     config = RunConfig("CartPole-v1", "ppo", 8, 0, n_envs=1, normalize_obs=True, device="cpu")
     env = make_vec_env(config)
     model, seen = build_model(config, env), []

@@ -162,8 +162,8 @@ def test_the_script_makes_one_picture(tmp_path: Path) -> None:
     said = result.stdout
     assert re.search(r"^\| pointer \| fruit \| [\d.]+% wrong \| [\d.]+% wrong \|$", said, re.M)
     assert [path.name for path in tmp_path.iterdir()] == ["pointer.png"]
-    colours = Image.open(tmp_path / "pointer.png").convert("RGB").getcolors(100_000)
-    assert colours is not None and len(colours) > 20
+    colors = Image.open(tmp_path / "pointer.png").convert("RGB").getcolors(100_000)
+    assert colors is not None and len(colors) > 20
 
 
 def _cells(heading: str) -> list[list[str]]:

@@ -43,7 +43,7 @@ LSTM_SIZE = 64
 
 
 def make_vec_env(config: RunConfig, render_mode: str | None = None) -> VecEnv:
-    """Make the environments of a run, side by side, each in a Monitor; normalised when asked."""
+    """Make the environments of a run, side by side, each in a Monitor; normalized when asked."""
     make = partial(
         _make_monitored_env,
         config.env,
@@ -57,7 +57,7 @@ def make_vec_env(config: RunConfig, render_mode: str | None = None) -> VecEnv:
     kind = SafeSubprocVecEnv if config.vec_env == "subproc" else DummyVecEnv
     env: VecEnv = kind([make] * config.n_envs)
     if config.normalize_obs or config.normalize_reward:
-        keys = normalised_keys(env.observation_space) if config.normalize_obs else None
+        keys = normalized_keys(env.observation_space) if config.normalize_obs else None
         env = VecNormalize(
             env,
             norm_obs=config.normalize_obs,
@@ -148,7 +148,7 @@ def encoder_arguments(encoder: EncoderConfig) -> dict[str, Any]:
     return arguments
 
 
-def normalised_keys(space: spaces.Space) -> list[str]:
+def normalized_keys(space: spaces.Space) -> list[str]:
     """Return the keys whose observations are vectors of features; [""] for such a vector itself.
 
     Categories, masks and pictures must stay as they are.
@@ -166,7 +166,7 @@ def normalised_keys(space: spaces.Space) -> list[str]:
     if not keys:
         kinds = ", ".join(sorted({group.kind for group in build_layout(specs).groups}))
         raise ValueError(
-            f"only feature vectors can be normalised, this observation is made of {kinds}; "
+            f"only feature vectors can be normalized, this observation is made of {kinds}; "
             "use --normalize False"
         )
     return keys

@@ -6,7 +6,7 @@ import gymnasium as gym
 import torch
 from gymnasium import spaces
 
-from attention_agents.agents.algorithms.build import encoder_arguments, normalised_keys
+from attention_agents.agents.algorithms.build import encoder_arguments, normalized_keys
 from attention_agents.agents.algorithms.device import check_device
 from attention_agents.agents.algorithms.hyperparameters import check_hyperparams
 from attention_agents.agents.algorithms.memory_check import check_networks, check_steps
@@ -30,7 +30,7 @@ def check_config(config: RunConfig, env: gym.Env) -> None:
         MissingExtraError: the algorithm needs a package that is not there.
         ValueError: the algorithm does not fit the actions or the observation, an argument of it is
             unknown or of the wrong type, the environment does not say which actions are valid where
-            that is needed, the observation cannot be cut into tokens or normalised as asked, there
+            that is needed, the observation cannot be cut into tokens or normalized as asked, there
             is no such encoder for it, a plugin is not imported, networks or stored steps do not fit
             into memory, or the device is not there.
     """
@@ -39,7 +39,7 @@ def check_config(config: RunConfig, env: gym.Env) -> None:
     check_encoder(config, env.observation_space, env.action_space)
     check_steps(config, env.observation_space)
     if config.normalize_obs:
-        normalised_keys(env.observation_space)
+        normalized_keys(env.observation_space)
     check_device(config.device)
 
 

@@ -9,7 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 class TRPO(sb3_contrib.TRPO):
-    """Trust region policy optimisation, whose natural gradient reaches the whole encoder.
+    """Trust region policy optimization, whose natural gradient reaches the whole encoder.
 
     A step solves `(H + damping) s = g`, with `g` the gradient of the surrogate objective and `H s`
     a derivative of the gradient of the KL divergence.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import gymnasium as gym
 
+from attention_agents.agents.config.validation import check_count
 from attention_agents.agents.evaluation.report import EpisodeResults, Report
 from attention_agents.agents.progress_bar import progress_bars
 from attention_agents.agents.rollouts.episodes import Actor, RandomActor, play_episodes
@@ -34,7 +35,7 @@ def evaluate(
 ) -> Report:
     """Play whole episodes with a checkpoint of a run.
 
-    Rewards are the environment's own, neither clipped nor normalised. Episode i has the seed
+    Rewards are the environment's own, neither clipped nor normalized. Episode i has the seed
     `seed + i`, and its result does not depend on `n_envs`.
 
     Args:
@@ -53,8 +54,7 @@ def evaluate(
         ValueError: a number is out of range, the environment cannot be made, or see `open_run`.
     """
     seeds = episode_seeds(seed, episodes)
-    if n_envs < 1:
-        raise ValueError(f"n_envs must be at least 1, got {n_envs}")
+    check_count("n_envs", n_envs)
     with open_run(run, checkpoint, env=env, device=device) as loaded:
         envs = [loaded.make_eval_env() for _ in range(min(n_envs, episodes))]
         actors = {"agent": loaded.actor(stochastic)}

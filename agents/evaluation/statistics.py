@@ -38,7 +38,7 @@ class Summary:
 
 
 def summarize_episodes(scores: Float[np.ndarray, "E"]) -> Summary:
-    """Summarise the scores of E episodes.
+    """Summarize the scores of E episodes.
 
     Raises:
         ValueError: there are no scores.

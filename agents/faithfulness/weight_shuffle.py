@@ -20,7 +20,7 @@ def shuffled_weights(policy: nn.Module, seed: int) -> Iterator[None]:
 
     Source: Adebayo et al. 2018, Sanity checks for saliency maps, section 3,
         https://arxiv.org/abs/1810.03292. Differs: parameters are shuffled, not drawn anew, so that
-        nothing must be known of how each was initialised.
+        nothing must be known of how each was initialized.
     """
     generator = torch.Generator().manual_seed(seed)
     parameters = list(policy.parameters())

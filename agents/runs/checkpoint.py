@@ -2,9 +2,9 @@
 
     <checkpoint>/config.json               everything that is needed to build the algorithm again
                  policy.safetensors        the policy's parameters and buffers
-                 optimizer.safetensors     tensors of the optimisers, and the entropy coefficient
-                 optimizer.json            what the optimisers hold besides tensors
-                 normalisation.safetensors running mean and variance, where the run normalises
+                 optimizer.safetensors     tensors of the optimizers, and the entropy coefficient
+                 optimizer.json            what the optimizers hold besides tensors
+                 normalisation.safetensors running mean and variance, where the run normalizes
                  manifest.json             sha256 of every file above
 
 A checkpoint is written into a temporary sibling, flushed to disk and renamed: it is whole, or it is
@@ -72,8 +72,8 @@ class ObservationNormalizer:
         """Return the observation, single or batched, as the policy was trained to see it."""
         if not isinstance(observation, dict):
             return self._normalize_array("", observation) if "" in self.mean else observation
-        normalised = {key: self._normalize_array(key, observation[key]) for key in self.mean}
-        return observation | normalised
+        normalized = {key: self._normalize_array(key, observation[key]) for key in self.mean}
+        return observation | normalized
 
     def _normalize_array(self, key: str, values: np.ndarray) -> np.ndarray:
         scaled = (values - self.mean[key]) / np.sqrt(self.var[key] + self.epsilon)
@@ -86,11 +86,11 @@ class LoadedPolicy:
 
     model: BaseAlgorithm
     config: RunConfig
-    normalisation: ObservationNormalizer | None
+    normalization: ObservationNormalizer | None
 
     def normalize(self, observation: Observation) -> Observation:
         """Return the observation as the policy was trained to see it; statistics stay frozen."""
-        return observation if self.normalisation is None else self.normalisation(observation)
+        return observation if self.normalization is None else self.normalization(observation)
 
     def predict(self, observation: Observation, deterministic: bool = True) -> np.ndarray:
         """Return the action for one observation, or the actions for a batch of them.
@@ -155,7 +155,7 @@ def load_checkpoint(folder: str | Path, device: str = "auto") -> LoadedPolicy:
         progress = {
             name: described["progress"][name] for name in PROGRESS_NAMES if hasattr(model, name)
         }
-        normalisation = _load_normalizer(folder, described.get("normalisation"))
+        normalization = _load_normalizer(folder, described.get("normalisation"))
     except (MissingExtraError, PluginError):
         raise
     except (KeyError, TypeError, ValueError, AssertionError) as error:
@@ -167,7 +167,7 @@ def load_checkpoint(folder: str | Path, device: str = "auto") -> LoadedPolicy:
     for name, value in progress.items():
         setattr(model, name, value)
     model.policy.set_training_mode(False)
-    return LoadedPolicy(model, config, normalisation)
+    return LoadedPolicy(model, config, normalization)
 
 
 def _describe_checkpoint(
@@ -224,7 +224,7 @@ def _named_tensors(policy: torch.nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _optimizer_state(model: BaseAlgorithm) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the optimisers' tensors under flat names, and all that is no tensor."""
+    """Return the optimizers' tensors under flat names, and all that is no tensor."""
     tensors: dict[str, Tensor] = {}
     values: dict[str, Any] = {}
     for name, state in model.get_parameters().items():

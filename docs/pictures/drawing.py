@@ -1,6 +1,6 @@
 """From the maps of a pass to a small picture, drawn as recordings are.
 
-Each panel is a frame with its attention, in colours up to its own hottest place, in multiples of an
+Each panel is a frame with its attention, in colors up to its own hottest place, in multiples of an
 even spread. Tokens that weigh exactly 0 are darkened, which recordings do not do.
 """
 
@@ -98,7 +98,7 @@ def arranged(name: str, rows: Sequence[Sequence[Panel]]) -> Image.Image:
 
 
 def title(pen: Pen, name: str, panel: Panel) -> None:
-    """Write the name, who asks, and what the colours mean."""
+    """Write the name, who asks, and what the colors mean."""
     used = pen.draw_text(MARGIN, TITLE / 2, name, 18)
     left = WIDTH - MARGIN
     if panel.source.keys == "tokens" and panel.scene.layout.groups[0].kind != "entities":
@@ -130,7 +130,7 @@ def line_of(panels: Sequence[Panel]) -> Image.Image:
 
 
 def draw(panel: Panel, width: int) -> tuple[Image.Image, str]:
-    """Draw one panel, so many pixels wide, and say what its colours reach up to."""
+    """Draw one panel, so many pixels wide, and say what its colors reach up to."""
     scene, weights = panel.scene, panel.weights
     if panel.source.keys != "tokens":
         return bars(weights, width), BARS[1].format(len(weights))

@@ -5,9 +5,9 @@
 | doorkey | where are the key and the door in view? | MiniGrid-DoorKey-8x8-v0 |
 | pong | how far right is the ball? | ALE/Pong-v5 |
 | doorkey frames, pong frames | where were they in the oldest of four frames? | the same |
-| doors | where is the door of the mission's colour? | MiniGrid-GoToDoor-5x5-v0 |
+| doors | where is the door of the mission's color? | MiniGrid-GoToDoor-5x5-v0 |
 | road | where is the nearest vehicle ahead? | highway-fast-v0 |
-| recall | which colour did the first step show? | attention/CueRecall-v0 |
+| recall | which color did the first step show? | attention/CueRecall-v0 |
 | fruit | which fruit is the ripest? | attention/Collect-v0 |
 """
 
@@ -36,14 +36,14 @@ POV = {"agent_pov": True}
 MISSION = ("blue", "door", "go", "green", "grey", "purple", "red", "the", "to", "yellow")
 """The words of "go to the red door", by their number from 2 on."""
 COLOUR = 3
-"""Which word of the mission is the colour."""
+"""Which word of the mission is the color."""
 
 SIDE, PATCH = 42, 6
 """Height and width of Pong's picture, halved, and of a patch, in pixels."""
 FINE = Patches(SIDE, SIDE, 1, (Conv(16, 3, 3), Conv(32, 2, 2)))
 """7 x 7 patches side by side."""
 FIELD, NOISE, BRIGHT = 87, 8, 8.0
-"""Grey of Pong's field, how far from it counts as drawn, and what that is painted with."""
+"""Gray of Pong's field, how far from it counts as drawn, and what that is painted with."""
 BLUR = 0.1
 """Noise on the numbers of the corridor, to each side."""
 BALL_X, BALL_Y, PADDLE_Y = 49, 54, 51
@@ -54,7 +54,7 @@ class SmallPong(gym.ObservationWrapper):
     """Observe Pong in black and white and half as large, which is quick to learn.
 
     Args:
-        env: gives four grey frames of 84 x 84 pixels.
+        env: gives four gray frames of 84 x 84 pixels.
         frames: observe all of them, as a history; else the newest alone.
     """
 
@@ -73,12 +73,12 @@ class SmallPong(gym.ObservationWrapper):
         return np.pad(halves.reshape(TIMES, -1), ((0, 0), (1, 0)), constant_values=1)
 
     def render(self) -> Any:
-        """Return the frame in grey, as it is observed."""
+        """Return the frame in gray, as it is observed."""
         frame = self.env.render()
         if frame is None:
             return None
-        grey = np.asarray(frame, np.float32) @ (0.299, 0.587, 0.114)
-        return np.repeat(grey[..., None], 3, -1).astype(np.uint8)
+        gray = np.asarray(frame, np.float32) @ (0.299, 0.587, 0.114)
+        return np.repeat(gray[..., None], 3, -1).astype(np.uint8)
 
 
 def key_and_door(env: Any, obs: dict[str, Any], info: dict[str, Any]) -> np.ndarray | None:
@@ -95,9 +95,9 @@ def wanted_door(env: Any, obs: dict[str, Any], info: dict[str, Any]) -> np.ndarr
     return door_of(obs, MISSION[obs["mission"][COLOUR, 0] - 2])
 
 
-def door_of(obs: dict[str, Any], colour: str) -> np.ndarray | None:
-    """Return row and column of the door of a colour; None where it is out of view."""
-    wanted = (OBJECT_TO_IDX["door"], COLOR_TO_IDX.get(colour, -1))
+def door_of(obs: dict[str, Any], color: str) -> np.ndarray | None:
+    """Return row and column of the door of a color; None where it is out of view."""
+    wanted = (OBJECT_TO_IDX["door"], COLOR_TO_IDX.get(color, -1))
     cells = np.flatnonzero((_view(obs)[:, :2] == wanted).all(1))
     return np.array(divmod(cells[0], VIEW), np.float32) if len(cells) else None
 
@@ -129,7 +129,7 @@ def nearest_ahead(env: Any, obs: np.ndarray, info: dict[str, Any]) -> np.ndarray
 
 
 def cue(env: Any, obs: np.ndarray, info: dict[str, Any]) -> int | None:
-    """Return the colour that the first observation showed, once that is past."""
+    """Return the color that the first observation showed, once that is past."""
     return env.unwrapped.cue if info["step"] else None
 
 

@@ -1,4 +1,4 @@
-"""Atari 2600 through ale-py: four small grey frames a step, as in Mnih et al. 2015.
+"""Atari 2600 through ale-py: four small gray frames a step, as in Mnih et al. 2015.
 
 Source: Mnih et al. 2015, Human-level control through deep reinforcement learning, methods,
     https://doi.org/10.1038/nature14236; Machado et al. 2018, https://arxiv.org/abs/1709.06009.

@@ -11,7 +11,7 @@ HUES = (
     *((230, 60, 70), (70, 130, 240), (240, 190, 50), (80, 190, 110)),
     *((180, 90, 220), (60, 200, 210), (240, 130, 50), (240, 140, 190)),
 )
-"""Colours that are easy to tell apart."""
+"""Colors that are easy to tell apart."""
 
 
 def blank_frame(height: int, width: int) -> np.ndarray:

@@ -32,7 +32,7 @@ from attention_agents.envs.tokens.specs import (
 MAX_TOKENS = 1024
 """More tokens than this are refused with advice: attention costs grow with their square."""
 FLAT_PICTURE = 16
-"""Tables of bytes with at least as many rows and columns are taken for grey pictures."""
+"""Tables of bytes with at least as many rows and columns are taken for gray pictures."""
 LINEAR_CHANNELS = 64
 """Rank of the projection of linear patches; nothing is lost up to this width of tokens."""
 
@@ -239,7 +239,7 @@ def is_bytes(space: spaces.Space) -> bool:
 
 
 def is_flat_picture(space: spaces.Box) -> bool:
-    """Say whether a table is rather a grey picture without an axis for its channel."""
+    """Say whether a table is rather a gray picture without an axis for its channel."""
     if len(space.shape) != 2 or not is_bytes(space):
         return False
     if isinstance(space, TokenBox):

@@ -142,12 +142,12 @@ class Patches:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the observation; a grey picture may lack the axis of its channel."""
+        """Of the observation; a gray picture may lack the axis of its channel."""
         return _picture_shape(self.height, self.width, self.channels, self.channels_first)
 
     def fits_shape(self, shape: tuple[int, ...]) -> bool:
-        grey = self.channels == 1 and shape == (self.height, self.width)
-        return shape == self.shape or grey
+        gray = self.channels == 1 and shape == (self.height, self.width)
+        return shape == self.shape or gray
 
     def token_groups(self, key: str) -> tuple[TokenGroup, ...]:
         grid, boxes = receptive_boxes(self.height, self.width, self.convs)

@@ -74,7 +74,7 @@ class PlainObservation(gym.ObservationWrapper):
 
     Tuple members are named by their index, members of members by their path: `camera/0`. 64-bit
     floats become 32-bit, Discrete starts at 0, MultiDiscrete, MultiBinary and numbers get one axis.
-    Pictures of bytes get their channels first; grey ones without an axis for them get one.
+    Pictures of bytes get their channels first; gray ones without an axis for them get one.
 
     Raises:
         ValueError: a part of the observation is of an unsupported space.

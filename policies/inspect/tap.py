@@ -42,7 +42,7 @@ class AttentionMap(NamedTuple):
     queries: str
     """What attends: "tokens" (in their order), "readout", "slots", "inducing points", ..."""
     weights: Float[Tensor, "B H Q N"]
-    """What was read; 0 for absent tokens, and normalised as `normalized_over` says."""
+    """What was read; 0 for absent tokens, and normalized as `normalized_over` says."""
     mask: Bool[Tensor, "B N"] | None
     """True where a token of the observation is present; None when all are."""
     keys: str = "tokens"

@@ -32,7 +32,7 @@ DAMAGED = (AttributeError, EOFError, ImportError, IndexError, KeyError, TypeErro
 def export_sb3_zip(checkpoint: str | Path, path: str | Path) -> Path:
     """Write a checkpoint as a zip that SB3's own `load` reads.
 
-    SB3's format pickles; `load` needs this package to be importable. Statistics of normalised
+    SB3's format pickles; `load` needs this package to be importable. Statistics of normalized
     observations have no place in it.
     """
     path = Path(path)

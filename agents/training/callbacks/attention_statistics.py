@@ -30,20 +30,20 @@ STRIDE = 16
 class HeadStatistics(NamedTuple):
     """Means over the rows of a batch, per head.
 
-    A row is what a present query reads with. Where weights are normalised over queries, a row is
+    A row is what a present query reads with. Where weights are normalized over queries, a row is
     how a present token is shared among them.
     """
 
     entropy: Float[Tensor, "H"] | None
     """In nats: 0 when one token has all the weight, log N when all N have the same; None where
-    nothing is normalised."""
+    nothing is normalized."""
     effective: Float[Tensor, "H"] | None
     """exp(entropy) of a row: the number of keys (or queries) that would share the weight evenly,
-    1 to N; None where nothing is normalised."""
+    1 to N; None where nothing is normalized."""
     mean_weight: Float[Tensor, "H"] | None
-    """Mean weight of the present keys, the mean gate; None where rows are normalised."""
+    """Mean weight of the present keys, the mean gate; None where rows are normalized."""
     max_weight: Float[Tensor, "H"]
-    """Largest weight of a row; in [0, 1] where rows are normalised."""
+    """Largest weight of a row; in [0, 1] where rows are normalized."""
     share_read: Float[Tensor, "H"] | None
     """Share of the present keys that a row reads; None without hard attention."""
     extras: dict[str, Float[Tensor, "H"]]
@@ -122,7 +122,7 @@ def named_statistics(attention: AttentionMap) -> dict[str, float]:
 
 
 def attention_pass(policy: Any, observations: Observation) -> Pass:
-    """Send a batch of (normalised) observations through every extractor of an SB3 policy."""
+    """Send a batch of (normalized) observations through every extractor of an SB3 policy."""
     batch = obs_as_tensor(observations, policy.device)
     with AttentionTap(policy) as tap, torch.no_grad():
         for extractor in attention_extractors(policy).values():
@@ -133,7 +133,7 @@ def attention_pass(policy: Any, observations: Observation) -> Pass:
 
 
 def head_statistics(attention: AttentionMap) -> HeadStatistics | None:
-    """Summarise a map; rows of absent queries, and rows with nothing to read, do not count.
+    """Summarize a map; rows of absent queries, and rows with nothing to read, do not count.
 
     Returns:
         None when no row counts.

@@ -42,7 +42,7 @@ class EvaluationCallback(PeriodicCallback):
     """Play whole episodes with the most likely actions, every `config.eval_freq` steps.
 
     It has environments and seeds of its own, and leaves the run's random streams as they were. The
-    rewards are the environment's own, neither clipped nor normalised. The best policy so far is
+    rewards are the environment's own, neither clipped nor normalized. The best policy so far is
     kept in `folder.best`; of equals, the later one. An evaluation is left out while those before it
     took more than `config.eval_share` of the steps trained, but for the last one of the run.
     """

@@ -30,7 +30,7 @@ class Gumbel(HardAttention):
     `softmax(scores)`.
 
     Raises:
-        ValueError: the normaliser is not softmax.
+        ValueError: the normalizer is not softmax.
 
     Source: Jang, Gu and Poole 2016, section 2.2, https://arxiv.org/abs/1611.01144; Maddison, Mnih
         and Teh 2016, https://arxiv.org/abs/1611.00712. Differs: what is read is the best choice

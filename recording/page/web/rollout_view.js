@@ -70,7 +70,7 @@ export class RolloutView extends AttentionView {
     return row.map((_, i) => (this.episode.present(t, i) ? 1 / count : 0));
   }
 
-  /** Return weights taken one layer down: v @ normalised(A + I). */
+  /** Return weights taken one layer down: v @ normalized(A + I). */
   propagate(t, view, reached) {
     const next = new Float64Array(this.episode.tokens);
     reached.forEach((share, q) => {

@@ -39,9 +39,9 @@ MISTAKES = {
     "--env CartPole-v1 --hyperparams gama:0.9": "unknown argument of ppo 'gama'; did you mean",
     "--env CartPole-v1 --hyperparams gamma:hi": "gamma of ppo must be like its default 0.99",
     "--env CartPole-v1 --hyperparams gamma": "expected key:value, got 'gamma'",
-    "--env CartPole-v1 --env-kwargs colour:1": "CartPole-v1 refused colour=1",
+    "--env CartPole-v1 --env-kwargs color:1": "CartPole-v1 refused color=1",
     "--env CartPole-v1 --tokens patches": "patches tokens do not fit an observation of shape (4,)",
-    "--normalize True": "only feature vectors can be normalised",
+    "--normalize True": "only feature vectors can be normalized",
     "--learning-rate fast": "learning_rate must be a number or lin_<number>, got 'fast'",
     "--width 10 --heads 3": "width must be a multiple of heads, got width=10, heads=3",
     "-n 0": "n_timesteps must be a whole number of at least 1, got 0",
@@ -102,7 +102,7 @@ MISTAKES = {
     f"{SAC} ent_coef:auto_0": "sac refused its arguments: The initial value of ent_coef must be",
     f"{SAC} noise_std:-1": "noise_std must be at least 0, got -1",
     f"{SAC} noise_std:foo": "noise_std must be a number, got 'foo'",
-    "--env HalfCheetah-v5 --history 3 --normalize True": "only feature vectors can be normalised",
+    "--env HalfCheetah-v5 --history 3 --normalize True": "only feature vectors can be normalized",
 }
 
 

@@ -82,7 +82,7 @@ def test_words_that_a_plugin_may_bring_are_not_refused():
         ({"seed": True}, "seed must be a whole number of at least 0, got True"),
         ({"vec_env": "dumy"}, "unknown vec_env 'dumy'; did you mean 'dummy'?"),
         ({"noise_std": 0.1}, "noise_std is for sac, td3, tqc, crossq, got algo=ppo"),
-        ({"colour": 1}, "unknown field of a run's config 'colour'"),
+        ({"color": 1}, "unknown field of a run's config 'color'"),
         (
             {"encoder": {"width": 10, "heads": 3}},
             "width must be a multiple of heads, got width=10, heads=3",
@@ -203,16 +203,16 @@ def test_a_short_run_of_an_off_policy_algorithm_learns_too():
     ).hyperparams.keys() == (resolve_config(TrainConfig(env="Mine-v0"), "other").hyperparams.keys())
 
 
-def test_a_history_is_not_normalised_unless_asked():
-    def normalised(**asked):
+def test_a_history_is_not_normalized_unless_asked():
+    def normalized(**asked):
         run = resolve_config(TrainConfig(env="HalfCheetah-v5", algo="ppo", **asked), "mujoco")
         return run.normalize_obs, run.normalize_reward
 
-    assert normalised() == (True, True)
-    assert normalised(history=3) == (False, True)
-    assert normalised(history=0) == (True, True)
-    assert normalised(history=3, normalize=True) == (True, True)
-    assert normalised(history=3, hyperparams={"normalize_obs": True}) == (True, True)
+    assert normalized() == (True, True)
+    assert normalized(history=3) == (False, True)
+    assert normalized(history=0) == (True, True)
+    assert normalized(history=3, normalize=True) == (True, True)
+    assert normalized(history=3, hyperparams={"normalize_obs": True}) == (True, True)
 
 
 def test_a_preset_is_told_in_a_line():

@@ -195,7 +195,7 @@ def test_json_prints_the_file_and_nothing_else(run: Path) -> None:
     ("words", "text"),
     [
         (["--episodes", "0"], "episodes must be at least 1, got 0"),
-        (["--n-envs", "-2"], "n_envs must be at least 1, got -2"),
+        (["--n-envs", "-2"], "n_envs must be a whole number of at least 1, got -2"),
         (["--seed", "-1"], "seed must be at least 0, got -1"),
         (["--seed", "2147483600"], "seed must be at most 2147483548, got 2147483600"),
         (["--env", "Acrobot-v1"], "is of the environment 'CartPole-v1', got --env 'Acrobot-v1'"),

@@ -98,13 +98,13 @@ def test_a_replay_shows_the_episodes_of_the_evaluation(
     assert played == [(e.seed, e.length, e.episode_return) for e in report.agent.episodes]
 
 
-def test_the_recorded_observation_is_raw_and_the_judgement_of_the_normalised(
+def test_the_recorded_observation_is_raw_and_the_judgement_of_the_normalized(
     run: Path, seen: Path
 ) -> None:
     from attention_agents.agents.runs.checkpoint import load_checkpoint
 
     loaded = load_checkpoint(run / "final", "cpu")
-    assert loaded.normalisation is not None
+    assert loaded.normalization is not None
     loaded.model.policy.requires_grad_(False)
     for step in list(open_recording(seen).episodes[0])[:3]:
         as_seen = loaded.normalize(step.observation[""])

@@ -206,13 +206,13 @@ def test_normalisation_is_frozen_and_as_in_training(tmp_path):
     model.learn(run.n_timesteps)
     loaded = load_checkpoint(save_checkpoint(model, tmp_path / "final", run))
     raw = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32) * 3
-    normalised = env.normalize_obs(raw)
+    normalized = env.normalize_obs(raw)
 
-    assert loaded.normalisation is not None and not np.array_equal(raw, normalised)
-    assert np.array_equal(loaded.normalize(raw), normalised)
-    assert np.array_equal(loaded.normalize(raw[0]), normalised[0])
-    assert np.array_equal(loaded.normalize(raw), normalised), "the statistics have moved"
-    expected = model.predict(normalised, deterministic=True)[0]
+    assert loaded.normalization is not None and not np.array_equal(raw, normalized)
+    assert np.array_equal(loaded.normalize(raw), normalized)
+    assert np.array_equal(loaded.normalize(raw[0]), normalized[0])
+    assert np.array_equal(loaded.normalize(raw), normalized), "the statistics have moved"
+    expected = model.predict(normalized, deterministic=True)[0]
     assert np.array_equal(loaded.predict(raw), expected)
 
 

@@ -131,7 +131,7 @@ def test_other_algorithms_and_environments_train_too(changes, tmp_path):
     asked["max_episode_steps"] = 30
     run = RunFolder.open(train(TrainConfig(log_folder=str(tmp_path), **asked)))
     policy = load_checkpoint(run.final)
-    assert (policy.normalisation is not None) == bool(changes.get("normalize"))
+    assert (policy.normalization is not None) == bool(changes.get("normalize"))
     env = make_env(changes["env"], history=changes.get("history", 0))
     assert policy.predict(env.reset(seed=1)[0]).shape == env.action_space.shape
 
@@ -192,7 +192,7 @@ def test_a_disk_that_is_full_is_named_and_so_is_the_run(tmp_path, monkeypatch):
 def test_weights_that_are_not_finite_are_not_kept_as_the_final_ones(tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr(
-        "attention_agents.agents.training.train.prepare",
+        "attention_agents.agents.training.train.prepare_training",
         lambda config: made.append(prepare_training(config)) or made[-1],
     )
 

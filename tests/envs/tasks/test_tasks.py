@@ -205,10 +205,10 @@ def test_the_frame_shows_the_cue_at_the_start_alone():
         env.reset(seed=seed)
         frames.append((env.cue, env.render()))
     corner = (slice(34, 62), slice(1, 4))
-    colours = {cue: tuple(frame[corner][0, 0]) for cue, frame in frames}
-    assert len(set(colours.values())) == 3
+    colors = {cue: tuple(frame[corner][0, 0]) for cue, frame in frames}
+    assert len(set(colors.values())) == 3
     env.step(0)
-    assert tuple(env.render()[corner][0, 0]) not in colours.values()
+    assert tuple(env.render()[corner][0, 0]) not in colors.values()
 
 
 def test_features_are_named():

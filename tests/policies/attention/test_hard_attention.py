@@ -293,11 +293,11 @@ def test_learning_moves_the_choice_to_the_better_token():
         scores = row(1.0, 0.5, 0.0, -0.5, 0.2).requires_grad_()
         pay = torch.tensor([0.0, 0.0, 0.0, 1.0, 0.1])
         assert chosen(selection, scores)[..., 3].item() == 0
-        optimiser = torch.optim.Adam([scores], lr=0.05)
+        optimizer = torch.optim.Adam([scores], lr=0.05)
         for _ in range(200):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             (-chosen(selection, scores) * pay).sum().backward()
-            optimiser.step()
+            optimizer.step()
         assert chosen(selection, scores)[..., 3].item() == 1, name
 
 

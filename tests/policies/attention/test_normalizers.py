@@ -198,7 +198,7 @@ def test_sigmoid_by_hand_and_near_a_total_of_one_at_the_start():
     assert 0.8 < total < 1.6
 
 
-def test_sigmoid_is_told_as_normalised_over_nothing():
+def test_sigmoid_is_told_as_normalized_over_nothing():
     place = layer_context(H, attention=AttentionConfig(normalizer="sigmoid"))
     module = build_module(lambda: SelfAttention(place))
     _, [(ear, told)] = record_weights(module, example_tokens(place))
@@ -215,7 +215,7 @@ def test_a_bias_shifts_gates_but_no_normed_weights():
     assert normalizer.bias.grad.ne(0).all()
 
 
-def test_temperature_sharpens_every_normaliser():
+def test_temperature_sharpens_every_normalizer():
     for name in NAMES:
         peaks = []
         for temperature in (0.2, 1.0, 5.0):
@@ -229,6 +229,6 @@ def test_temperature_sharpens_every_normaliser():
         assert peaks[0] > peaks[1] > peaks[2], (name, peaks)
 
 
-def test_unknown_normaliser():
+def test_unknown_normalizer():
     with pytest.raises(ValueError, match="unknown normalizer 'entmax'; did you mean 'entmax15'"):
         SelfAttention(layer_context(attention=AttentionConfig(normalizer="entmax")))

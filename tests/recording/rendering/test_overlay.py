@@ -45,7 +45,7 @@ GREY = 90
 
 
 def lit(header, layout: TokenLayout, token: int, boxes: np.ndarray, shape=(40, 60)) -> tuple:
-    """Return a header and a step in which one token has all the weight, on a grey frame."""
+    """Return a header and a step in which one token has all the weight, on a gray frame."""
     maps = (MapSpec("actor/0", "actor", 0, 1, "readout"),)
     header = replace(header, layout=layout, maps=maps, observation_keys=("",))
     weights = np.zeros((1, 1, len(layout)), np.float32)
@@ -151,7 +151,7 @@ def test_no_attention_leaves_the_picture_alone():
 
 @pytest.fixture
 def road(header, make_step):
-    """Return which pixels of a grey frame with cars are drawn over, by who asks."""
+    """Return which pixels of a gray frame with cars are drawn over, by who asks."""
     frame = np.full((400, 600, 3), GREY, np.uint8)
     corners = np.array([(50, 300), (500, 50), (500, 300), (300, 350), (50, 50)])
     boxes = np.full((8, 4), np.nan, np.float32)
@@ -244,9 +244,9 @@ def test_lighting_a_cell_heats_its_square_alone(header):
 
 
 def test_a_past_frame_stands_over_its_own_bar(header):
-    """Four steps of one colour each: the third has the weight, the fourth is the present."""
-    colours = [(200, 0, 0), (0, 200, 0), (0, 0, 200), (200, 200, 0)]
-    frames = [np.full((30, 40, 3), colour, np.uint8) for colour in colours]
+    """Four steps of one color each: the third has the weight, the fourth is the present."""
+    colors = [(200, 0, 0), (0, 200, 0), (0, 0, 200), (200, 200, 0)]
+    frames = [np.full((30, 40, 3), color, np.uint8) for color in colors]
     group = History(4, 2).token_groups("")[0]
     strip = TimeStrip(GroupSlice(group, slice(0, 4)), (30, 40), 400)
     assert strip.frame_count == 3
@@ -257,8 +257,8 @@ def test_a_past_frame_stands_over_its_own_bar(header):
     past = [np.full((30, 40, 3), 77, np.uint8), *frames[:3]]
     strip.draw(Pen(image), 0, 0, step, step.maps["actor/0"][0, 0], past)
     pixels = np.asarray(image)
-    for place, colour in enumerate(colours):
-        assert tuple(pixels[32, 100 * place + 20]) == colour
+    for place, color in enumerate(colors):
+        assert tuple(pixels[32, 100 * place + 20]) == color
     mark = side(
         header,
         group,
@@ -311,7 +311,7 @@ SHADES = (40, 120, 200)
 
 @pytest.fixture
 def framed(header):
-    """Return a header and a step of three grey frames, the middle of which is attended to."""
+    """Return a header and a step of three gray frames, the middle of which is attended to."""
     spec = Frames(T, Patches(ROWS, COLS, 1, (Conv(1, 1, 1),)), of_bytes=True)
     layout = build_layout({"": spec})
     observation = np.ones((T, 1 + ROWS * COLS), np.uint8)
@@ -462,19 +462,19 @@ def test_entropy_counts_tokens():
 
 def test_observations_as_pictures():
     patches = TokenGroup("patches", ("p",), picture=(5, 7), boxes=((0, 0, 5, 7),))
-    colour = np.random.default_rng(0).integers(2, 256, (5, 7, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(observation_image(patches, colour), colour)
-    np.testing.assert_array_equal(observation_image(patches, colour.transpose(2, 0, 1)), colour)
-    stacked = np.stack([np.zeros((5, 7), np.uint8)] * 3 + [colour[..., 0]])
+    color = np.random.default_rng(0).integers(2, 256, (5, 7, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(observation_image(patches, color), color)
+    np.testing.assert_array_equal(observation_image(patches, color.transpose(2, 0, 1)), color)
+    stacked = np.stack([np.zeros((5, 7), np.uint8)] * 3 + [color[..., 0]])
     newest = observation_image(patches, stacked)
-    np.testing.assert_array_equal(newest, np.repeat(colour[..., :1], 3, -1))
+    np.testing.assert_array_equal(newest, np.repeat(color[..., :1], 3, -1))
     planes = np.zeros((5, 7, 4), np.uint8)
     planes[2, 3, 1] = 1
     picture = observation_image(patches, planes)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 2
     shades = np.linspace(0, 1, 35, dtype=np.float32).reshape(5, 7)
-    for grey in (shades, shades[None], np.stack([1 - shades] * 3 + [shades])):
-        picture = observation_image(patches, grey)
+    for gray in (shades, shades[None], np.stack([1 - shades] * 3 + [shades])):
+        picture = observation_image(patches, gray)
         np.testing.assert_array_equal(picture[..., 0], np.rint(255 * shades))
     cells = Cells(2, 3, categories=(11, 6)).token_groups("")[0]
     assert observation_image(cells, np.zeros((6, 2))).shape == (2, 3, 3)

@@ -58,7 +58,7 @@ def test_however_long_they_are_the_last_policy_is_judged(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("asked", "steps"), [(None, [100, 200, 400]), (100, [100, 200, 300, 400])])
 def test_only_a_frequency_that_nobody_asked_for_is_stretched(asked, steps, tmp_path, monkeypatch):
-    monkeypatch.setattr("attention_agents.agents.config.presets.LEAST_EVERY", 100)
+    monkeypatch.setattr("attention_agents.agents.config.presets.LEAST_FREQUENCY", 100)
     run = RunFolder.open(
         train(
             TrainConfig(

@@ -34,7 +34,7 @@ RUN = RunConfig(
 OFF_POLICY = {"learning_starts": 20, "batch_size": 8, "buffer_size": 100, "train_freq": 4}
 RUNS = {
     "ppo": RUN,
-    "ppo, normalised": replace(RUN, normalize_obs=True, normalize_reward=True),
+    "ppo, normalized": replace(RUN, normalize_obs=True, normalize_reward=True),
     "ppo, two encoders": replace(
         RUN, policy=PolicyConfig(net_arch=(7,), share_features_extractor=False)
     ),

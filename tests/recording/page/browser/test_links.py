@@ -63,4 +63,4 @@ def test_the_picture_is_saved_by_button_and_by_key(show, road):
         assert waiting.value.suggested_filename == "Road-v0_step_5.png"
         image = Image.open(waiting.value.path())
         assert image.format == "PNG" and image.width >= 960
-        assert image.convert("RGB").getcolors(1000) is None  # noise has more colours than that
+        assert image.convert("RGB").getcolors(1000) is None  # noise has more colors than that

@@ -1,4 +1,4 @@
-"""What is drawn on the frame: colours by weight, names, lines, and what the pointer is on."""
+"""What is drawn on the frame: colors by weight, names, lines, and what the pointer is on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.recording.page_scene import CELLS, N
 
 
 def test_the_drawn_cell_is_the_stored_weight(show, road, seen):
-    """Canvas to disk: the colour of each cell's middle is that of its weight on its frame."""
+    """Canvas to disk: the color of each cell's middle is that of its weight on its frame."""
     page = show(road, "t=5&layer=2&head=1")
     heat, drawn = page.read("heat"), page.pixels()
     weights, factor = MapView(seen.header.maps[2], 1).token_weights(seen[5]), drawn.shape[1] / 60

@@ -1,4 +1,4 @@
-"""Every screen and every hand: widths, colour schemes, contrast, and the keyboard."""
+"""Every screen and every hand: widths, color schemes, contrast, and the keyboard."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_text_stands_out(show, memory, scheme):
 
 
 def luminance(ink: str) -> float:
-    """Return the relative luminance of a colour such as #0b7a72, WCAG 2.1."""
+    """Return the relative luminance of a color such as #0b7a72, WCAG 2.1."""
     parts = np.array(list(bytes.fromhex(ink[1:]))) / 255
     linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
     return float(linear @ (0.2126, 0.7152, 0.0722))
