@@ -91,7 +91,7 @@ def answers(loaded: LoadedPolicy, steps: int = 4) -> list[np.ndarray]:
             memory,
             None if valid is None else valid[None],
         )
-        actions, memory = loaded.answer(question)
+        actions, memory = loaded.compute_actions(question)
         said += [actions, *(memory or ())]
         observation, _, terminated, truncated, _ = env.step(actions[0])
         if terminated or truncated:
@@ -117,11 +117,11 @@ def test_the_recurrent_state_is_carried_and_starts_anew(trained):
     env = make_eval_env(loaded.config)
     seen = env.reset(seed=3)[0][None]
     env.close()
-    first = loaded.answer(PolicyInput(seen, np.ones(1, bool)))
+    first = loaded.compute_actions(PolicyInput(seen, np.ones(1, bool)))
     assert first.memory is not None
     assert [part.shape for part in first.memory] == [(1, 1, 12)] * 2
-    second = loaded.answer(PolicyInput(seen, np.zeros(1, bool), first.memory))
-    again = loaded.answer(PolicyInput(seen, np.ones(1, bool), first.memory))
+    second = loaded.compute_actions(PolicyInput(seen, np.zeros(1, bool), first.memory))
+    again = loaded.compute_actions(PolicyInput(seen, np.ones(1, bool), first.memory))
     assert not np.array_equal(second.memory, first.memory)
     assert np.array_equal(again.memory, first.memory)
 

@@ -118,11 +118,11 @@ def test_a_policy_with_memory_is_asked_with_what_it_remembers(trained):
     loaded = load_checkpoint(trained("ppo_lstm").final, "cpu")
     env = make_env("CartPole-v1")
     obs, _ = env.reset(seed=3)
-    first = loaded.answer(PolicyInput(obs[None], np.ones(1, bool)))
+    first = loaded.compute_actions(PolicyInput(obs[None], np.ones(1, bool)))
     assert first.memory is not None
     assert [part.shape for part in first.memory] == [(1, 1, 5)] * 2
-    second = loaded.answer(PolicyInput(obs[None], np.zeros(1, bool), first.memory))
-    again = loaded.answer(PolicyInput(obs[None], np.ones(1, bool), first.memory))
+    second = loaded.compute_actions(PolicyInput(obs[None], np.zeros(1, bool), first.memory))
+    again = loaded.compute_actions(PolicyInput(obs[None], np.ones(1, bool), first.memory))
     assert not np.array_equal(second.memory, first.memory)
     assert np.array_equal(again.memory, first.memory)
 

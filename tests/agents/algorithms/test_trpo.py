@@ -61,7 +61,7 @@ def test_every_parameter_of_the_actor_is_moved_by_the_trust_region(model):
     parts = dict(model.policy.named_parameters())
     critic = {name for name in parts if name.split(".")[:2] == ["mlp_extractor", "value_net"]}
     critic |= {"value_net.weight", "value_net.bias"}
-    critic |= {name for name in parts if name.endswith("nothing")}  # read where no token is
+    critic |= {name for name in parts if name.endswith("empty_vector")}  # read where no token is
     assert names == set(parts) - critic
     assert any("value" in name for name in names), "sb3-contrib would have left it to the critic"
     count = sum(each.numel() for each in actor)

@@ -174,8 +174,8 @@ def test_values_times_weights_are_the_read():
         heads=3, layout=SCENES["features"], attention=AttentionConfig(normalizer="entmax15")
     )
     (one,) = record_reads(SelfAttention(place), example_tokens(place))
-    assert isinstance(one.told, AttentionWeights)
-    values, weights = one.ear.values(*one.inputs), one.told.weights
+    assert isinstance(one.report, AttentionWeights)
+    values, weights = one.attention.project_values(*one.inputs), one.report.weights
     B, H, Q, N = weights.shape
     read = torch.zeros(B, H, Q, values.shape[-1])
     for b in range(B):
@@ -183,15 +183,15 @@ def test_values_times_weights_are_the_read():
             for q in range(Q):
                 read[b, h, q] = sum(weights[b, h, q, n] * values[b, h, n] for n in range(N))
     joined = read.transpose(1, 2).flatten(2)
-    torch.testing.assert_close(one.ear.output(joined), one.out, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(one.attention.output(joined), one.out, atol=1e-5, rtol=1e-4)
 
 
 def test_listening_to_passes_leaves_no_trace():
     module = SelfAttention(PLACE)
     record_reads(module, example_tokens(PLACE))
-    assert not module.listeners and "tell" not in vars(module) and not module._forward_hooks
+    assert not module.listeners and "report" not in vars(module) and not module._forward_hooks
 
 
 def test_multi_head_attention_must_say_what_it_reads():
     with pytest.raises(NotImplementedError):
-        MultiHead(PLACE).values()
+        MultiHead(PLACE).project_values()

@@ -428,7 +428,7 @@ def bare_size() -> int:
         (2_000_000, ["Pictures are lossy (WebP, quality 85), to save room.", NOTES["none"]]),
         (600_000, ["one step in", NOTES["none"]]),
         (260_000, ["one step in", NOTES["queries"]]),
-        (70_000, ["one step in", NOTES["heads"]]),
+        (72_000, ["one step in", NOTES["heads"]]),
     ],
 )
 def test_what_does_not_fit_is_reduced_and_said(tmp_path, room, said):

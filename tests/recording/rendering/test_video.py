@@ -86,7 +86,7 @@ def test_a_fault_leaves_no_half_video(episode, tmp_path):
         raise ValueError("the episode is damaged")
 
     with pytest.raises(ValueError, match="the episode is damaged"):
-        write_video(tmp_path / "seen.mp4", wrap_text(), 5)
+        write_video(tmp_path / "seen.mp4", broken(), 5)
     assert [p.name for p in tmp_path.iterdir()] == ["seen"]
     with pytest.raises(ValueError, match="no picture to write"):
         write_video(tmp_path / "seen.mp4", [], 5)
