@@ -3,6 +3,7 @@
 In your own training script:
 
 - `AttentionExtractor`: a features extractor for `policy_kwargs` of Stable-Baselines3.
+- `attention_policy_kwargs`, `GatedExtractor`: SB3's own networks with an attention gate in them.
 - `AttentionConfig`: which attention it computes: score, normalizer, hard choice, visibility.
 - `PointerPolicy`: a policy whose actions point at entities.
 - `TokenBox`, `TokenLayout`: an observation space that says what its tokens are, and what they are.
@@ -72,6 +73,10 @@ if TYPE_CHECKING:
     from attention_agents.policies.inspect.tap import AttentionMap as AttentionMap
     from attention_agents.policies.inspect.tap import AttentionTap as AttentionTap
     from attention_agents.policies.sb3.extractor import AttentionExtractor as AttentionExtractor
+    from attention_agents.policies.sb3.gated_extractor import GatedExtractor as GatedExtractor
+    from attention_agents.policies.sb3.gated_extractor import (
+        attention_policy_kwargs as attention_policy_kwargs,
+    )
     from attention_agents.policies.sb3.pointer import PointerPolicy as PointerPolicy
     from attention_agents.recording.header import Header as Header
     from attention_agents.recording.live.recorder import RecordAttention as RecordAttention
@@ -100,6 +105,7 @@ _MODULES = {
     "policies.attention.attention_config": ("AttentionConfig",),
     "policies.inspect.tap": ("AttentionMap", "AttentionTap"),
     "policies.sb3.extractor": ("AttentionExtractor",),
+    "policies.sb3.gated_extractor": ("GatedExtractor", "attention_policy_kwargs"),
     "policies.sb3.pointer": ("PointerPolicy",),
     "recording.header": ("Header",),
     "recording.live.recorder": ("RecordAttention",),

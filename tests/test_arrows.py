@@ -76,8 +76,9 @@ ROOMS = {
     "policies.blocks": network(*ATTENTION),
     "policies.readouts": network(*ATTENTION, "policies.blocks"),
     "policies.tokenizers": network(*ATTENTION),
+    "policies.gate": network("envs.tokens", "policies.attention.tappable"),
     "policies.sb3": network(
-        *(*ENCODER, "policies.encoder", "policies.state_dict_keys"),
+        *(*ENCODER, "policies.gate", "policies.encoder", "policies.state_dict_keys"),
         packages=(*SB3, "gymnasium.spaces"),
     ),
     "policies.inspect": network(

@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 from torch import nn
 
+from attention_agents.envs.tokens.layout import TokenLayout
 from attention_agents.policies.attention.attention_config import AttentionConfig
 from attention_agents.policies.attention.attention_weighting import AttentionWeighting
 from attention_agents.policies.attention.tappable import TappableAttention
 from attention_agents.policies.registries import REGISTRIES
 from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.sb3.gated_extractor import GatedExtractor
 
 ROLES = {
     "features_extractor": "actor",
@@ -88,6 +90,20 @@ def attention_extractors(policy: nn.Module) -> dict[str, AttentionExtractor]:
             "policy_kwargs=dict(features_extractor_class=AttentionExtractor)"
         )
     return extractors
+
+
+def token_layouts(policy: nn.Module) -> dict[str, TokenLayout]:
+    """Return what the tokens of each extractor with attention are, by role.
+
+    Raises:
+        ValueError: the policy has none.
+    """
+    layouts = {
+        role: extractor.layout
+        for role, extractor in features_extractors(policy).items()
+        if isinstance(extractor, (AttentionExtractor, GatedExtractor))
+    }
+    return layouts or {role: e.layout for role, e in attention_extractors(policy).items()}
 
 
 def acting_role(roles: Iterable[str]) -> str:

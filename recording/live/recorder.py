@@ -17,7 +17,7 @@ import torch
 
 from attention_agents.envs.token_places import get_token_places
 from attention_agents.envs.tokens.layout import TokenLayout, TokenPlaces
-from attention_agents.policies.inspect.attention_modules import acting_role, attention_extractors
+from attention_agents.policies.inspect.attention_modules import acting_role, token_layouts
 from attention_agents.policies.inspect.policy_adapter import FeaturePass, Observations
 from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap, Pass, probe_maps
 from attention_agents.recording.header import Header
@@ -90,9 +90,9 @@ class RecordAttention(gym.Wrapper):
     ):
         super().__init__(env)
         self._policy = policy = model.policy
-        extractors = attention_extractors(policy)
-        self._role = acting_role(extractors)
-        self._layout: TokenLayout = extractors[self._role].layout
+        layouts = token_layouts(policy)
+        self._role = acting_role(layouts)
+        self._layout: TokenLayout = layouts[self._role]
         self._tap = AttentionTap(policy)
         self._reader, self._index = pass_reader_of(policy), index
         self._normalize = normalize if normalize is not None else lambda observation: observation

@@ -15,6 +15,7 @@ from attention_agents.envs.tokens.spaces import Entities, TokenBox
 from attention_agents.policies.inspect.attention_modules import attention_extractors
 from attention_agents.policies.inspect.tap import AttentionTap
 from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.sb3.gated_extractor import attention_policy_kwargs
 from attention_agents.recording.live.recorder import RecordAttention
 from attention_agents.recording.reader import open_recording
 
@@ -357,3 +358,27 @@ def test_a_taken_folder_is_refused_and_the_policy_left_alone(tmp_path):
     with pytest.raises(ValueError, match=r"is not empty \(it holds mine.txt\)"):
         RecordAttention(make_env("CartPole-v1"), model, tmp_path)
     assert not listeners(model)
+
+
+def test_a_gate_is_recorded_as_it_gated(tmp_path):
+    """The weights of an attention gate, over named numbers, from the pass that acted."""
+    env = gym.make("CartPole-v1")
+    kwargs = attention_policy_kwargs(PPO, env.observation_space)
+    model = PPO("MlpPolicy", env, n_steps=32, seed=0, device="cpu", policy_kwargs=kwargs)
+    model.learn(64)
+    recorder = RecordAttention(env, model, tmp_path / "recording", map_dtype="float32")
+    obs, _ = recorder.reset(seed=3)
+    seen = []
+    for _ in range(4):
+        seen.append(obs)
+        action, _ = model.predict(obs, deterministic=True)
+        obs, *_ = recorder.step(action)
+    recorder.close()
+    (episode,) = open_recording(tmp_path / "recording").episodes
+    assert episode.header.layout.names == ("x0", "x1", "x2", "x3")
+    gate = model.policy.features_extractor.gate
+    with torch.no_grad():
+        expected = gate.weights(torch.as_tensor(np.array(seen))[:, None])  # (B, H, N)
+    for step, weights in zip(episode, expected, strict=True):
+        recorded = step.maps["actor/0"]  # (H, 1, N)
+        np.testing.assert_allclose(recorded[:, 0], weights, atol=1e-6)

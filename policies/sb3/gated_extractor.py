@@ -1,0 +1,223 @@
+"""The networks of Stable-Baselines3 with an attention gate in them, for `policy_kwargs`."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import Tensor, nn
+
+from attention_agents.envs.tokens.layout import Conv, TokenGroup, TokenLayout, receptive_boxes
+from attention_agents.envs.tokens.spaces import TokenBox, TokenChoice, choose_spec, choose_specs
+from attention_agents.envs.tokens.specs import (
+    Categories,
+    Cells,
+    Features,
+    Patches,
+    TokenSpec,
+)
+from attention_agents.policies.gate.attention_gate import AttentionGate, GateConfig
+from attention_agents.policies.gate.gated_parts import (
+    GatedConvolutions,
+    GatedTable,
+)
+
+NATURE = (Conv(32, 8, 4), Conv(64, 4, 2), Conv(64, 3, 1))
+MINATAR = (Conv(16, 3, 1),)
+ACTOR_CRITICS_OF_Q = ("sac", "td3", "ddpg", "tqc", "crossq")
+"""Algorithms whose `CnnPolicy` has hidden layers of [256, 256]; of all others it has none."""
+CELLS = range(36, 101)
+"""Cells of a picture that a gate can tell apart at little cost."""
+LARGE, SMALL = 512, 128
+"""Features of a picture after the Nature DQN's convolutions, and after a smaller network."""
+
+
+class GatedExtractor(BaseFeaturesExtractor):
+    """Attend over an observation whose places mean something, starting as SB3's own network.
+
+    Numbers, bits and choices are tokens of one number each, pictures are the cells of their last
+    convolution, grids of categories are cells. Each token is multiplied by its attention gate; what
+    follows is what SB3 would put there. The gate is 1 everywhere at the start, and takes no number
+    from torch's random stream: with the same seed, an untrained agent is the stock agent.
+
+    Args:
+        observation_space: Box, Discrete, MultiDiscrete, MultiBinary, or Dict of these.
+        tokens: kind of tokens, or a kind per key of a Dict; "auto" chooses from the space.
+        features_dim: features of a picture or grid; None for 512 after the Nature DQN's
+            convolutions, 128 after smaller networks, and 256 in a Dict, as in SB3.
+        gate: how it learns and how far it can close: `GateConfig`, or its fields as a dict.
+
+    Raises:
+        ValueError: a part of the observation is a set, whose places mean nothing, or a history.
+
+    >>> from stable_baselines3 import PPO
+    >>> model = PPO("MlpPolicy", "CartPole-v1", device="cpu",
+    ...             policy_kwargs=dict(features_extractor_class=GatedExtractor))
+    >>> model.policy.features_extractor.layout.names
+    ('x0', 'x1', 'x2', 'x3')
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        tokens: TokenChoice | Mapping[str, TokenChoice] = "auto",
+        features_dim: int | None = None,
+        gate: GateConfig | Mapping[str, Any] | None = None,
+    ):
+        config = gate if isinstance(gate, GateConfig) else GateConfig(**(gate or {}))
+        is_dict = isinstance(observation_space, spaces.Dict)
+        choose_specs(observation_space, tokens)  # refuses unknown keys and kinds
+        parts = observation_space.spaces if is_dict else {"": observation_space}
+        by_key: Mapping[str, TokenChoice] = (
+            tokens if isinstance(tokens, Mapping) else dict.fromkeys(parts, tokens)
+        )
+        specs = {
+            key: _gated_spec(space, by_key.get(key, "auto"), key) for key, space in parts.items()
+        }
+        numbers = {key: size for key, spec in specs.items() if (size := _count(spec))}
+        pictures = {
+            key: _picture(spec, features_dim or (256 if is_dict else None), config)
+            for key, spec in specs.items()
+            if key not in numbers
+        }
+        width = sum(numbers.values()) + sum(part.features_dim for part in pictures.values())
+        super().__init__(observation_space, width)
+        self.layout = TokenLayout(
+            tuple(group for key, spec in specs.items() for group in _groups(spec, key))
+        )
+        self.keys, self.numbers = tuple(specs), numbers
+        self.gate = AttentionGate(sum(numbers.values()), 1, config) if numbers else None
+        self.pictures = nn.ModuleDict({_module_name(key): p for key, p in pictures.items()})
+        keys = [group.key for group in self.layout.groups for _ in group.names]
+        if self.gate is not None:
+            self.gate.place([key in numbers for key in keys], "numbers")
+        for own, picture in pictures.items():
+            picture.gate.place([key == own for key in keys], own)
+
+    def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
+        parts = observations if isinstance(observations, dict) else {"": observations}
+        features = {
+            key: self.pictures[_module_name(key)](parts[key])
+            for key in self.keys
+            if key not in self.numbers
+        }
+        if self.gate is not None:
+            flat = torch.cat([parts[key].flatten(1) for key in self.numbers], 1)  # (B, N)
+            gated = self.gate(flat[:, None])[:, 0]
+            sizes = list(self.numbers.values())
+            features |= zip(self.numbers, gated.split(sizes, 1), strict=True)
+        return torch.cat([features[key] for key in self.keys], 1)
+
+
+def attention_policy_kwargs(
+    algorithm: type | str, observation_space: spaces.Space, **extractor_kwargs: Any
+) -> dict[str, Any]:
+    """Return `policy_kwargs` with which an SB3 algorithm is itself, plus an attention gate.
+
+    Args:
+        algorithm: class or name, such as `PPO` or "ppo".
+        observation_space: of the environment.
+        extractor_kwargs: of `GatedExtractor`.
+
+    Returns:
+        The extractor, its arguments, and the hidden layers that follow a picture, which SB3 changes
+        for its own convolutions alone.
+
+    >>> from stable_baselines3 import PPO
+    >>> from stable_baselines3.common.env_util import make_vec_env
+    >>> env = make_vec_env("CartPole-v1", n_envs=2)
+    >>> model = PPO("MlpPolicy", env, device="cpu",
+    ...             policy_kwargs=attention_policy_kwargs(PPO, env.observation_space))
+    """
+    name = algorithm if isinstance(algorithm, str) else algorithm.__name__
+    kwargs: dict[str, Any] = {
+        "features_extractor_class": GatedExtractor,
+        "features_extractor_kwargs": extractor_kwargs,
+    }
+    if is_image_space(observation_space):
+        kwargs["net_arch"] = [256, 256] if name.lower() in ACTOR_CRITICS_OF_Q else []
+    return kwargs
+
+
+def _gated_spec(space: spaces.Space, choice: TokenChoice, key: str) -> TokenSpec:
+    """Return how a part is cut for a gate: pictures by their reference network's convolutions.
+
+    A table that does not say what it is counts as numbers, as it does in SB3.
+    """
+    name = f"the part {key!r}" if key else "this observation"
+    if choice == "auto" and isinstance(space, spaces.Box) and not isinstance(space, TokenBox):
+        choice = "auto" if len(space.shape) == 3 else "features"
+    spec = choose_spec(space, choice)
+    if isinstance(spec, Cells) and not spec.categories:
+        picture = Patches(spec.rows, spec.cols, spec.channels, MINATAR, spec.channels_first)
+        return replace(picture, convs=_convolutions(picture))
+    if isinstance(spec, Patches):
+        return replace(spec, convs=_convolutions(spec))
+    if isinstance(spec, Features | Categories | Cells):
+        return spec
+    raise ValueError(
+        f"a gate is for observations whose places mean something, and {name} is made of "
+        f"{spec.token_groups('')[0].kind}; use AttentionExtractor"
+    )
+
+
+def _convolutions(spec: Patches) -> tuple[Conv, ...]:
+    """Return the reference network's convolutions, with strides that leave 36 to 100 cells."""
+    if min(spec.height, spec.width) < 36:
+        return MINATAR
+    strides = sorted(
+        itertools.product(range(1, 9), range(1, 5), range(1, 3)),
+        key=lambda s: sum(
+            abs(math.log(new / old.stride)) for new, old in zip(s, NATURE, strict=True)
+        ),
+    )
+    for candidate in strides:
+        convs = tuple(conv._replace(stride=s) for conv, s in zip(NATURE, candidate, strict=True))
+        if _cell_count(spec, convs) in CELLS:
+            return convs
+    return NATURE
+
+
+def _cell_count(spec: Patches, convs: tuple[Conv, ...]) -> int:
+    try:
+        (rows, cols), _ = receptive_boxes(spec.height, spec.width, convs)
+    except ValueError:
+        return 0
+    return rows * cols
+
+
+def _groups(spec: TokenSpec, key: str) -> tuple[TokenGroup, ...]:
+    if not isinstance(spec, Categories):
+        return spec.token_groups(key)
+    names = [
+        f"{name} = {value}"
+        for name, size in zip(spec.names, spec.sizes, strict=True)
+        for value in range(size)
+    ]
+    return (TokenGroup("features", tuple(f"{key} {n}" if key else n for n in names), key),)
+
+
+def _count(spec: TokenSpec) -> int:
+    """Return how many numbers a part is; 0 for pictures and grids."""
+    if isinstance(spec, Features):
+        return len(spec.names)
+    return sum(spec.sizes) if isinstance(spec, Categories) else 0
+
+
+def _picture(spec: TokenSpec, width: int | None, gate: GateConfig) -> Any:
+    if isinstance(spec, Patches):
+        large = len(spec.convs) == len(NATURE)
+        return GatedConvolutions(spec, width or (LARGE if large else SMALL), gate)
+    assert isinstance(spec, Cells)
+    return GatedTable(spec, width or SMALL, gate)
+
+
+def _module_name(key: str) -> str:
+    return f"picture {key}".replace(".", " ")
