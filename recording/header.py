@@ -47,7 +47,7 @@ class Header:
     fps: float = 30.0
     """Steps per second at which the environment is meant to be watched."""
     value_unit: str = ""
-    """What values are measured in, such as "normalised"; empty for the rewards' own unit."""
+    """What values are measured in, such as "normalized"; empty for the rewards' own unit."""
     map_dtype: Literal["uint8", "float32"] = "uint8"
     """How weights are stored, see `storage_dtype`."""
     algo: str = ""

@@ -117,7 +117,7 @@ def attention_rollout(
 def _find_obstacle(layers: Sequence[MapSpec], readouts: Sequence[MapSpec], tokens: int) -> str:
     """Return why attention cannot be followed through these maps; "" where it can."""
     if not layers:
-        return "attention has one layer, whose own row says it all"
+        return "attention has one layer, whose row is shown as it is"
     if any(spec.derived for spec in layers):
         return "the full matrices were not recorded (RecordAttention(full=True) does)"
     square = all(

@@ -106,7 +106,7 @@ class LoadedRun:
                 target,
                 normalize=self.normalize,
                 run=str(self.folder.path),
-                value_unit="normalised" if self.config.normalize_reward else "",
+                value_unit="normalized" if self.config.normalize_reward else "",
                 world=world,
             )
         )

@@ -65,7 +65,7 @@ class RecordAttention(gym.Wrapper):
             recorded raw; a critic with an extractor of its own needs it for its value.
         index: which row of the policy's batch belongs to this environment.
         run: name of the run that the policy comes from.
-        value_unit: of the critic, such as "normalised"; empty for the rewards' own unit.
+        value_unit: of the critic, such as "normalized"; empty for the rewards' own unit.
         world: the header of another recording, for an environment that plays that one again and
             cannot itself say what it is called, nor its actions.
 

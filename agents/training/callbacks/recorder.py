@@ -56,7 +56,7 @@ class AttentionRecorderCallback(BaseCallback):
             every_episodes=self.every_episodes,
             full=self.full,
             normalize=None if normalize is None else normalize.normalize_obs,
-            value_unit="normalised" if normalize is not None and normalize.norm_reward else "",
+            value_unit="normalized" if normalize is not None and normalize.norm_reward else "",
         )
         vec_env.envs[0] = self._recorder
         self._vec_env = vec_env

@@ -10,7 +10,7 @@ const COMPARED = ["causal", "random"]; // the orders that stand beside that of t
 const PLOT = [200, 90];
 const UNMEASURED =
   "Whether this map explains the policy has not been measured: " +
-  "evaluate.py RECORDING --faithfulness measures it.";
+  "evaluate faithfulness RECORDING measures it.";
 
 /** Return the sentence, with all the numbers behind it; without any, how to measure them. */
 export function verdictSection(facts) {

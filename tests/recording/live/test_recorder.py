@@ -328,11 +328,11 @@ def test_a_header_says_who_asks_and_in_what_unit_the_critic_counts(tmp_path, rea
         features_extractor_kwargs=ENCODER | dict(readout=readout),
     )
     model = PPO("MlpPolicy", env, policy_kwargs=kwargs, device="cpu")
-    RecordAttention(env, model, tmp_path / "seen", value_unit="normalised").close()
+    RecordAttention(env, model, tmp_path / "seen", value_unit="normalized").close()
     header = open_recording(tmp_path / "seen").header
     assert [spec.query_source for spec in header.maps] == ["", query_source, query_source]
     assert header.layout.groups[0].ego == 2
-    assert header.value_unit == "normalised"
+    assert header.value_unit == "normalized"
 
 
 def test_an_atari_step_lasts_as_long_as_its_frames(tmp_path):

@@ -553,7 +553,7 @@ def test_a_recorded_rollout_is_found_and_no_layer_of_the_next():
 @pytest.mark.parametrize(
     ("maps", "reason"),
     [
-        ((READOUT,), "attention has one layer, whose own row says it all"),
+        ((READOUT,), "attention has one layer, whose row is shown as it is"),
         ((replace(SQUARES[0], derived="mean over queries"), READOUT), "were not recorded"),
         ((*SQUARES, READOUT, ODD[0]), "not every layer goes from tokens to tokens"),
         ((*SQUARES, ODD[1]), "not every layer goes from tokens to tokens"),

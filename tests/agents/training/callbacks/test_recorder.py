@@ -70,7 +70,7 @@ def test_training_is_bit_identical_with_and_without(name, tmp_path):
     assert all(not a.listeners for a in attention_modules(with_model)), "the tap is still attached"
     recording = open_recording(tmp_path / "seen")
     assert recording.episodes
-    unit = "normalised" if RUNS[name].normalize_reward else ""
+    unit = "normalized" if RUNS[name].normalize_reward else ""
     assert recording.header.value_unit == unit
 
 

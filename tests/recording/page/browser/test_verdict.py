@@ -17,7 +17,7 @@ def test_the_verdict_stands_in_the_head(scored, show, road):
     assert page.page.locator(".verdict").count() == 0
     assert page.text(".head .unmeasured") == (
         "Whether this map explains the policy has not been measured: "
-        "evaluate.py RECORDING --faithfulness measures it."
+        "evaluate faithfulness RECORDING measures it."
     )
     assert scored.page.locator(".unmeasured").count() == 0
     page.click_picture(50, 38)
