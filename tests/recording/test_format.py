@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from attention_agents.recording.chunk import Chunk
 from attention_agents.recording.header import Header
 from attention_agents.recording.map_spec import MapSpec
 from attention_agents.recording.quantization import dequantize, quantize
@@ -396,6 +397,23 @@ def test_a_header_that_breaks_a_rule_is_refused(folder, key, value, message):
     (folder / "recording.json").write_text(json.dumps(header | {key: value}))
     with pytest.raises(ValueError, match=rf"recording\.json .*{message}"):
         open_recording(folder)
+
+
+def test_the_fastest_recording_is_read(folder):
+    header = json.loads((folder / "recording.json").read_text())
+    (folder / "recording.json").write_text(json.dumps(header | {"fps": 1000}))
+    assert open_recording(folder).header.fps == 1000
+
+
+@pytest.mark.parametrize("keep", [slice(1, None), slice(0, 0)])
+@pytest.mark.parametrize("name", ["action", "observation_0"])
+def test_a_chunk_with_an_array_of_another_length_is_refused(folder, name, keep):
+    with np.load(folder / "episode_0000" / "chunk_00000.npz") as stored:
+        arrays = dict(stored)
+    header = open_recording(folder).header
+    assert Chunk(arrays, header).steps == len(arrays["reward"])
+    with pytest.raises(ValueError, match="its arrays are of different lengths"):
+        Chunk(arrays | {name: arrays[name][keep]}, header)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attention_agents.recording.map_spec import MapSpec, mean_over_queries, share_read, stored_rows
+from attention_agents.recording.map_spec import (
+    MapSpec,
+    mean_over_heads,
+    mean_over_queries,
+    share_read,
+    stored_rows,
+)
 from attention_agents.recording.map_view import MapView, choose_view
 from attention_agents.recording.rendering.contact_sheet import listed_tokens
 from attention_agents.recording.rendering.drawing import Pen
@@ -221,3 +227,8 @@ def test_rollout_by_hand():
         [np.array([[1.0, 0], [0, 0]])], np.array([1.0, 0]), np.array([True, False])
     )
     np.testing.assert_allclose(absent, [1, 0])
+
+
+def test_heads_that_all_count_nothing_count_the_same():
+    weights = np.array([[[0.25, 0.75]], [[1.0, 0.0]]], np.float32)  # (H, Q, N)
+    np.testing.assert_array_equal(mean_over_heads(weights, np.zeros(2)), weights.mean(0))
