@@ -257,7 +257,7 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
 
 SILENT_IMPORT = """
 import importlib, os, random, sys, warnings
-import gymnasium, numpy, torch, stable_baselines3, PIL.Image, rich, tyro, yaml
+import gymnasium, numpy, torch, stable_baselines3, PIL.Image, rich.console, tyro, yaml
 import attention_agents, matplotlib.pyplot, torch.utils.tensorboard
 
 def state():

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from attention_agents import GatedExtractor
 from attention_agents.agents.algorithms.checks import check_config
 from attention_agents.agents.cli.options import read_options
 from attention_agents.agents.config.catalogue import POLICY_HEADS
@@ -141,7 +142,10 @@ def test_what_is_said_to_be_refused_is(words: str) -> None:
 
 
 def test_the_python_of_the_page() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    code, gate = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(gate, names)
+    assert isinstance(names["model"].policy.features_extractor, GatedExtractor)
     assert "learn(20_000)" in code
     names: dict[str, Any] = {}
     exec(code.replace("learn(20_000)", "learn(10)"), names)
