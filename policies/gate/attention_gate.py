@@ -126,16 +126,16 @@ class AttentionGate(TappableAttention):
         visible = mask[:, None] | ~some  # an empty row reads anything, and is then dropped
         return logits.masked_fill(~visible, -torch.inf).softmax(-1) * some
 
-    def place(self, mine: Sequence[bool], part: str) -> None:
+    def place(self, members: Sequence[bool], part: str) -> None:
         """Say which tokens of the whole layout this gate weighs, when there are others too.
 
         Args:
-            mine: for each token of the layout, whether it is this gate's; N of them are.
+            members: for each token of the layout, whether it is this gate's; N of them are.
             part: a name, which tells it from the observation's other gates.
         """
-        if not all(mine):
-            self._index = torch.tensor(mine).nonzero()[:, 0]
-            self._layout_size, self.part = len(mine), part
+        if not all(members):
+            self._index = torch.tensor(members).nonzero()[:, 0]
+            self._layout_size, self.part = len(members), part
 
     def _report(self, weights: Float[Tensor, "B H N"], mask: Tensor | None) -> None:
         if self._index is not None:

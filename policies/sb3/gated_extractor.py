@@ -45,7 +45,8 @@ class GatedExtractor(BaseFeaturesExtractor):
     Numbers, bits and choices are tokens of one number each, pictures are the cells of their last
     convolution, grids of categories are cells. Each token is multiplied by its attention gate; what
     follows is what SB3 would put there. The gate is 1 everywhere at the start, and takes no number
-    from torch's random stream: with the same seed, an untrained agent is the stock agent.
+    from torch's random stream: with the same seed, an untrained agent has the stock
+    agent's weights.
 
     Args:
         observation_space: Box, Discrete, MultiDiscrete, MultiBinary, or Dict of these.

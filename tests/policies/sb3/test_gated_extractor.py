@@ -1,4 +1,4 @@
-"""An untrained agent with a gate is the stock agent of the same seed, to the last bit."""
+"""An untrained agent with a gate has the weights and the outputs of the stock agent of its seed."""
 
 from __future__ import annotations
 
