@@ -16,6 +16,7 @@ from attention_agents.envs.tokens.layout import TokenPlaces
 from attention_agents.recording.header import Header
 from attention_agents.recording.map_spec import share_read
 from attention_agents.recording.quantization import pack_rows, unpack_rows
+from attention_agents.recording.signed_quantization import pack_signed, unpack_signed
 from attention_agents.recording.step import Step
 
 READ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, IndexError)
@@ -79,6 +80,10 @@ def pack_steps(
             heads = [s.heads.get(spec.name) for s in steps]
             rows = [np.full(spec.heads, np.nan) if row is None else row for row in heads]
             arrays[f"heads_{index}"] = np.stack(rows).astype(np.float32)  # (T, H)
+    if header.evidence is not None:
+        undefined = np.full(header.evidence_shape, np.nan, np.float32)
+        rows = [undefined if s.evidence is None else s.evidence for s in steps]
+        arrays |= pack_signed("evidence", rows, header.evidence_dtype)
     if header.picture == "frame":
         arrays["frames_end"] = np.cumsum([len(frame) for frame in frames], dtype=np.int64)
         arrays["frames"] = np.frombuffer(b"".join(frames), np.uint8)
@@ -129,6 +134,7 @@ class Chunk:
             soft={spec.name: unpack_rows(a, f"soft_{i}", t) for i, spec in specs if spec.soft},
             heads={spec.name: self._read_head_weights(i, t) for i, spec in specs},
             shares={spec.name: share_read(maps[spec.name], spec, mask) for _, spec in specs},
+            evidence=None if self.header.evidence is None else unpack_signed(a, "evidence", t),
         )
 
     def read_frame(self, t: int) -> np.ndarray | None:
@@ -184,6 +190,13 @@ class Chunk:
                     shapes[f"{name}_scale"] = (T, H, Q)
                     if f"{name}_faint" in self.arrays:  # absent in schema 1
                         shapes[f"{name}_faint"] = (T, H, Q)
+        if header.evidence is not None:
+            M, N = header.evidence_shape
+            shapes["evidence"] = (T, M, N)
+            if "evidence" in self.arrays and self.arrays["evidence"].dtype != header.evidence_dtype:
+                raise ValueError(f"evidence is of {self.arrays['evidence'].dtype}")
+            if header.evidence_dtype == "int8":
+                shapes["evidence_scale"] = (T, M)
         return shapes
 
 

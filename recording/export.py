@@ -22,7 +22,8 @@ def episode_arrays(episode: Episode) -> dict[str, np.ndarray]:
 
     Names: `observation` (or `observation/<key>`), `action`, `reward`, `terminated`, `truncated`,
     `attended` (T,), `mask` (T, N), `boxes` (T, N, 4), `ids` (T, N), `attention/<map>` (T, H, Q, K)
-    and, where there are some, `value` (T,), `distribution` (T, ...), `soft/<map>`, `heads/<map>`;
+    and, where there are some, `evidence` (T, M, N), `value` (T,), `distribution` (T, ...),
+    `soft/<map>`, `heads/<map>`;
     then `final_observation` and so on, what the last action led to. Frames are left out.
 
     Raises:
@@ -46,6 +47,8 @@ def episode_arrays(episode: Episode) -> dict[str, np.ndarray]:
             even = np.ones(spec.heads, np.float32)
             heads = (step.heads[spec.name] for step in steps)
             arrays[f"heads/{spec.name}"] = [even if row is None else row for row in heads]
+    if header.evidence is not None:
+        arrays["evidence"] = [step.evidence for step in steps]
     for name in ("value", "distribution"):
         if all(getattr(step, name) is not None for step in steps):
             arrays[name] = [getattr(step, name) for step in steps]
@@ -87,8 +90,9 @@ def export_minari(dataset_id: str, recording: Recording, episodes: int | None = 
     """Add a recording to the local Minari datasets, as one dataset in HDF5.
 
     Minari keeps an info for each of the T + 1 observations. Maps stand in the info of the very
-    observation that they read: `infos["attention"]["actor_1"][t]` belongs to `observations[t]`, and
-    the last row, after which no action was chosen, is NaN. Pictures are stored without loss.
+    observation that they read: `infos["attention"]["actor_1"][t]` and `infos["evidence"][t]` belong
+    to `observations[t]`, and the last row, after which no action was chosen, is NaN. Pictures are
+    stored without loss.
 
     Args:
         dataset_id: such as "doorkey/attention-v0"; must not exist yet.
@@ -125,7 +129,7 @@ def export_minari(dataset_id: str, recording: Recording, episodes: int | None = 
                 observation_space=_observation_space(buffers[0].observations),
                 action_space=_action_space(header, np.asarray(buffers[0].actions)),
                 algorithm_name=header.algo or None,
-                description=f"{header.env_id}, with the attention maps of the agent",
+                description=f"{header.env_id}, with {_content_text(header)} of the agent",
                 data_format="hdf5",
                 jpeg_encoding=False,
             )
@@ -152,7 +156,9 @@ def _minari_fields(episode: Episode) -> dict[str, Any]:
         }
         infos |= {group: columns} if columns else {}
     infos |= {
-        name: _append_empty(arrays[name]) for name in ("value", "distribution") if name in arrays
+        name: _append_empty(arrays[name])
+        for name in ("evidence", "value", "distribution")
+        if name in arrays
     }
     return {
         "observations": rows[""] if keys == ("",) else rows,
@@ -162,6 +168,11 @@ def _minari_fields(episode: Episode) -> dict[str, Any]:
         "truncations": arrays["truncated"],
         "infos": infos,
     }
+
+
+def _content_text(header: Header) -> str:
+    parts = ["the attention maps"] * bool(header.maps) + ["the evidence"] * bool(header.evidence)
+    return " and ".join(parts)
 
 
 def _append_empty(rows: np.ndarray) -> np.ndarray:

@@ -9,12 +9,13 @@ Everything is JSON or a numpy array without pickles. `recording.writer` writes i
 `recording.reader` reads it; neither needs torch, nor the model that was recorded.
 
 Recordings of earlier schemas are read as well. In schema 1 all maps were over tokens and normalized
-over them; schema 2 had other names for two fields of a map, see `map_spec.EARLIER_FIELDS`.
+over them; schema 2 had other names for two fields of a map, see `map_spec.EARLIER_FIELDS`; in those
+before schema 4 there is no evidence, and at least one map.
 """
 
 FORMAT = "attention recording"
-SCHEMA = 3
-READABLE_SCHEMAS = (1, 2, 3)
+SCHEMA = 4
+READABLE_SCHEMAS = (1, 2, 3, 4)
 HEADER_FILE = "recording.json"
 EPISODE_FILE = "episode.json"
 FINAL_FILE = "final.npz"

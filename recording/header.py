@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from attention_agents.envs.tokens.json_reader import read_object
 from attention_agents.envs.tokens.layout import TokenLayout
+from attention_agents.recording.evidence_spec import EvidenceSpec
 from attention_agents.recording.format import FORMAT, SCHEMA
 from attention_agents.recording.map_spec import MapSpec, check_map, read_map_spec
 
@@ -30,6 +31,7 @@ class Header:
     layout: Annotated[TokenLayout, _read_layout]
     """The N tokens, in the order of the last axis of every map that reads tokens."""
     maps: tuple[Annotated[MapSpec, read_map_spec], ...]
+    """Empty where the policy has no attention; then there is evidence."""
     observation_keys: tuple[str, ...]
     """Parts of the observation; ("",) where it is one array."""
     action_kind: ActionKind
@@ -49,7 +51,9 @@ class Header:
     value_unit: str = ""
     """What values are measured in, such as "normalized"; empty for the rewards' own unit."""
     map_dtype: Literal["uint8", "float32"] = "uint8"
-    """How weights are stored, see `storage_dtype`."""
+    """How weights are stored, see `storage_dtype`; evidence is int8 or float32 likewise."""
+    evidence: EvidenceSpec | None = None
+    """What the evidence of each step means; None where none was recorded."""
     algo: str = ""
     run: str = ""
     created: str = ""
@@ -62,8 +66,8 @@ class Header:
             raise ValueError(
                 f"the token layout does not fit the observation {self.observation_keys}"
             )
-        if not self.maps:
-            raise ValueError("a recording needs at least one attention map, got none")
+        if not self.maps and self.evidence is None:
+            raise ValueError("a recording needs an attention map or evidence, got neither")
         for spec in self.maps:
             check_map(spec, len(self.layout))
         names = [spec.name for spec in self.maps]
@@ -88,6 +92,17 @@ class Header:
         """Return (H, Q, K), the shape of a map at each step."""
         return spec.stored_shape(len(self.layout))
 
+    @property
+    def evidence_shape(self) -> tuple[int, int]:
+        """(M, N), the shape of the evidence at each step; (0, N) where there is none."""
+        M = 0 if self.evidence is None else len(self.evidence.components)
+        return M, len(self.layout)
+
+    @property
+    def evidence_dtype(self) -> Literal["int8", "float32"]:
+        """How evidence is stored."""
+        return "float32" if self.map_dtype == "float32" else "int8"
+
     def storage_dtype(self, spec: MapSpec) -> Literal["uint8", "float32"]:
         """Return how the weights of a map are stored: those that nothing normalizes as float32, for
         they may be below 0."""
@@ -101,6 +116,7 @@ class Header:
             **{field.name: getattr(self, field.name) for field in fields(self)},
             "layout": self.layout.to_json(),
             "maps": [asdict(spec) for spec in self.maps],
+            "evidence": None if self.evidence is None else asdict(self.evidence),
             "versions": dict(self.versions),
         }
 

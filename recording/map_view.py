@@ -162,8 +162,10 @@ def choose_view(
 
     Raises:
         ValueError: there is no such layer or head, or the layer has no map over tokens and others
-            have.
+            have; or there are no maps at all.
     """
+    if not maps:
+        raise ValueError("this recording has no attention maps: its policy has no attention")
     acting = [spec for spec in maps if spec.role != "critic"] or list(maps)
     layers = sorted({spec.layer for spec in acting})
     if layer is not None and layer not in layers:

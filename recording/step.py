@@ -47,13 +47,20 @@ class Step:
     """By map name, the share of the present tokens that any head and query read, 0 to 1; of other
     keys likewise. Counted when a step is read; not needed to write one."""
 
+    evidence: np.ndarray | None = None
+    """(M, N) float32, how much each token spoke for (above 0) or against (below 0) what was done,
+    see `Header.evidence`; a row of NaN where that is undefined. Read back within 1/254 of each
+    row's largest magnitude, and 0 exactly where it was 0. None where none was recorded."""
+
     @property
     def num_tokens(self) -> int:
-        """N, the number of tokens; without mask and places, the keys of the first map."""
+        """N, the number of tokens; without mask and places, those of its maps or evidence."""
         if self.mask is not None:
             return len(self.mask)
         if self.places is not None:
             return len(self.places.ids)
+        if not self.maps and self.evidence is not None:
+            return self.evidence.shape[-1]
         return next(iter(self.maps.values())).shape[-1]
 
     @property

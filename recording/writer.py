@@ -25,6 +25,7 @@ from attention_agents.recording.format import (
 )
 from attention_agents.recording.header import Header
 from attention_agents.recording.json_files import write_json
+from attention_agents.recording.signed_quantization import check_signed
 from attention_agents.recording.step import Step
 
 
@@ -146,6 +147,15 @@ class _OpenEpisode:
                     f"map {spec.name} has {H} heads and head_weights={spec.head_weights}, got "
                     f"head weights of shape {heads.shape}"
                 )
+
+        if step.evidence is not None:
+            self._check_evidence(step.evidence)
+
+    def _check_evidence(self, evidence: np.ndarray) -> None:
+        (M, N), shape = self.header.evidence_shape, evidence.shape
+        if shape != (M, N) or not M:
+            raise ValueError(f"evidence must have shape ({M} components, {N} tokens), got {shape}")
+        check_signed(evidence)
 
     def _write_pending(self) -> Path:
         """Write the open chunk as far as it goes; it is replaced when it has grown."""

@@ -373,11 +373,11 @@ def test_a_foreign_header_is_refused(folder, text, message):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("schema", 4, "has schema 4, this program reads 1 to 3"),
+        ("schema", 5, "has schema 5, this program reads 1 to 4"),
         ("action_kind", "telepathic", "action_kind must be one of"),
         ("action_sizes", ["4"], "action_sizes must be a whole number, got '4'"),
         ("action_names", ["left"], "must name each of the 4 actions, got 1"),
-        ("maps", [], "at least one attention map"),
+        ("maps", [], "needs an attention map or evidence"),
         ("maps", [{"name": "x"}], "lacks heads, layer, queries, role"),
         ("layout", 3, "layout must be a list, got 3"),
         ("layout", [{"kind": "features", "names": [1], "key": "cars"}], "names must be a string"),
