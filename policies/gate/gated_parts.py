@@ -1,7 +1,8 @@
 """One part of an observation as gated features: numbers, pictures, or cells of categories.
 
 Each part is the network that Stable-Baselines3 or the field uses for such observations, with an
-`AttentionGate` at the place where tokens still stand where they are in the observation.
+`AttentionGate` at the place where tokens still stand where they are in the observation. `tokens`
+hands on what stands there before anything weighs it: whoever looks in, hooks it.
 """
 
 from __future__ import annotations
@@ -29,10 +30,14 @@ class GatedNumbers(nn.Module):
     def __init__(self, count: int, gate: GateConfig):
         super().__init__()
         self.features_dim = count
+        self.tokens = nn.Identity()
         self.gate = AttentionGate(count, 1, gate)
 
     def forward(self, obs: Float[Tensor, "B ..."]) -> Float[Tensor, "B F"]:
-        return self.gate(obs.flatten(1)[:, None])[:, 0]
+        return self.features_from_tokens(self.tokens(obs.flatten(1)[:, None]))
+
+    def features_from_tokens(self, tokens: Float[Tensor, "B 1 N"]) -> Float[Tensor, "B N"]:
+        return self.gate(tokens)[:, 0]
 
 
 class GatedConvolutions(nn.Module):
@@ -56,6 +61,7 @@ class GatedConvolutions(nn.Module):
         self.convolutions = nn.Sequential(*layers)
         cells = len(spec.token_groups("")[0])
         self.linear = nn.Sequential(nn.Linear(channels * cells, features_dim), nn.ReLU())
+        self.tokens = nn.Identity()
         self.gate = AttentionGate(cells, channels, gate)
 
     def forward(self, obs: Float[Tensor, "B ..."]) -> Float[Tensor, "B F"]:
@@ -63,8 +69,11 @@ class GatedConvolutions(nn.Module):
             obs = obs[:, None]  # (B, 1, height, width)
         elif not self.channels_first:
             obs = obs.permute(0, 3, 1, 2)  # (B, C, height, width)
-        cells = self.convolutions(obs).flatten(2)  # (B, C', N)
-        return self.linear(self.gate(cells).flatten(1))
+        return self.features_from_tokens(self.tokens(self.convolutions(obs).flatten(2)))
+
+    def features_from_tokens(self, tokens: Float[Tensor, "B C N"]) -> Float[Tensor, "B F"]:
+        """Return the features that cells give, channels first."""
+        return self.linear(self.gate(tokens).flatten(1))
 
 
 class GatedTable(nn.Module):
@@ -90,6 +99,7 @@ class GatedTable(nn.Module):
         )
         cells = spec.rows * spec.cols
         self.linear = nn.Sequential(nn.Linear(CELL_WIDTH * cells, features_dim), nn.ReLU())
+        self.tokens = nn.Identity()
         self.gate = AttentionGate(cells, CELL_WIDTH, gate)
 
     def forward(self, obs: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
@@ -98,7 +108,11 @@ class GatedTable(nn.Module):
             cells = self.table[(categories * self.starts).sum(-1)]  # (B, N, E)
         else:
             cells = self.table[categories + self.starts].sum(2)  # (B, N, E)
-        return self.linear(self.gate(cells.transpose(1, 2)).flatten(1))
+        return self.features_from_tokens(self.tokens(cells.transpose(1, 2)))
+
+    def features_from_tokens(self, tokens: Float[Tensor, "B C N"]) -> Float[Tensor, "B F"]:
+        """Return the features that cells give, channels first."""
+        return self.linear(self.gate(tokens).flatten(1))
 
 
 def _place_values(sizes: Sequence[int]) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gymnasium import spaces
+from jaxtyping import Float
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from attention_agents.policies.encoder import Encoder
 from attention_agents.policies.registries import BLOCKS, READOUTS, SCORES
 from attention_agents.policies.state_dict_keys import rename_keys_on_load
 from attention_agents.policies.tokenizers.observation import ObservationTokenizer
+from attention_agents.policies.tokens import Tokens
 
 
 class AttentionExtractor(BaseFeaturesExtractor):
@@ -94,4 +96,8 @@ class AttentionExtractor(BaseFeaturesExtractor):
         self.register_load_state_dict_pre_hook(rename_keys_on_load)
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
-        return self.encoder(self.tokenizer(observations))  # (B, D)
+        return self.features_from_tokens(self.tokenizer(observations))  # (B, D)
+
+    def features_from_tokens(self, tokens: Tokens) -> Float[Tensor, "B D"]:
+        """Return the features that the tokens of an observation give."""
+        return self.encoder(tokens)

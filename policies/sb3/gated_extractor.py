@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from gymnasium import spaces
+from jaxtyping import Float
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
@@ -94,6 +95,7 @@ class GatedExtractor(BaseFeaturesExtractor):
             tuple(group for key, spec in specs.items() for group in _groups(spec, key))
         )
         self.keys, self.numbers = tuple(specs), numbers
+        self.tokens = nn.Identity()
         self.gate = AttentionGate(sum(numbers.values()), 1, config) if numbers else None
         self.pictures = nn.ModuleDict({_module_name(key): p for key, p in pictures.items()})
         keys = [group.key for group in self.layout.groups for _ in group.names]
@@ -104,17 +106,37 @@ class GatedExtractor(BaseFeaturesExtractor):
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
         parts = observations if isinstance(observations, dict) else {"": observations}
-        features = {
-            key: self.pictures[_module_name(key)](parts[key])
-            for key in self.keys
-            if key not in self.numbers
-        }
+        features = {key: part(parts[key]) for key, part in self.pictures_by_key.items()}
         if self.gate is not None:
             flat = torch.cat([parts[key].flatten(1) for key in self.numbers], 1)  # (B, N)
-            gated = self.gate(flat[:, None])[:, 0]
-            sizes = list(self.numbers.values())
-            features |= zip(self.numbers, gated.split(sizes, 1), strict=True)
+            features |= self._split_numbers(self.gate(self.tokens(flat[:, None])))
         return torch.cat([features[key] for key in self.keys], 1)
+
+    @property
+    def pictures_by_key(self) -> dict[str, nn.Module]:
+        """The parts of the observation that are pictures or grids, each with its network."""
+        keys = [key for key in self.keys if key not in self.numbers]
+        return {key: self.pictures[_module_name(key)] for key in keys}
+
+    def features_from_tokens(
+        self, numbers: Float[Tensor, "B 1 N"] | None, pictures: Mapping[str, Tensor]
+    ) -> Float[Tensor, "B F"]:
+        """Return the features that tokens give, as they stand before anything weighs them.
+
+        Args:
+            numbers: of all parts that are numbers, in their order; None where there are none.
+            pictures: (B, C, N) by key, the cells of each picture or grid.
+        """
+        parts = self.pictures_by_key
+        features = {key: parts[key].features_from_tokens(cells) for key, cells in pictures.items()}
+        if self.gate is not None:
+            assert numbers is not None, "numbers need their tokens"
+            features |= self._split_numbers(self.gate(numbers))
+        return torch.cat([features[key] for key in self.keys], 1)
+
+    def _split_numbers(self, gated: Float[Tensor, "B 1 N"]) -> dict[str, Tensor]:
+        sizes = list(self.numbers.values())
+        return dict(zip(self.numbers, gated[:, 0].split(sizes, 1), strict=True))
 
 
 def attention_policy_kwargs(

@@ -21,7 +21,7 @@ from attention_agents.envs.tokens.layout import TokenLayout
 from attention_agents.policies.attention.linear import Projection
 from attention_agents.policies.attention.tappable import AttentionWeights, TappableAttention
 from attention_agents.policies.sb3.extractor import AttentionExtractor
-from attention_agents.policies.tokens import present_mask
+from attention_agents.policies.tokens import Tokens, present_mask
 
 ABSENT = -1e8
 """Logit of an entity that is not there, as sb3-contrib's of a masked action."""
@@ -61,8 +61,8 @@ class PointerExtractor(AttentionExtractor):
         self.num_actions, self.width = len(targets), self.features_dim
         self._features_dim = self.width + self.num_actions * (self.width + 1)
 
-    def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
-        tokens = self.encoder.apply_blocks(self.tokenizer(observations))
+    def features_from_tokens(self, tokens: Tokens) -> Float[Tensor, "B F"]:
+        tokens = self.encoder.apply_blocks(tokens)
         summary = self.encoder.norm(self.encoder.readout(tokens))  # (B, D)
         rows = self.encoder.norm(tokens.values[:, self.targets])  # (B, A, D)
         present = present_mask(tokens)[:, self.targets].to(rows.dtype)  # (B, A)

@@ -45,8 +45,8 @@ class TokenExtractor(AttentionExtractor):
         self.width, self.num_tokens = self.features_dim, len(self.layout)
         self._features_dim = self.num_tokens * (self.width + 1)
 
-    def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
-        tokens = self.encoder.apply_blocks(self.tokenizer(observations))
+    def features_from_tokens(self, tokens: Tokens) -> Float[Tensor, "B F"]:
+        tokens = self.encoder.apply_blocks(tokens)
         present = present_mask(tokens).to(tokens.values.dtype)  # (B, N)
         return torch.cat([tokens.values.flatten(1), present], 1)
 
