@@ -113,7 +113,7 @@ class GatedExtractor(BaseFeaturesExtractor):
         return torch.cat([features[key] for key in self.keys], 1)
 
     @property
-    def pictures_by_key(self) -> dict[str, nn.Module]:
+    def pictures_by_key(self) -> dict[str, Any]:
         """The parts of the observation that are pictures or grids, each with its network."""
         keys = [key for key in self.keys if key not in self.numbers]
         return {key: self.pictures[_module_name(key)] for key in keys}
