@@ -140,13 +140,13 @@ def table(lines: Sequence[Line], page: str = "learning") -> str:
         f"Made by `python benchmarks/learning.py --table {page} > benchmarks/{page}.md` from\n"
         "[results/learning.jsonl](results/learning.jsonl); [README.md](README.md) says how.",
         "## Scores",
-        _markdown(SCORES, (row for group in found for row in _scores(group, pairs))),
+        markdown(SCORES, (row for group in found for row in _scores(group, pairs))),
         "Mean return over all seeds and episodes, with its 95% bootstrap interval over both (one "
         "seed: over\nepisodes alone). A bar is judged on the row's first checkpoint, and only with "
         f"the row's steps and\nseeds, {EPISODES} episodes and the same settings throughout.",
         *([_compared(pairs)] if pairs else []),
         "## Cost",
-        _markdown(COSTS, (_cost(group) for group in found)),
+        markdown(COSTS, (_cost(group) for group in found)),
         f"Means per run, on {'; '.join(sorted(machines))}. Minutes are wall time of training, its "
         "evaluations\nincluded; several runs shared the machine, each in one thread, so alone they "
         "are quicker.",
@@ -171,13 +171,13 @@ def _scores(group: Group, pairs: Sequence[Difference]) -> Iterator[Sequence[str]
         if checkpoint == row.checkpoints[0]:
             bar, met = _judged(group, pairs)
         each = [
-            f"{run['seed']}: {_number(value.mean())}"
+            f"{run['seed']}: {number(value.mean())}"
             for run, value in zip(group.of(checkpoint), returns, strict=True)
         ]
         yield (
             *(group.name, row.env, f"{row.algo}, {row.extractor}", short(group.steps), checkpoint),
             ", ".join(each),
-            _with_interval(mean(returns), seeds_interval(returns)),
+            with_interval(mean(returns), seeds_interval(returns)),
             *(bar, met, str(len(group.replaced)), row.reference),
         )
 
@@ -203,7 +203,7 @@ def verdict(lacks: str, met: bool) -> str:
 def _compared(pairs: Sequence[Difference]) -> str:
     return "\n".join(
         f"- {pair.group.name} minus {pair.control.name}, {short(pair.group.steps)} steps, "
-        f"{pair.checkpoint}: {_with_interval(pair.mean, pair.interval)}, with its 95% bootstrap "
+        f"{pair.checkpoint}: {with_interval(pair.mean, pair.interval)}, with its 95% bootstrap "
         f"interval over seeds and episodes; not below: {pair.verdict()}"
         for pair in pairs
     )
@@ -223,7 +223,7 @@ def _earlier(found: Iterable[Group]) -> Iterator[str]:
     for group in found:
         for run in group.replaced:
             figures = ", ".join(
-                f"{name} {_number(each['mean'])}" for name, each in run["evaluations"].items()
+                f"{name} {number(each['mean'])}" for name, each in run["evaluations"].items()
             )
             yield (
                 f"- {group.name}, seed {run['seed']}, {short(group.steps)} steps, "
@@ -301,13 +301,13 @@ def short(steps: int) -> str:
     return f"{steps:,}"
 
 
-def _with_interval(value: float, interval: Interval) -> str:
+def with_interval(value: float, interval: Interval) -> str:
     digits = _digits(max(abs(value), *map(abs, interval)))
     low, high = (f"{end:,.{digits}f}" for end in interval)
     return f"{value:,.{digits}f} ({low} to {high})"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     return f"{value:,.{_digits(abs(value))}f}"
 
 
@@ -320,6 +320,6 @@ def _words(values: Iterable[int]) -> str:
     return " ".join(str(value) for value in values)
 
 
-def _markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
