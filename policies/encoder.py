@@ -124,7 +124,7 @@ def check_sizes(context: LayerContext, layers: int) -> None:
         )
 
 
-def check_used(context: LayerContext, encoder: Encoder) -> None:
+def check_used(context: LayerContext, encoder: nn.Module) -> None:
     """Refuse words that this encoder would not act upon.
 
     Raises:

@@ -76,7 +76,7 @@ ROOMS = {
     "policies.blocks": network(*ATTENTION),
     "policies.readouts": network(*ATTENTION, "policies.blocks"),
     "policies.tokenizers": network(*ATTENTION),
-    "policies.gate": network("envs.tokens", "policies.attention.tappable"),
+    "policies.gate": network(*ATTENTION, "policies.blocks", "policies.encoder"),
     "policies.sb3": network(
         *(*ENCODER, "policies.gate", "policies.encoder", "policies.state_dict_keys"),
         packages=(*SB3, "gymnasium.spaces"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -51,11 +52,55 @@ class TappableAttention(nn.Module):
     def __init__(self):
         super().__init__()
         self.listeners: tuple[Listener, ...] = ()
+        self._members: Tensor | None = None
+        self._layout_size = 0
+
+    def place(self, members: Sequence[bool], part: str) -> None:
+        """Say which tokens of a whole observation this module knows, when there are others too.
+
+        What it reports then has a row or column for every token of the layout, 0 for the others.
+
+        Args:
+            members: for each token of the layout, whether it is one of this module's.
+            part: a name, which tells it from the observation's other modules.
+        """
+        if not all(members):
+            self._members = torch.tensor(members).nonzero()[:, 0]
+            self._layout_size = len(members)
+            self.part = f"{part} {self.part}".rstrip()
 
     def report(self, weights: AttentionWeights) -> None:
         """Hand the weights of a pass to every listener, without gradient."""
         detached = AttentionWeights(
             *(None if tensor is None else tensor.detach() for tensor in weights)  # type: ignore
         )
+        if self._members is not None:
+            detached = self._spread(detached, self._members)
         for listener in self.listeners:
             listener(detached)
+
+    def _spread(self, weights: AttentionWeights, members: Tensor) -> AttentionWeights:
+        """Set the weights of some tokens among those of all."""
+        members, size = members.to(weights.weights.device), self._layout_size
+
+        def spread(map_: Tensor) -> Tensor:
+            if self.queries == "tokens":
+                map_ = _spread_axis(map_, 2, members, size)
+            return _spread_axis(map_, 3, members, size) if self.keys == "tokens" else map_
+
+        mask = weights.mask
+        if mask is None:
+            mask = members.new_ones(len(weights.weights), len(members), dtype=torch.bool)
+        return weights._replace(
+            weights=spread(weights.weights),
+            mask=_spread_axis(mask, 1, members, size),
+            soft=None if weights.soft is None else spread(weights.soft),
+        )
+
+
+def _spread_axis(x: Tensor, axis: int, members: Tensor, size: int) -> Tensor:
+    """Set the entries of some tokens among those of all; extra ones stay behind them."""
+    count = len(members)
+    own, extra = x.split([count, x.shape[axis] - count], axis)
+    shape = [*x.shape[:axis], size, *x.shape[axis + 1 :]]
+    return torch.cat([x.new_zeros(shape).index_copy(axis, members, own), extra], axis)

@@ -8,7 +8,6 @@ is the network that would stand there without attention, and an even gate change
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -79,8 +78,6 @@ class AttentionGate(TappableAttention):
         self.heads = H
         self.groups = H if C % H == 0 else 1
         """Groups of channels with a gate of their own."""
-        self._index: Tensor | None = None
-        self._layout_size = N
         draw = _Draw()
         self.static = nn.Parameter(torch.zeros(H, N))
         if config.context:
@@ -101,7 +98,7 @@ class AttentionGate(TappableAttention):
         B, C, N = x.shape
         weights = self.weights(x, mask)  # (B, H, N)
         if self.listeners:
-            self._report(weights, mask)
+            self.report(AttentionWeights(weights[:, :, None], mask))
         count = N if mask is None else mask.sum(1)[:, None, None]
         floor = self.config.floor
         gate = floor + (1 - floor) * count * weights  # (B, H, N)
@@ -125,27 +122,6 @@ class AttentionGate(TappableAttention):
         some = mask.any(1)[:, None, None]
         visible = mask[:, None] | ~some  # an empty row reads anything, and is then dropped
         return logits.masked_fill(~visible, -torch.inf).softmax(-1) * some
-
-    def place(self, members: Sequence[bool], part: str) -> None:
-        """Say which tokens of the whole layout this gate weighs, when there are others too.
-
-        Args:
-            members: for each token of the layout, whether it is this gate's; N of them are.
-            part: a name, which tells it from the observation's other gates.
-        """
-        if not all(members):
-            self._index = torch.tensor(members).nonzero()[:, 0]
-            self._layout_size, self.part = len(members), part
-
-    def _report(self, weights: Float[Tensor, "B H N"], mask: Tensor | None) -> None:
-        if self._index is not None:
-            B, H, _ = weights.shape
-            places = self._index.to(weights.device)
-            present = weights.new_zeros(B, self._layout_size, dtype=torch.bool)
-            present[:, places] = True if mask is None else mask
-            mask = present
-            weights = weights.new_zeros(B, H, self._layout_size).index_copy(2, places, weights)
-        self.report(AttentionWeights(weights[:, :, None], mask))
 
     def _context(self, x: Tensor, mask: Tensor | None) -> Float[Tensor, "B H N"]:
         B, C, N = x.shape

@@ -1,7 +1,7 @@
 """One part of an observation as gated features: numbers, pictures, or cells of categories.
 
 Each part is the network that Stable-Baselines3 or the field uses for such observations, with an
-`AttentionGate` at the place where tokens still stand where they are in the observation. `tokens`
+attention gate at the place where tokens still stand where they are in the observation. `tokens`
 hands on what stands there before anything weighs it: whoever looks in, hooks it.
 """
 
@@ -15,29 +15,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from attention_agents.envs.tokens.layout import TokenLayout
 from attention_agents.envs.tokens.specs import Cells, Patches
-from attention_agents.policies.gate.attention_gate import AttentionGate, GateConfig
+from attention_agents.policies.gate.blocks_gate import GatePlan
 
 JOINT_TABLE = 512
 """Combinations of categories up to which every combination has a row of its own."""
 CELL_WIDTH = 16
 """Numbers that a cell of categories becomes."""
-
-
-class GatedNumbers(nn.Module):
-    """Gate every number: with an even gate, SB3's `FlattenExtractor`."""
-
-    def __init__(self, count: int, gate: GateConfig):
-        super().__init__()
-        self.features_dim = count
-        self.tokens = nn.Identity()
-        self.gate = AttentionGate(count, 1, gate)
-
-    def forward(self, obs: Float[Tensor, "B ..."]) -> Float[Tensor, "B F"]:
-        return self.features_from_tokens(self.tokens(obs.flatten(1)[:, None]))
-
-    def features_from_tokens(self, tokens: Float[Tensor, "B 1 N"]) -> Float[Tensor, "B N"]:
-        return self.gate(tokens)[:, 0]
 
 
 class GatedConvolutions(nn.Module):
@@ -50,7 +35,7 @@ class GatedConvolutions(nn.Module):
         Young and Tian 2019, MinAtar, section 4, https://arxiv.org/abs/1903.03176.
     """
 
-    def __init__(self, spec: Patches, features_dim: int, gate: GateConfig):
+    def __init__(self, spec: Patches, features_dim: int, plan: GatePlan):
         super().__init__()
         self.features_dim, self.channels_first = features_dim, spec.channels_first
         layers: list[nn.Module] = []
@@ -62,7 +47,7 @@ class GatedConvolutions(nn.Module):
         cells = len(spec.token_groups("")[0])
         self.linear = nn.Sequential(nn.Linear(channels * cells, features_dim), nn.ReLU())
         self.tokens = nn.Identity()
-        self.gate = AttentionGate(cells, channels, gate)
+        self.gate = plan.build(TokenLayout(spec.token_groups("")), channels)
 
     def forward(self, obs: Float[Tensor, "B ..."]) -> Float[Tensor, "B F"]:
         if obs.dim() == 3:
@@ -85,7 +70,7 @@ class GatedTable(nn.Module):
 
     starts: Tensor
 
-    def __init__(self, spec: Cells, features_dim: int, gate: GateConfig):
+    def __init__(self, spec: Cells, features_dim: int, plan: GatePlan):
         super().__init__()
         self.features_dim = features_dim
         sizes = spec.categories
@@ -100,7 +85,7 @@ class GatedTable(nn.Module):
         cells = spec.rows * spec.cols
         self.linear = nn.Sequential(nn.Linear(CELL_WIDTH * cells, features_dim), nn.ReLU())
         self.tokens = nn.Identity()
-        self.gate = AttentionGate(cells, CELL_WIDTH, gate)
+        self.gate = plan.build(TokenLayout(spec.token_groups("")), CELL_WIDTH)
 
     def forward(self, obs: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
         categories = obs.long()

@@ -123,8 +123,8 @@ def extractor_of_role(extractors: dict[str, nn.Module]) -> dict[str, str]:
 def attention_modules(policy: nn.Module) -> list[AttentionModule]:
     """Return the attention modules of a policy, role by role, in the order in which they run.
 
-    Those of an `AttentionExtractor` have its layers. All others, such as a recurrent part's or a
-    pointer's, follow with a layer each.
+    Those of an `AttentionExtractor` or a `GatedExtractor` have its layers. All others, such as a
+    recurrent part's or a pointer's, follow with a layer each.
 
     Raises:
         ValueError: two modules of a layer have the same name.
@@ -136,7 +136,11 @@ def attention_modules(policy: nn.Module) -> list[AttentionModule]:
     for role, extractor in extractors.items():
         if isinstance(extractor, AttentionExtractor):
             layers = extractor.encoder.attention_modules()
-            by_role[role] = [AttentionModule(role, *layer, True) for layer in layers]
+        elif isinstance(extractor, GatedExtractor):
+            layers = extractor.attention_modules()
+        else:
+            continue
+        by_role[role] = [AttentionModule(role, *layer, True) for layer in layers]
     listed = {entry.module for entries in by_role.values() for entry in entries}
     depth = {
         role: max((entry.layer + 1 for entry in by_role[extractor_role]), default=0)

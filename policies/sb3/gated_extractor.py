@@ -24,11 +24,12 @@ from attention_agents.envs.tokens.specs import (
     Patches,
     TokenSpec,
 )
-from attention_agents.policies.gate.attention_gate import AttentionGate, GateConfig
-from attention_agents.policies.gate.gated_parts import (
-    GatedConvolutions,
-    GatedTable,
-)
+from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.encoder import LayerModule
+from attention_agents.policies.gate.attention_gate import GateConfig
+from attention_agents.policies.gate.blocks_gate import GatePlan, gate_modules
+from attention_agents.policies.gate.gated_parts import GatedConvolutions, GatedTable
+from attention_agents.policies.registries import BLOCKS, SCORES
 
 NATURE = (Conv(32, 8, 4), Conv(64, 4, 2), Conv(64, 3, 1))
 MINATAR = (Conv(16, 3, 1),)
@@ -55,9 +56,16 @@ class GatedExtractor(BaseFeaturesExtractor):
         features_dim: features of a picture or grid; None for 512 after the Nature DQN's
             convolutions, 128 after smaller networks, and 256 in a Dict, as in SB3.
         gate: how it learns and how far it can close: `GateConfig`, or its fields as a dict.
+        layers: attention layers, the gate's included: `layers - 1` self-attention blocks come
+            before it, and add nothing to the tokens at the start.
+        width: width of tokens inside the blocks, a multiple of heads.
+        heads: attention heads of the blocks.
+        block: a word of `BLOCKS`, for these.
+        attention: how they weigh tokens: a whole `AttentionConfig`, or a score, such as "additive".
 
     Raises:
-        ValueError: a part of the observation is a set, whose places mean nothing, or a history.
+        ValueError: a part of the observation is a set, whose places mean nothing, or a history; a
+            word is unknown, sizes do not fit, or words do not go together.
 
     >>> from stable_baselines3 import PPO
     >>> model = PPO("MlpPolicy", "CartPole-v1", device="cpu",
@@ -72,8 +80,20 @@ class GatedExtractor(BaseFeaturesExtractor):
         tokens: TokenChoice | Mapping[str, TokenChoice] = "auto",
         features_dim: int | None = None,
         gate: GateConfig | Mapping[str, Any] | None = None,
+        layers: int = 1,
+        width: int = 64,
+        heads: int = 4,
+        block: str = BLOCKS.default,
+        attention: str | AttentionConfig = SCORES.default,
     ):
-        config = gate if isinstance(gate, GateConfig) else GateConfig(**(gate or {}))
+        plan = GatePlan(
+            gate=gate if isinstance(gate, GateConfig) else GateConfig(**(gate or {})),
+            layers=layers,
+            width=width,
+            heads=heads,
+            block=block,
+            attention=AttentionConfig(attention) if isinstance(attention, str) else attention,
+        )
         is_dict = isinstance(observation_space, spaces.Dict)
         choose_specs(observation_space, tokens)  # refuses unknown keys and kinds
         parts = observation_space.spaces if is_dict else {"": observation_space}
@@ -85,24 +105,30 @@ class GatedExtractor(BaseFeaturesExtractor):
         }
         numbers = {key: size for key, spec in specs.items() if (size := _count(spec))}
         pictures = {
-            key: _picture(spec, features_dim or (256 if is_dict else None), config)
+            key: _picture(spec, features_dim or (256 if is_dict else None), plan)
             for key, spec in specs.items()
             if key not in numbers
         }
-        width = sum(numbers.values()) + sum(part.features_dim for part in pictures.values())
-        super().__init__(observation_space, width)
-        self.layout = TokenLayout(
-            tuple(group for key, spec in specs.items() for group in _groups(spec, key))
-        )
+        size = sum(numbers.values()) + sum(part.features_dim for part in pictures.values())
+        super().__init__(observation_space, size)
+        self.layers = layers
+        self.layout = _layout(specs)
         self.keys, self.numbers = tuple(specs), numbers
         self.tokens = nn.Identity()
-        self.gate = AttentionGate(sum(numbers.values()), 1, config) if numbers else None
+        self.gate = plan.build(_layout({k: specs[k] for k in numbers}), 1) if numbers else None
         self.pictures = nn.ModuleDict({_module_name(key): p for key, p in pictures.items()})
         keys = [group.key for group in self.layout.groups for _ in group.names]
         if self.gate is not None:
             self.gate.place([key in numbers for key in keys], "numbers")
         for own, picture in pictures.items():
             picture.gate.place([key == own for key in keys], own)
+
+    def attention_modules(self) -> list[LayerModule]:
+        """Return the attention modules, first layer first; the gates are the last layer."""
+        gates = [] if self.gate is None else [self.gate]
+        gates += [picture.gate for picture in self.pictures_by_key.values()]
+        modules = [module for gate in gates for module in gate_modules(gate)]
+        return sorted(modules, key=lambda entry: entry.layer)
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
         parts = observations if isinstance(observations, dict) else {"": observations}
@@ -216,6 +242,10 @@ def _cell_count(spec: Patches, convs: tuple[Conv, ...]) -> int:
     return rows * cols
 
 
+def _layout(specs: Mapping[str, TokenSpec]) -> TokenLayout:
+    return TokenLayout(tuple(group for key, spec in specs.items() for group in _groups(spec, key)))
+
+
 def _groups(spec: TokenSpec, key: str) -> tuple[TokenGroup, ...]:
     if not isinstance(spec, Categories):
         return spec.token_groups(key)
@@ -234,12 +264,12 @@ def _count(spec: TokenSpec) -> int:
     return sum(spec.sizes) if isinstance(spec, Categories) else 0
 
 
-def _picture(spec: TokenSpec, width: int | None, gate: GateConfig) -> Any:
+def _picture(spec: TokenSpec, width: int | None, plan: GatePlan) -> Any:
     if isinstance(spec, Patches):
         large = len(spec.convs) == len(NATURE)
-        return GatedConvolutions(spec, width or (LARGE if large else SMALL), gate)
+        return GatedConvolutions(spec, width or (LARGE if large else SMALL), plan)
     assert isinstance(spec, Cells)
-    return GatedTable(spec, width or SMALL, gate)
+    return GatedTable(spec, width or SMALL, plan)
 
 
 def _module_name(key: str) -> str:

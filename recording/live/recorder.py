@@ -231,10 +231,10 @@ class RecordAttention(gym.Wrapper):
         return {"maps": maps, "soft": soft, "heads": heads, "mask": present}
 
     def _present(self, acting_pass: Pass) -> np.ndarray:
-        mask = next(map_.mask for map_ in acting_pass.maps if map_.role == self._role)
-        if mask is None:
-            return np.ones(len(self._layout), bool)
-        return mask[self._index].cpu().numpy()
+        """Return which tokens are present in any map: one of a part knows of no others."""
+        masks = [map_.mask for map_ in acting_pass.maps if map_.role == self._role]
+        rows = [mask[self._index].cpu().numpy() for mask in masks if mask is not None]
+        return np.logical_or.reduce(rows) if rows else np.ones(len(self._layout), bool)
 
 
 def _rollout_chains(policy: Any, maps: Sequence[AttentionMap], tokens: int) -> list[RolloutChain]:

@@ -62,11 +62,13 @@ class Noise(gym.Env):
         return np.ones(4, bool)
 
 
-def build(algorithm: Any, space: spaces.Space, actions: spaces.Space, gated: bool) -> Any:
+def build(
+    algorithm: Any, space: spaces.Space, actions: spaces.Space, gated: bool, **words: Any
+) -> Any:
     name = "Cnn" if space is PICTURE else "MultiInput" if isinstance(space, spaces.Dict) else "Mlp"
     kwargs = {"buffer_size": 8} if issubclass(algorithm, OffPolicyAlgorithm) else {}
     if gated:
-        kwargs["policy_kwargs"] = attention_policy_kwargs(algorithm, space)
+        kwargs["policy_kwargs"] = attention_policy_kwargs(algorithm, space, **words)
     return algorithm(f"{name}Policy", Noise(space, actions), seed=3, device="cpu", **kwargs)
 
 
@@ -81,8 +83,38 @@ def sample(space: spaces.Space, count: int = 7) -> Any:
 @pytest.mark.parametrize("observation", OBSERVATIONS)
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: a.__name__)
 def test_untrained_is_stock(algorithm: Any, observation: str) -> None:
+    check_untrained(algorithm, observation)
+
+
+BLOCKS = [
+    {"layers": 3, "width": 15, "heads": 5},
+    *({"layers": 2, "block": block} for block in ("gtrxl", "sab", "isab", "channel")),
+    {"layers": 2, "attention": "additive"},
+]
+"""Depths and blocks, most of them."""
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "observation", "words"),
+    [
+        (PPO, "picture", BLOCKS[0]),
+        (SAC, "dict", BLOCKS[0]),
+        (DQN, "goal", BLOCKS[0]),
+        *((A2C, "numbers", words) for words in BLOCKS),
+    ],
+    ids=str,
+)
+def test_untrained_is_stock_at_every_depth(
+    algorithm: Any, observation: str, words: dict[str, Any]
+) -> None:
+    check_untrained(algorithm, observation, **words)
+
+
+def check_untrained(algorithm: Any, observation: str, **words: Any) -> None:
+    """Compare with the stock agent: weights bit for bit, actions and values to 1e-6."""
     space, actions = OBSERVATIONS[observation], ALGORITHMS[algorithm]
-    stock, gated = (build(algorithm, space, actions, gated) for gated in (False, True))
+    stock = build(algorithm, space, actions, False)
+    gated = build(algorithm, space, actions, True, **words)
     expected = list(stock.policy.state_dict().values())
     weights = [v for k, v in gated.policy.state_dict().items() if "gate." not in k]
     assert len(weights) == len(expected)
@@ -165,6 +197,59 @@ def test_a_tap_hears_one_map_for_each_gate() -> None:
         assert m.weights.shape == (1, 4, 1, size)
         torch.testing.assert_close(m.weights.sum(-1), torch.ones(1, 4, 1))
         assert (m.weights[..., ~m.mask[0]] == 0).all()
+
+
+def test_blocks_of_each_part_report_their_layer_and_part() -> None:
+    space = OBSERVATIONS["dict"]
+    model = build(PPO, space, DISCRETE, gated=True, layers=3, width=12, heads=3, gate={"heads": 2})
+    with AttentionTap(model.policy) as tap:
+        model.predict({key: obs[0] for key, obs in sample(space).items()})
+        maps = {m.name: m for m in tap.take().maps}
+    assert list(maps) == [f"actor/{layer}/{part}" for layer in range(3) for part in PARTS]
+    for part, size in PARTS.items():
+        for layer in range(2):
+            m = maps[f"actor/{layer}/{part}"]
+            assert (m.weights.shape, m.queries) == ((1, 3, 57, 57), "tokens")
+            own = m.mask[0]
+            assert own.sum() == size
+            torch.testing.assert_close(m.weights[0, :, own].sum(-1), torch.ones(3, size))
+            assert (m.weights[0][:, ~own] == 0).all() and (m.weights[..., ~own] == 0).all()
+        assert maps[f"actor/2/{part}"].weights.shape == (1, 2, 1, 57)
+
+
+PARTS = {"numbers": 8, "image": 49}
+"""Tokens of each part of "dict"."""
+
+
+def test_every_layer_learns() -> None:
+    torch.manual_seed(0)
+    extractor = GatedExtractor(OBSERVATIONS["numbers"], layers=3, width=12, heads=3)
+    optimizer = torch.optim.Adam(extractor.parameters(), 1e-2)
+    before = {name: p.detach().clone() for name, p in extractor.named_parameters()}
+    for step in range(3):
+        x = torch.randn(16, 5, generator=torch.Generator().manual_seed(step))
+        loss = (extractor(x) - x.roll(1, 1)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    still = {name for name, p in extractor.named_parameters() if torch.equal(p, before[name])}
+    assert {name.rsplit(".", 1)[1] for name in still} <= {"empty_vector"}
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ({"layers": 2, "width": 10, "heads": 3}, "width must be a multiple of heads, got width=10"),
+        ({"layers": 0}, "layers must be at least 1, got 0"),
+        ({"block": "gtrxl"}, "block='gtrxl' needs a layer before the gate; use layers=2"),
+        ({"layers": 2, "block": "gtrlx"}, "unknown block 'gtrlx'; did you mean 'gtrxl'"),
+        ({"layers": 2, "block": "space-time"}, "two frames"),
+        ({"layers": 2, "block": "channel", "attention": "dot"}, "score='dot' would not be used"),
+    ],
+)
+def test_blocks_that_cannot_be(words: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        GatedExtractor(OBSERVATIONS["numbers"], **words)
 
 
 def test_sets_are_refused_with_advice() -> None:
