@@ -83,8 +83,8 @@ class AttentionGate(TappableAttention):
         if config.context:
             self.glance = nn.Parameter(draw(C * N, G) / math.sqrt(C * N))
             self.query = nn.Parameter(torch.zeros(G, H * K))
-            self.key_place = nn.Parameter(draw(K, N))
-            self.key_content = nn.Parameter(draw(C, K) / math.sqrt(C))
+            self.key = nn.Parameter(torch.cat([draw(K, N), draw(K, C) / math.sqrt(C)], 1))
+            """(K, N + C): the key of each place, then that of each channel of its content."""
 
     def forward(
         self, x: Float[Tensor, "B C N"], mask: Bool[Tensor, "B N"] | None = None
@@ -99,31 +99,32 @@ class AttentionGate(TappableAttention):
         weights = self.weights(x, mask)  # (B, H, N)
         if self.listeners:
             self.report(AttentionWeights(weights[:, :, None], mask))
-        count = N if mask is None else mask.sum(1)[:, None, None]
         floor = self.config.floor
-        gate = floor + (1 - floor) * count * weights  # (B, H, N)
+        scale = (1 - floor) * (N if mask is None else mask.sum(1)[:, None, None])
         if self.groups == 1:
-            gate = gate.mean(1, keepdim=True)  # (B, 1, N)
-        gated = x.view(B, self.groups, -1, N) * gate[:, :, None]  # (B, groups, C / groups, N)
-        gated = gated.view(B, C, N)
+            gate = weights.sum(1, keepdim=True) * (scale / self.heads)  # (B, 1, N)
+            gated = torch.addcmul(x * floor, x, gate)
+        else:
+            gate = weights * scale + floor
+            gated = (x.view(B, self.groups, -1, N) * gate[:, :, None]).view(B, C, N)
         return gated if mask is None else gated.masked_fill(~mask[:, None], 0.0)
 
     def weights(
         self, x: Float[Tensor, "B C N"], mask: Bool[Tensor, "B N"] | None = None
     ) -> Float[Tensor, "B H N"]:
         """Return how attention is spread over the tokens; rows sum to 1, or to 0 with no token."""
-        logits = STATIC_SCALE * self.static  # (H, N)
         if self.config.context:
-            logits = logits + CONTEXT_SCALE * self._context(x, mask)  # (B, H, N)
+            logits = self._logits(x, mask)
         else:
-            logits = logits.expand(len(x), -1, -1)
+            logits = (STATIC_SCALE * self.static)[None]
         if mask is None:
-            return logits.softmax(-1)
+            return logits.softmax(-1).expand(len(x), -1, -1)
         some = mask.any(1)[:, None, None]
         visible = mask[:, None] | ~some  # an empty row reads anything, and is then dropped
         return logits.masked_fill(~visible, -torch.inf).softmax(-1) * some
 
-    def _context(self, x: Tensor, mask: Tensor | None) -> Float[Tensor, "B H N"]:
+    def _logits(self, x: Tensor, mask: Tensor | None) -> Float[Tensor, "B H N"]:
+        """Return both parts; keys are absorbed into the query, and never made."""
         B, C, N = x.shape
         H, K = self.heads, self.config.head_width
         if C == 1:
@@ -131,9 +132,10 @@ class AttentionGate(TappableAttention):
         if mask is not None:
             x = x.masked_fill(~mask[:, None], 0.0)
         glance = torch.tanh(x.reshape(B, C * N) @ self.glance)  # (B, G)
-        q = (glance @ self.query).view(B, H, K) / math.sqrt(K)
-        by_place = q @ self.key_place  # (B, H, N)
-        return torch.baddbmm(by_place, q @ self.key_content.T, x)  # key of content never made
+        q = glance @ (self.query * (CONTEXT_SCALE / math.sqrt(K)))
+        scores = (q.view(B * H, K) @ self.key).view(B, H, N + C)
+        by_place, by_channel = scores.split([N, C], 2)
+        return torch.baddbmm(by_place.add(self.static, alpha=STATIC_SCALE), by_channel, x)
 
 
 def symlog(x: Tensor) -> Tensor:
@@ -142,7 +144,7 @@ def symlog(x: Tensor) -> Tensor:
     Source: Hafner et al. 2023, Mastering diverse domains through world models, section 3,
         https://arxiv.org/abs/2301.04104.
     """
-    return torch.sign(x) * torch.log1p(x.abs())
+    return torch.log1p(x.abs()).copysign(x)
 
 
 class _Draw:

@@ -79,7 +79,7 @@ def test_logits_against_a_naive_loop(channels: int) -> None:
         glance = torch.tanh(s.reshape(-1) @ gate.glance)
         query = (glance @ gate.query).view(H, K)
         for n in range(N):
-            key = gate.key_place[:, n] + s[:, n] @ gate.key_content
+            key = gate.key[:, n] + gate.key[:, gate.static.shape[1] :] @ s[:, n]
             expected[b, :, n] = query @ key / math.sqrt(K)
     expected = STATIC_SCALE * gate.static + CONTEXT_SCALE * expected
     torch.testing.assert_close(gate.weights(x), expected.softmax(-1))
