@@ -39,10 +39,9 @@ class Collect(GroupPlaces, gym.Env):
         all fruit that is left: it must be compared.
 
     Observation:
-        (stands, 6) float32, a row per stand: presence (0 where the stand is empty, and all else is
+        (stands, 6) float32, a row per stand, in a ring: presence (0 where the stand is empty, and all else is
         0 too), fruit, mine, ripeness (0.1 to 1 for fruit, all different; 0 for mines), and where
-        the stand is, x and y from -1 to 1. stands = fruit + mines. Rows are entities, with
-        `position`.
+        the stand is, x and y from -1 to 1. Rows are entities, with `position`.
 
     Actions:
         Action i picks what is on stand i. `action_masks()` says which stands are not empty; picking
@@ -69,19 +68,29 @@ class Collect(GroupPlaces, gym.Env):
     Args:
         fruit: most fruit in an episode, 1 to 10.
         mines: most mines in an episode.
+        stands: places in the ring, at least fruit + mines; None for just so many. With more, an
+            agent can meet more fruit later than it was trained with.
 
     Raises:
-        ValueError: `fruit` is not 1 to 10, or `mines` is below 0.
+        ValueError: `fruit` is not 1 to 10, `mines` is below 0, or they do not fit on the stands.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 3}
 
-    def __init__(self, fruit: int = 5, mines: int = 3, render_mode: str | None = None):
+    def __init__(
+        self,
+        fruit: int = 5,
+        mines: int = 3,
+        stands: int | None = None,
+        render_mode: str | None = None,
+    ):
         if not 1 <= fruit <= 10:
             raise ValueError(f"fruit must be 1 to 10, got {fruit}")
         if mines < 0:
             raise ValueError(f"mines must be at least 0, got {mines}")
-        self.fruit, self.mines, self.stands = fruit, mines, fruit + mines
+        if stands is not None and stands < fruit + mines:
+            raise ValueError(f"stands must be at least fruit + mines = {fruit + mines}, got {stands}")
+        self.fruit, self.mines, self.stands = fruit, mines, stands or fruit + mines
         self.render_mode = render_mode
         angles = 2 * np.pi * np.arange(self.stands) / self.stands
         self._positions = np.stack((np.sin(angles), -np.cos(angles)), 1).astype(np.float32)

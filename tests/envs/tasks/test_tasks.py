@@ -26,6 +26,7 @@ TASKS = {
     "long cue": lambda **more: CueRecall(length=11, cues=5, **more),
     "collect": lambda **more: Collect(**more),
     "collect without mines": lambda **more: Collect(fruit=3, mines=0, **more),
+    "collect among empty stands": lambda **more: Collect(2, 1, stands=12, **more),
     "collect one": lambda **more: Collect(fruit=1, mines=0, **more),
 }
 
@@ -306,6 +307,15 @@ def test_a_mine_ends_the_episode():
     assert (reward, terminated, truncated, info["is_success"]) == (-1, True, False, False)
 
 
+def test_few_fruit_among_many_stands():
+    env, seen = Collect(fruit=2, mines=1, stands=12), set()
+    for seed in range(50):
+        table, _ = env.reset(seed=seed)
+        assert table.shape == (12, 6) and 1 <= table[:, 0].sum() <= 3
+        seen |= set(np.flatnonzero(table[:, 0]))
+    assert seen == set(range(12)) and env.action_space.n == 12
+
+
 def test_an_episode_of_empty_picks_is_truncated():
     env = Collect(fruit=2, mines=1)
     obs, _ = find(env, 1, 0)
@@ -349,6 +359,7 @@ def test_masks_reach_through_the_wrappers():
         (lambda: Collect(fruit=0), "fruit must be 1 to 10, got 0"),
         (lambda: Collect(fruit=11), "fruit must be 1 to 10, got 11"),
         (lambda: Collect(mines=-1), "mines must be at least 0, got -1"),
+        (lambda: Collect(2, 1, stands=2), "stands must be at least fruit + mines = 3, got 2"),
     ],
 )
 def test_sizes_are_checked(make, message):
