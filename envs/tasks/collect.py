@@ -39,7 +39,7 @@ class Collect(GroupPlaces, gym.Env):
         all fruit that is left: it must be compared.
 
     Observation:
-        (stands, 6) float32, a row per stand, in a ring: presence (0 where the stand is empty, and all else is
+        (stands, 6) float32, a row per stand: presence (0 where the stand is empty, and all else is
         0 too), fruit, mine, ripeness (0.1 to 1 for fruit, all different; 0 for mines), and where
         the stand is, x and y from -1 to 1. Rows are entities, with `position`.
 
@@ -89,7 +89,9 @@ class Collect(GroupPlaces, gym.Env):
         if mines < 0:
             raise ValueError(f"mines must be at least 0, got {mines}")
         if stands is not None and stands < fruit + mines:
-            raise ValueError(f"stands must be at least fruit + mines = {fruit + mines}, got {stands}")
+            raise ValueError(
+                f"stands must be at least fruit + mines = {fruit + mines}, got {stands}"
+            )
         self.fruit, self.mines, self.stands = fruit, mines, stands or fruit + mines
         self.render_mode = render_mode
         angles = 2 * np.pi * np.arange(self.stands) / self.stands

@@ -359,7 +359,7 @@ def test_masks_reach_through_the_wrappers():
         (lambda: Collect(fruit=0), "fruit must be 1 to 10, got 0"),
         (lambda: Collect(fruit=11), "fruit must be 1 to 10, got 11"),
         (lambda: Collect(mines=-1), "mines must be at least 0, got -1"),
-        (lambda: Collect(2, 1, stands=2), "stands must be at least fruit + mines = 3, got 2"),
+        (lambda: Collect(2, 1, stands=2), "stands must be at least fruit . mines = 3, got 2"),
     ],
 )
 def test_sizes_are_checked(make, message):
