@@ -15,7 +15,6 @@ import platform
 import shlex
 import sys
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,27 +23,19 @@ from typing import Annotated, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import tyro
-from stable_baselines3.common.base_class import BaseAlgorithm
 
 from attention_agents.agents.cli.command import run_script
 from attention_agents.agents.config.presets import resolve_config
-from attention_agents.agents.config.run_config import RunConfig, TrainConfig
+from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.config.validation import check_choice
 from attention_agents.agents.evaluation.evaluate import evaluate
 from attention_agents.agents.evaluation.report import EpisodeResults
-from attention_agents.agents.rollouts.episodes import GreedyActor, play_episodes
-from attention_agents.agents.rollouts.eval_env import make_eval_env
-from attention_agents.agents.rollouts.policy_calls import PolicyInput, PolicyOutput
-from attention_agents.agents.rollouts.seeds import SEED, episode_seeds
 from attention_agents.agents.runs.checkpoint import load_checkpoint
 from attention_agents.agents.runs.run_folder import RunFolder, package_versions
-from attention_agents.agents.training.callbacks.evaluation import normalize_observations
-from attention_agents.agents.training.progress import ProgressCallback
-from attention_agents.agents.training.train import torch_settings, train
+from attention_agents.agents.training.train import train
 from attention_agents.envs.families import family_name
-from attention_agents.envs.success import success_rule
+from benchmarks.encoders import count_parameters
 from benchmarks.rows import ROWS, Row
-from benchmarks.small_cnn import parameters, train_control
 from benchmarks.table import EPISODES, Line, table
 
 RESULTS = Path(__file__).with_name("results") / "learning.jsonl"
@@ -105,30 +96,19 @@ def run(config: LearningConfig, name: str, row: Row) -> Line:
     )
     settled = resolve_config(asked, family_name(row.env))
     start = time.perf_counter()
-    if row.extractor == "attention":
-        folder = train(asked)
-        seconds = time.perf_counter() - start
-        count = parameters(load_checkpoint(RunFolder(folder).final, "cpu").model)
-        scores = {
-            each: evaluate(
-                folder,
-                checkpoint=each,
-                episodes=config.episodes,
-                random_policy=False,
-                device="cpu",
-            ).agent
-            for each in row.checkpoints
-        }
-    else:
-        model = train_control(settled, [ProgressCallback(name)])
-        seconds = time.perf_counter() - start
-        count = parameters(model)
-        scores = {"final": evaluate_model(model, settled, config.episodes)}
+    folder = train(asked)
+    seconds = time.perf_counter() - start
+    count = count_parameters(load_checkpoint(RunFolder(folder).final, "cpu").model.policy)
+    scores = {
+        each: evaluate(
+            folder, checkpoint=each, episodes=config.episodes, random_policy=False, device="cpu"
+        ).agent
+        for each in row.checkpoints
+    }
     return {
         "row": name,
         "env": row.env,
         "algo": row.algo,
-        "extractor": row.extractor,
         "seed": config.seed,
         "n_timesteps": settled.n_timesteps,
         "parameters": count,
@@ -140,26 +120,6 @@ def run(config: LearningConfig, name: str, row: Row) -> Line:
         "machine": machine(),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-
-
-def evaluate_model(model: BaseAlgorithm, config: RunConfig, episodes: int) -> EpisodeResults:
-    """Play the episodes that `agents.evaluation.evaluate.evaluate` plays, with a model that is in
-    memory."""
-
-    def policy(asked: PolicyInput) -> PolicyOutput:
-        return PolicyOutput(
-            model.predict(normalize_observations(model, asked.observation), deterministic=True)[0]
-        )
-
-    with ExitStack() as stack:
-        stack.enter_context(torch_settings(config.threads))
-        envs = [make_eval_env(config) for _ in range(min(8, episodes))]
-        for env in envs:
-            stack.callback(env.close)
-        start = time.perf_counter()
-        seeds = episode_seeds(SEED, episodes)
-        played = play_episodes(envs, GreedyActor(policy), seeds, success_rule(config.env))
-        return EpisodeResults(played, time.perf_counter() - start)
 
 
 def _figures(scores: EpisodeResults) -> dict[str, Any]:

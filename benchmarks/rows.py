@@ -21,15 +21,11 @@ class Row:
     """What others reached, and who."""
     bar: float | None = None
     """Mean return that is asked for; None where the figure is reported as seen."""
-    extractor: str = "attention"
-    """attention, or small-cnn: the control."""
     checkpoints: tuple[str, ...] = ("best", "final")
     """What is evaluated; the first counts. Runs judged by `final` alone make no evaluations while
     they train."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """All that a verdict asks for."""
-    control: str | None = None
-    """Row that this one may not fall below, by the interval of the difference."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Words of `TrainConfig` that differ from the preset."""
     page: str = "learning"
@@ -48,12 +44,7 @@ ROWS = {
     "keycorridor-ppo": Row(
         "MiniGrid-KeyCorridorS3R1-v0", "ppo", 500_000, f"{ZOO} 0.949, 500k", bar=0.94
     ),
-    "breakout-ppo": Row(
-        "MinAtar/Breakout-v1", "ppo", 1_000_000, checkpoints=("final",), control="breakout-cnn"
-    ),
-    "breakout-cnn": Row(
-        "MinAtar/Breakout-v1", "ppo", 1_000_000, checkpoints=("final",), extractor="small-cnn"
-    ),
+    "breakout-ppo": Row("MinAtar/Breakout-v1", "ppo", 1_000_000, checkpoints=("final",)),
     "pendulum-sac": Row("Pendulum-v1", "sac", 5_000, f"{ZOO} -157.0, 20k", seeds=(0,)),
     "acrobot-ppo": Row("Acrobot-v1", "ppo", 100_000, f"{ZOO} -73.5, 1M", seeds=(0,)),
     "carracing-ppo": Row("CarRacing-v3", "ppo", 8_000, checkpoints=("final",), seeds=(0,)),

@@ -1,4 +1,4 @@
-"""How fast it trains beside a plain network, and what recording costs, paired in one run.
+"""What recording costs, and how fast each attention mechanism trains, paired in one run.
 
     python benchmarks/speed.py
     python benchmarks/speed.py --mechanisms
@@ -24,33 +24,28 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import tyro
-from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import VecEnv
 
 from attention_agents.agents.algorithms.build import (
     build_model,
-    constructor_arguments,
     make_vec_env,
 )
 from attention_agents.agents.cli.command import run_script
 from attention_agents.agents.config.presets import resolve_config
-from attention_agents.agents.config.run_config import RunConfig, TrainConfig
+from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.training.train import torch_settings
 from attention_agents.envs.families import family_name
 from attention_agents.envs.make import make_env
 from attention_agents.recording.live.recorder import RecordAttention
 from benchmarks.learning import machine
 from benchmarks.rows import DOORKEY, MECHANISMS
-from benchmarks.small_cnn import build_control
 
-Build = Callable[[RunConfig, VecEnv], BaseAlgorithm]
-TRAINED = ("CartPole-v1", "MinAtar/Breakout-v1")
+PLAYED = ("CartPole-v1", "MinAtar/Breakout-v1")
 
 
 @dataclass(frozen=True)
 class SpeedConfig:
-    """Measure the speed of training and of recording."""
+    """Measure what recording costs, or the speed of each mechanism."""
 
     repeats: int = 5
     """Turns of each."""
@@ -72,30 +67,9 @@ def main(config: SpeedConfig) -> None:
             print(f"Training, {DOORKEY}, environment steps per second\n")
             print(table(mechanism_speeds(config)))
             return
-        for env_id in TRAINED:
-            print(f"Training, {env_id}, environment steps per second\n")
-            print(table(training_speeds(env_id, config)), end="\n\n")
-        for env_id in TRAINED:
+        for env_id in PLAYED:
             print(f"Playing, {env_id}, environment steps per second\n")
             print(table(recording_speeds(env_id, config)), end="\n\n")
-
-
-def training_speeds(env_id: str, config: SpeedConfig) -> dict[str, list[float]]:
-    """Return steps per second of PPO by feature extractor, a number per turn."""
-    settled = resolve_config(TrainConfig(env=env_id, algo="ppo", device="cpu"), family_name(env_id))
-    builds: dict[str, Build] = {"mlp": build_mlp, "attention": build_model}
-    if family_name(env_id) == "minatar":
-        builds = {"small cnn": build_control, **builds}
-    with ExitStack() as stack:
-        models = {}
-        for name, build in builds.items():
-            env = make_vec_env(settled)
-            stack.callback(env.close)
-            models[name] = build(settled, env)
-        return take_turns(
-            {name: partial(_train, model, config.train_steps) for name, model in models.items()},
-            config.repeats,
-        )
 
 
 def mechanism_speeds(config: SpeedConfig) -> dict[str, list[float]]:
@@ -131,14 +105,6 @@ def recording_speeds(env_id: str, config: SpeedConfig) -> dict[str, list[float]]
             },
             config.repeats,
         )
-
-
-def build_mlp(config: RunConfig, env: VecEnv) -> BaseAlgorithm:
-    """Return stock PPO with SB3's own extractor (the flat observation) in place of attention."""
-    arguments = constructor_arguments(config, env.observation_space, env.action_space)
-    for name in ("features_extractor_class", "features_extractor_kwargs"):
-        del arguments["policy_kwargs"][name]
-    return PPO(env=env, seed=config.seed, device=config.device, **arguments)
 
 
 def take_turns(jobs: dict[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:

@@ -67,40 +67,6 @@ class Group:
         return "" if len(self.settings()) == 1 else "settings differ"
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A row's mean minus its control's."""
-
-    group: Group
-    control: Group
-
-    @property
-    def checkpoint(self) -> str:
-        return self.group.row.checkpoints[0]
-
-    @property
-    def mean(self) -> float:
-        return mean(self.group.returns(self.checkpoint)) - mean(
-            self.control.returns(self.checkpoint)
-        )
-
-    @property
-    def interval(self) -> Interval:
-        """95% bootstrap interval, over the training seeds and episodes of both."""
-        return difference_interval(
-            self.group.returns(self.checkpoint), self.control.returns(self.checkpoint)
-        )
-
-    def lacks(self) -> str:
-        """Say what is missing for a verdict; empty when nothing is."""
-        said = self.group.lacks(self.checkpoint) or self.control.lacks(self.checkpoint)
-        same = self.group.settings() == self.control.settings()
-        return said or ("" if same else "settings differ")
-
-    def verdict(self) -> str:
-        return verdict(self.lacks(), self.interval.high >= 0)
-
-
 def groups(lines: Sequence[Line]) -> list[Group]:
     """Sort the lines of a file, oldest first, into groups, in the order of the rows."""
     found = []
@@ -114,16 +80,6 @@ def groups(lines: Sequence[Line]) -> list[Group]:
     return found
 
 
-def differences(found: Sequence[Group]) -> list[Difference]:
-    """Return every group that has a control of the same length, with it."""
-    return [
-        Difference(group, control)
-        for group in found
-        for control in found
-        if (control.name, control.steps) == (group.row.control, group.steps)
-    ]
-
-
 def table(lines: Sequence[Line], page: str = "learning") -> str:
     """Return a whole page: scores, cost, earlier runs and commands.
 
@@ -133,18 +89,16 @@ def table(lines: Sequence[Line], page: str = "learning") -> str:
     """
     lines = [line for line in lines if ROWS[line["row"]].page == page]
     found = groups(lines)
-    pairs = differences(found)
     machines = {f"{each['machine']['cpu']}, {each['machine']['cores']} cores" for each in lines}
     parts = [
         f"# {page.capitalize()}",
         f"Made by `python benchmarks/learning.py --table {page} > benchmarks/{page}.md` from\n"
         "[results/learning.jsonl](results/learning.jsonl); [README.md](README.md) says how.",
         "## Scores",
-        markdown(SCORES, (row for group in found for row in _scores(group, pairs))),
+        markdown(SCORES, (row for group in found for row in _scores(group))),
         "Mean return over all seeds and episodes, with its 95% bootstrap interval over both (one "
         "seed: over\nepisodes alone). A bar is judged on the row's first checkpoint, and only with "
         f"the row's steps and\nseeds, {EPISODES} episodes and the same settings throughout.",
-        *([_compared(pairs)] if pairs else []),
         "## Cost",
         markdown(COSTS, (_cost(group) for group in found)),
         f"Means per run, on {'; '.join(sorted(machines))}. Minutes are wall time of training, its "
@@ -163,50 +117,37 @@ SCORES += ("mean (95% interval)", "bar", "met", "earlier runs", "others reached"
 COSTS = ("row", "steps", "runs", "weights", "minutes", "steps/s")
 
 
-def _scores(group: Group, pairs: Sequence[Difference]) -> Iterator[Sequence[str]]:
+def _scores(group: Group) -> Iterator[Sequence[str]]:
     row = group.row
     for checkpoint in group.checkpoints:
         returns = group.returns(checkpoint)
         bar, met = "", ""
         if checkpoint == row.checkpoints[0]:
-            bar, met = _judged(group, pairs)
+            bar, met = _judged(group)
         each = [
             f"{run['seed']}: {number(value.mean())}"
             for run, value in zip(group.of(checkpoint), returns, strict=True)
         ]
         yield (
-            *(group.name, row.env, f"{row.algo}, {row.extractor}", short(group.steps), checkpoint),
+            *(group.name, row.env, row.algo, short(group.steps), checkpoint),
             ", ".join(each),
             with_interval(mean(returns), seeds_interval(returns)),
             *(bar, met, str(len(group.replaced)), row.reference),
         )
 
 
-def _judged(group: Group, pairs: Sequence[Difference]) -> tuple[str, str]:
+def _judged(group: Group) -> tuple[str, str]:
     """Return the bar and whether it is met."""
     row = group.row
     checkpoint = row.checkpoints[0]
-    if row.bar is not None:
-        met = mean(group.returns(checkpoint)) >= row.bar
-        return f"at least {row.bar:g}", verdict(group.lacks(checkpoint), met)
-    if row.control is None:
+    if row.bar is None:
         return "", ""
-    pair = next((pair for pair in pairs if pair.group is group), None)
-    said = f"incomplete: no {row.control}" if pair is None else pair.verdict()
-    return f"not below {row.control}", said
+    met = mean(group.returns(checkpoint)) >= row.bar
+    return f"at least {row.bar:g}", verdict(group.lacks(checkpoint), met)
 
 
 def verdict(lacks: str, met: bool) -> str:
     return f"incomplete: {lacks}" if lacks else "yes" if met else "no"
-
-
-def _compared(pairs: Sequence[Difference]) -> str:
-    return "\n".join(
-        f"- {pair.group.name} minus {pair.control.name}, {short(pair.group.steps)} steps, "
-        f"{pair.checkpoint}: {with_interval(pair.mean, pair.interval)}, with its 95% bootstrap "
-        f"interval over seeds and episodes; not below: {pair.verdict()}"
-        for pair in pairs
-    )
 
 
 def _cost(group: Group) -> Sequence[str]:
@@ -247,24 +188,6 @@ def seeds_interval(
         seed: of the generator that draws them.
     """
     return _middle(bootstrap_means(returns, resamples, np.random.default_rng(seed)))
-
-
-def difference_interval(
-    left: Sequence[Float[np.ndarray, "E"]],
-    right: Sequence[Float[np.ndarray, "E"]],
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Interval:
-    """Return the 95% bootstrap interval of `mean(left) - mean(right)`; both are drawn on their own.
-
-    Args:
-        left: an array of episode returns per training seed.
-        right: likewise; as many seeds or others.
-        resamples: how many samples are drawn.
-        seed: of the generator that draws them.
-    """
-    rng = np.random.default_rng(seed)
-    return _middle(bootstrap_means(left, resamples, rng) - bootstrap_means(right, resamples, rng))
 
 
 def bootstrap_means(
