@@ -82,7 +82,8 @@ ROOMS = {
         packages=(*SB3, "gymnasium.spaces"),
     ),
     "policies.inspect": network(
-        *ENCODER, "policies.encoder", "policies.sb3", packages=("gymnasium.spaces",)
+        *(*ENCODER, "policies.encoder", "policies.sb3"),
+        packages=("gymnasium.spaces", "stable_baselines3.common.torch_layers"),
     ),
     "policies.testkit": network(*ENCODER),
     "recording": Room(READING, ("numpy", "PIL", "minari", "h5py", "gymnasium.spaces")),

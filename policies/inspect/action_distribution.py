@@ -16,6 +16,8 @@ from gymnasium import spaces
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
+INVALID_LOGIT = -1e8
+"""Logit of a choice that is not valid, as MaskablePPO and pointers give it."""
 CHANGED_SHARE = 0.05
 """A number of a continuous action counts as changed from this share of its range on."""
 
@@ -29,6 +31,8 @@ class PolicyOutputs(NamedTuple):
     """Standard deviations; None where there are none."""
     value: Float[Tensor, "V"] | None = None
     """The critic's value, or the largest Q value; None where it is not known."""
+    unsquashed: Float[Tensor, "V A"] | None = None
+    """Means before the squashing that `params` have gone through; None where they have not."""
 
     def select_states(self, index: Tensor | slice) -> PolicyOutputs:
         """Return the outputs for some of the states."""
@@ -48,6 +52,26 @@ class ActionDistributionKind(ABC):
     """As in the header of a recording."""
     unit: str
     """Of `distance`."""
+    margin_text: str
+    """What `margins` are, in words."""
+
+    @property
+    @abstractmethod
+    def components(self) -> int:
+        """M, the parts of an action that are explained one by one."""
+
+    @abstractmethod
+    def margins(self, outputs: PolicyOutputs, actions: Tensor) -> Float[Tensor, "V M"]:
+        """Return by how much the policy preferred the action taken, part by part of it.
+
+        With gradient where outputs have one.
+
+        Args:
+            actions: that were taken, (V, ...).
+
+        Returns:
+            NaN where a part had one valid choice alone, or was not chosen among the valid ones.
+        """
 
     @abstractmethod
     def distribution(self, outputs: PolicyOutputs) -> Shaped[np.ndarray, "V ..."]:
@@ -91,17 +115,34 @@ class CategoricalActions(ActionDistributionKind):
     """
 
     name, unit = "probabilities", "KL, nats"
+    margin_text = "logit of the action taken, less the log-sum-exp of the other valid ones"
 
     def __init__(self, space: spaces.Space, bernoulli: bool):
         self.space, self.sizes, self.bernoulli = space, list(choice_sizes(space)), bernoulli
         self._of_bits = slice(1, None, 2) if isinstance(space, spaces.MultiBinary) else slice(None)
 
+    @property
+    def components(self) -> int:
+        return len(self.sizes)
+
+    def margins(self, outputs: PolicyOutputs, actions: Tensor) -> Float[Tensor, "V M"]:
+        """Return `logit(chosen) - log(sum(exp(logits of the other valid choices)))`."""
+        parts = self._logits(outputs).split(self.sizes, 1)
+        choices = actions.reshape(len(outputs.params), -1).long().unbind(1)
+        rivals = [_rivals(part, choice) for part, choice in zip(parts, choices, strict=True)]
+        return torch.stack([r.chosen - r.others.logsumexp(1) for r in rivals], 1)
+
+    def _logits(self, outputs: PolicyOutputs) -> Float[Tensor, "V C"]:
+        """Return a logit for every choice, those of the bits 0 and 1 too."""
+        if not self.bernoulli:
+            return outputs.params
+        logits = outputs.params
+        return torch.stack([torch.zeros_like(logits), logits], 2).flatten(1)  # (V, 2 A)
+
     def log_probabilities(self, outputs: PolicyOutputs) -> Float[Tensor, "V C"]:
         """Return the log-probability of every choice, part by part of an action."""
-        logits = outputs.params
-        if self.bernoulli:
-            logits = torch.stack([torch.zeros_like(logits), logits], 2).flatten(1)  # (V, 2 A)
-        return torch.cat([part.log_softmax(-1) for part in logits.split(self.sizes, 1)], 1)
+        parts = self._logits(outputs).split(self.sizes, 1)
+        return torch.cat([part.log_softmax(-1) for part in parts], 1)
 
     def distribution(self, outputs: PolicyOutputs) -> Shaped[np.ndarray, "V ..."]:
         if self.bernoulli:
@@ -135,6 +176,16 @@ class QValues(ActionDistributionKind):
     """Q values of every action: the change of that of the action taken."""
 
     name, unit = "q_values", "change of Q of the chosen action"
+    margin_text = "Q value of the action taken, less the best other one"
+
+    @property
+    def components(self) -> int:
+        return 1
+
+    def margins(self, outputs: PolicyOutputs, actions: Tensor) -> Float[Tensor, "V M"]:
+        """Return `Q(chosen) - max(Q of the others)`."""
+        rivals = _rivals(outputs.params, actions.reshape(-1).long())
+        return (rivals.chosen - rivals.others.amax(1))[:, None]
 
     def distribution(self, outputs: PolicyOutputs) -> Shaped[np.ndarray, "V ..."]:
         return _float32(outputs.params)
@@ -164,9 +215,18 @@ class ContinuousActions(ActionDistributionKind):
     """
 
     name = "gaussian"
+    margin_text = "mean of the action before it is squashed: above 0 a token raises it"
 
     def __init__(self, space: Any, *, tanh: bool, scaled: bool):
         self.space, self.tanh, self.scaled = space, tanh, scaled
+
+    @property
+    def components(self) -> int:
+        return spaces.flatdim(self.space)
+
+    def margins(self, outputs: PolicyOutputs, actions: Tensor) -> Float[Tensor, "V M"]:
+        """Return each number of the mean action before it is squashed, whatever was taken."""
+        return outputs.params if outputs.unsquashed is None else outputs.unsquashed
 
     def likeliest_actions(self, outputs: PolicyOutputs) -> Shaped[np.ndarray, "V ..."]:
         rows = self._to_environment_units(outputs.params)
@@ -224,6 +284,26 @@ class DeterministicActions(ContinuousActions):
 
     def gradient_targets(self, outputs: PolicyOutputs, actions: Tensor) -> Float[Tensor, "V G"]:
         return outputs.params
+
+
+class _Rivals(NamedTuple):
+    """One part of an action, and what it was chosen from."""
+
+    chosen: Float[Tensor, "V"]
+    """NaN where nothing else was valid, or it was itself not valid."""
+    others: Float[Tensor, "V C"]
+    """-inf in the place of the chosen one and of those that are not valid."""
+
+
+def _rivals(values: Float[Tensor, "V C"], choices: Tensor) -> _Rivals:
+    """Set the chosen one of several values apart; where nothing is valid, all the others stay."""
+    is_chosen = torch.zeros_like(values, dtype=torch.bool).scatter_(1, choices[:, None], True)
+    invalid = values <= INVALID_LOGIT
+    rivals = ~is_chosen & ~invalid
+    defined = rivals.any(1) & ~(invalid & is_chosen).any(1)
+    chosen = torch.where(defined, values.gather(1, choices[:, None])[:, 0], torch.nan)
+    shown = rivals | ~defined[:, None]  # an empty row would give gradients of NaN
+    return _Rivals(chosen, torch.where(shown, values, -torch.inf))
 
 
 def choice_sizes(space: spaces.Space) -> tuple[int, ...]:

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import torch
 from gymnasium import spaces
 from jaxtyping import Bool, Float, Int, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
 from attention_agents.policies.inspect.action_distribution import (
+    INVALID_LOGIT,
     ActionDistributionKind,
     CategoricalActions,
     DeterministicActions,
@@ -28,8 +29,6 @@ from attention_agents.policies.inspect.action_distribution import (
 )
 from attention_agents.policies.sb3.pointer import PointerPolicyMixin
 
-INVALID_LOGIT = -1e8
-"""Logit that MaskablePPO gives an action that is not valid."""
 STATES_AT_ONCE = 64
 """States whose recurrent state is computed at a time."""
 
@@ -113,6 +112,27 @@ class PolicyAdapter(ABC):
     def outputs_of_pass(self, passed: FeaturePass) -> PolicyOutputs:
         """Apply the output layers to the features of a pass."""
 
+    @abstractmethod
+    def action_outputs(
+        self, features: Float[Tensor, "V F"], valid: Bool[Tensor, "V C"] | None = None
+    ) -> PolicyOutputs:
+        """Apply the output layers of the actor, or of the Q values, alone; no value comes with it.
+
+        Args:
+            features: of the acting role, as in `FeaturePass`.
+            valid: which choices were valid; None where all were.
+        """
+
+    def acting_features(
+        self, features: Float[Tensor, "V F"], recurrent_state: RecurrentState | None = None
+    ) -> Float[Tensor, "V F"]:
+        """Return what the output layers of the actor read of its extractor's features.
+
+        Args:
+            recurrent_state: of the actor before the pass, for a policy that has one.
+        """
+        return features
+
     def add_recurrent_states(self, states: StateBatch) -> StateBatch:
         """Add the recurrent state before each of the states, which are a whole episode."""
         return states
@@ -145,20 +165,27 @@ class ActorCriticAdapter(PolicyAdapter):
         return outputs
 
     def outputs_of_pass(self, passed: FeaturePass) -> PolicyOutputs:
-        policy, features = self.policy, passed.features
-        latent = policy.mlp_extractor.forward_actor(features["actor"])
-        params, std, value = policy.action_net(latent), None, None  # (V, C)
-        if isinstance(self.kind, GaussianActions):
-            std = _standard_deviation(policy, policy.log_std, latent, params)
-        if passed.valid is not None:
-            params = torch.where(passed.valid, params, INVALID_LOGIT)
+        policy, features, value = self.policy, passed.features, None
+        outputs = self.action_outputs(features["actor"], passed.valid)
         shared = features["actor"] if policy.share_features_extractor else None
         critic = features.get("critic", shared)
         if critic is not None:
             value = policy.value_net(policy.mlp_extractor.forward_critic(critic))[:, 0]
         elif "critic" not in features:
             value = policy.predict_values(passed.observe())[:, 0]
-        return PolicyOutputs(params, std, value)
+        return outputs._replace(value=value)
+
+    def action_outputs(
+        self, features: Float[Tensor, "V F"], valid: Bool[Tensor, "V C"] | None = None
+    ) -> PolicyOutputs:
+        policy, std = self.policy, None
+        latent = policy.mlp_extractor.forward_actor(features)
+        params = policy.action_net(latent)  # (V, C)
+        if isinstance(self.kind, GaussianActions):
+            std = _standard_deviation(policy, policy.log_std, latent, params)
+        if valid is not None:
+            params = torch.where(valid, params, INVALID_LOGIT)
+        return PolicyOutputs(params, std)
 
     def _extract(self, states: StateBatch, rows: Tensor) -> dict[str, Any]:
         features = self.policy.extract_features(states.observations)
@@ -170,6 +197,12 @@ class RecurrentAdapter(ActorCriticAdapter):
     """RecurrentPPO: the recurrent state before a step stays when tokens are removed in the step."""
 
     is_recurrent = True
+
+    def acting_features(
+        self, features: Float[Tensor, "V F"], recurrent_state: RecurrentState | None = None
+    ) -> Float[Tensor, "V K"]:
+        assert recurrent_state is not None, "a recurrent policy needs its recurrent state"
+        return self.policy.lstm_actor(features[None], recurrent_state[:2])[0][0]
 
     def add_recurrent_states(self, states: StateBatch) -> StateBatch:
         """Replay the episode, which begins with an empty recurrent state."""
@@ -215,12 +248,16 @@ class QNetworkAdapter(PolicyAdapter):
         self.kind, self._quantiles = QValues(), "quantile_net" in networks
 
     def outputs_of_pass(self, passed: FeaturePass) -> PolicyOutputs:
-        if self._quantiles:
-            quantiles = self.network.quantile_net(passed.features["online"])  # (V, quantiles * A)
-            q = quantiles.view(len(quantiles), self.network.n_quantiles, -1).mean(1)  # (V, A)
-        else:
-            q = self.network.q_net(passed.features["online"])
-        return PolicyOutputs(q, None, q.amax(1))
+        outputs = self.action_outputs(passed.features["online"])
+        return outputs._replace(value=outputs.params.amax(1))
+
+    def action_outputs(
+        self, features: Float[Tensor, "V F"], valid: Bool[Tensor, "V C"] | None = None
+    ) -> PolicyOutputs:
+        if not self._quantiles:
+            return PolicyOutputs(self.network.q_net(features))
+        quantiles = self.network.quantile_net(features)  # (V, quantiles * A)
+        return PolicyOutputs(quantiles.view(len(quantiles), self.network.n_quantiles, -1).mean(1))
 
     def _extract(self, states: StateBatch, rows: Tensor) -> dict[str, Any]:
         network = self.network
@@ -238,14 +275,21 @@ class SeparateCriticsAdapter(PolicyAdapter):
         self.kind = kind(policy.action_space, tanh=self._stochastic, scaled=scaled)
 
     def outputs_of_pass(self, passed: FeaturePass) -> PolicyOutputs:
-        actor, features = self.policy.actor, passed.features["actor"]
         value = self._value_of(passed.observe(), passed.actions)
+        return self.action_outputs(passed.features["actor"])._replace(value=value)
+
+    def action_outputs(
+        self, features: Float[Tensor, "V F"], valid: Bool[Tensor, "V C"] | None = None
+    ) -> PolicyOutputs:
+        actor = self.policy.actor
         if not self._stochastic:
-            return PolicyOutputs(actor.mu(features), None, value)
+            mean, before = _squashed_mean(actor.mu, features)
+            return PolicyOutputs(mean, unsquashed=before)
         latent = actor.latent_pi(features)
         log_std = actor.log_std if actor.use_sde else actor.log_std(latent).clamp(-20, 2)
-        mean = actor.mu(latent)
-        return PolicyOutputs(mean, _standard_deviation(actor, log_std, latent, mean), value)
+        mean, before = _squashed_mean(actor.mu, latent)
+        std = _standard_deviation(actor, log_std, latent, mean)
+        return PolicyOutputs(mean, std, unsquashed=before)
 
     def _extract(self, states: StateBatch, rows: Tensor) -> dict[str, Any]:
         actor = self.policy.actor
@@ -292,6 +336,14 @@ def adapter_of(policy: Any) -> PolicyAdapter:
 def accepts_action_masks(method: Callable[..., Any]) -> bool:
     """Return whether a policy's `forward`, or an algorithm's `predict`, takes `action_masks`."""
     return "action_masks" in inspect.signature(method).parameters
+
+
+def _squashed_mean(layers: nn.Module, latent: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return the mean, and what it was before the squashing that ends its layers, if one does."""
+    if not isinstance(layers, nn.Sequential) or not isinstance(layers[-1], nn.Tanh | nn.Hardtanh):
+        return layers(latent), None
+    before = layers[:-1](latent)
+    return layers[-1](before), before
 
 
 def _standard_deviation(module: Any, log_std: Tensor, latent: Tensor, mean: Tensor) -> Tensor:

@@ -1,0 +1,191 @@
+"""Where the tokens of an extractor stand before anything weighs them, and how it goes on from them.
+
+Known are our extractors, and those of Stable-Baselines3: the numbers of a `FlattenExtractor`, the
+cells of a `NatureCNN`'s last convolution, and a `CombinedExtractor` of both. An extractor may cut
+the observation in several parts, whose tokens have widths of their own: an image's cells 64, a
+number 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from attention_agents.envs.tokens.layout import TokenLayout
+from attention_agents.policies.inspect.attention_modules import acting_role, features_extractors
+from attention_agents.policies.inspect.stock_tokens import StockPart, find_stock_parts
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.sb3.gated_extractor import GatedExtractor
+from attention_agents.policies.tokens import Tokens, present_mask
+
+PartTokens = tuple[Tokens, ...]
+"""The tokens of B observations, part by part: values (B, n, D), mask (B, n); n and D may differ."""
+
+
+class TokenPart(NamedTuple):
+    """The tokens that one module hands on."""
+
+    module: nn.Module
+    """Whose output they are."""
+    index: tuple[int, ...]
+    """Which tokens of the layout, n of them."""
+    read: Callable[[Any], Tokens]
+    """Gives the tokens of an output of the module."""
+    write: Callable[[Tokens, Any], Any]
+    """Gives an output that holds these tokens in place of its own."""
+
+
+@dataclass(frozen=True)
+class TokenInputs:
+    """The tokens of one extractor, before anything weighs them.
+
+    Hooks see and replace them in the policy's own passes; `features_from_tokens` goes on from them
+    apart from any pass.
+    """
+
+    layout: TokenLayout
+    """Of all N tokens."""
+    parts: tuple[TokenPart, ...]
+    features_from_tokens: Callable[[PartTokens], Float[Tensor, "B F"]]
+    """Gives the features of an observation from its tokens alone, as the extractor does."""
+    has_attention: bool = True
+    """Whether the extractor weighs them by attention."""
+
+    def hook_parts(
+        self, on_tokens: Callable[[int, Tokens], Tokens | None]
+    ) -> list[RemovableHandle]:
+        """Call a function with the number of each part and its tokens, at every pass.
+
+        Args:
+            on_tokens: what it returns takes their place; None leaves them.
+        """
+        return [
+            part.module.register_forward_hook(partial(_on_output, part, i, on_tokens))
+            for i, part in enumerate(self.parts)
+        ]
+
+    def join(self, by_part: list[Shaped[Tensor, "*B _"]]) -> Shaped[Tensor, "*B N"]:
+        """Return a number for each token in the order of the layout, from those part by part."""
+        if len(by_part) == 1:
+            return by_part[0]
+        order = torch.tensor([i for part in self.parts for i in part.index])
+        return torch.cat(by_part, -1)[..., order.argsort().to(by_part[0].device)]
+
+    def split(self, values: Tensor) -> list[Tensor]:
+        """Return what (..., N) holds for the tokens of each part."""
+        return [values[..., list(part.index)] for part in self.parts]
+
+    def present(self, tokens: PartTokens) -> Bool[Tensor, "B N"]:
+        """Return True where a token is present."""
+        return self.join([present_mask(part) for part in tokens])
+
+
+def token_inputs(policy: nn.Module) -> dict[str, TokenInputs]:
+    """Return the tokens of the extractors of an SB3 policy by role.
+
+    Raises:
+        ValueError: the extractor that acts is of an unknown kind.
+    """
+    extractors = features_extractors(policy)
+    known = {role: find_token_inputs(extractor) for role, extractor in extractors.items()}
+    inputs = {role: part for role, part in known.items() if part is not None}
+    role = acting_role(extractors)
+    if role not in inputs:
+        raise ValueError(
+            f"it is not known where the tokens of {type(extractors[role]).__name__} stand; known "
+            "are AttentionExtractor, GatedExtractor, and SB3's FlattenExtractor, NatureCNN and "
+            "CombinedExtractor"
+        )
+    return inputs
+
+
+def find_token_inputs(extractor: nn.Module) -> TokenInputs | None:
+    """Return the tokens of a features extractor; None where its kind is not known."""
+    if isinstance(extractor, AttentionExtractor):
+        return _attention_inputs(extractor)
+    if isinstance(extractor, GatedExtractor):
+        return _gated_inputs(extractor)
+    stock = find_stock_parts(extractor)
+    return None if stock is None else _stock_inputs(stock)
+
+
+def _attention_inputs(extractor: AttentionExtractor) -> TokenInputs:
+    index = tuple(range(len(extractor.layout)))
+    part = TokenPart(
+        extractor.tokenizer, index, lambda tokens: tokens, lambda tokens, output: tokens
+    )
+
+    def features_from_tokens(tokens: PartTokens) -> Float[Tensor, "B F"]:
+        return extractor.features_from_tokens(tokens[0])
+
+    return TokenInputs(extractor.layout, (part,), features_from_tokens)
+
+
+def _gated_inputs(extractor: GatedExtractor) -> TokenInputs:
+    keys = [group.key for group in extractor.layout.groups for _ in group.names]
+    pictures, has_numbers = extractor.pictures_by_key, extractor.gate is not None
+    points: list[tuple[nn.Module, tuple[int, ...]]] = []
+    if has_numbers:
+        points = [(extractor.tokens, _positions(keys, extractor.numbers))]
+    points += [(part.tokens, _positions(keys, [key])) for key, part in pictures.items()]
+
+    def features_from_tokens(tokens: PartTokens) -> Float[Tensor, "B F"]:
+        rows = [part.values.transpose(1, 2) for part in tokens]  # (B, D, n) each
+        cells = dict(zip(pictures, rows[has_numbers:], strict=True))
+        return extractor.features_from_tokens(rows[0] if has_numbers else None, cells)
+
+    parts = (
+        TokenPart(module, index, _read_channels_first, _write_channels_first)
+        for module, index in points
+    )
+    return TokenInputs(extractor.layout, tuple(parts), features_from_tokens)
+
+
+def _stock_inputs(stock: list[StockPart]) -> TokenInputs:
+    layout = TokenLayout(tuple(part.group for part in stock))
+    parts = (
+        TokenPart(
+            part.module,
+            tuple(range(places.start, places.stop)),
+            lambda output, part=part: Tokens(part.read(output), None),
+            lambda tokens, output, part=part: part.write(tokens.values),
+        )
+        for part, places in zip(stock, layout.slices, strict=True)
+    )
+
+    def features_from_tokens(tokens: PartTokens) -> Float[Tensor, "B F"]:
+        pairs = zip(stock, tokens, strict=True)
+        return torch.cat([part.proceed(part.write(own.values)) for part, own in pairs], 1)
+
+    return TokenInputs(layout, tuple(parts), features_from_tokens, has_attention=False)
+
+
+def _positions(keys: list[str], wanted: Any) -> tuple[int, ...]:
+    return tuple(i for i, key in enumerate(keys) if key in wanted)
+
+
+def _read_channels_first(output: Float[Tensor, "B D n"]) -> Tokens:
+    return Tokens(output.transpose(1, 2), None)
+
+
+def _write_channels_first(tokens: Tokens, output: Any) -> Float[Tensor, "B D n"]:
+    return tokens.values.transpose(1, 2)
+
+
+def _on_output(
+    part: TokenPart,
+    number: int,
+    on_tokens: Callable[[int, Tokens], Tokens | None],
+    _module: nn.Module,
+    _inputs: tuple,
+    output: Any,
+) -> Any:
+    changed = on_tokens(number, part.read(output))
+    return None if changed is None else part.write(changed, output)
