@@ -57,11 +57,11 @@ class Evidence:
     no gradient of its parameters and no random stream moves, and it works within inference mode.
 
     >>> evidence = Evidence(model.policy)  # doctest: +SKIP
-    >>> with TokenCapture(model.policy) as capture:
+    >>> with TokenCapture(model.policy) as capture:  # doctest: +SKIP
     ...     action, _ = model.predict(obs)
     ...     passed = capture.take()
-    >>> evidence.means.update(passed.tokens[evidence.role])
-    >>> evidence.of(passed, torch.as_tensor(action)[None]).values  # (1, M, N)
+    >>> evidence.means.update(passed.tokens[evidence.role])  # doctest: +SKIP
+    >>> values = evidence.of(passed, torch.as_tensor(action)).values  # (B, M, N); doctest: +SKIP
 
     Args:
         policy: of Stable-Baselines3 or sb3-contrib, with attention or without.
