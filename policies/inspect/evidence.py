@@ -56,12 +56,17 @@ class Evidence:
     The gradient is taken in a graph of its own, from copies of the tokens: no number of the policy,
     no gradient of its parameters and no random stream moves, and it works within inference mode.
 
-    >>> evidence = Evidence(model.policy)  # doctest: +SKIP
-    >>> with TokenCapture(model.policy) as capture:  # doctest: +SKIP
-    ...     action, _ = model.predict(obs)
-    ...     passed = capture.take()
-    >>> evidence.means.update(passed.tokens[evidence.role])  # doctest: +SKIP
-    >>> values = evidence.of(passed, torch.as_tensor(action)).values  # (B, M, N); doctest: +SKIP
+    Many states cost little more than one: passes can be kept, and explained together.
+
+    >>> from stable_baselines3 import PPO
+    >>> model = PPO("MlpPolicy", "CartPole-v1", device="cpu")
+    >>> with TokenCapture(model.policy) as capture:
+    ...     action, _ = model.predict(torch.ones(1, 4).numpy())
+    >>> passed = capture.take()
+    >>> evidence = Evidence(model.policy)
+    >>> evidence.means.update(passed.tokens[evidence.role])
+    >>> evidence.of(passed, torch.as_tensor(action)).values.shape
+    torch.Size([1, 1, 4])
 
     Args:
         policy: of Stable-Baselines3 or sb3-contrib, with attention or without.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +28,24 @@ class TokenPass(NamedTuple):
     recurrent_state: tuple[Float[Tensor, "L B K"], ...] | None = None
     """Hidden and cell state of the actor before the pass; None where the policy has none."""
 
+    @classmethod
+    def concatenate(cls, passes: Sequence[TokenPass]) -> TokenPass:
+        """Join passes of the same policy to one of all their observations."""
+        states = [part.recurrent_state for part in passes]
+        return cls(
+            {
+                role: tuple(
+                    _concatenate(parts)
+                    for parts in zip(*(p.tokens[role] for p in passes), strict=True)
+                )
+                for role in passes[0].tokens
+            },
+            {role: torch.cat([p.features[role] for p in passes]) for role in passes[0].features},
+            None
+            if any(state is None for state in states)
+            else tuple(torch.cat(parts, 1) for parts in zip(*states, strict=True)),  # type: ignore[arg-type]
+        )
+
     def select_states(self, index: slice) -> TokenPass:
         """Return the pass of some of its observations."""
         state = self.recurrent_state
@@ -44,9 +62,12 @@ class TokenCapture:
     As with an `AttentionTap`, a pass begins where an extractor is called, and of several passes the
     latest counts.
 
-    >>> with TokenCapture(model.policy) as capture:  # doctest: +SKIP
-    ...     action, _ = model.predict(obs)
-    ...     passed = capture.take()
+    >>> from stable_baselines3 import PPO
+    >>> model = PPO("MlpPolicy", "CartPole-v1", device="cpu")
+    >>> with TokenCapture(model.policy) as capture:
+    ...     action, _ = model.predict(torch.zeros(4).numpy())
+    >>> capture.take().tokens["actor"][0].values.shape  # (B, n, D)
+    torch.Size([1, 4, 1])
 
     Args:
         policy: of SB3, with attention or without.
@@ -137,6 +158,11 @@ def select_states(tokens: PartTokens, index: slice | Tensor) -> PartTokens:
         Tokens(*(None if value is None else value[index] for value in part))  # type: ignore[arg-type]
         for part in tokens
     )
+
+
+def _concatenate(batches: Sequence[Tokens]) -> Tokens:
+    columns: list[tuple[Any, ...]] = list(zip(*batches, strict=True))
+    return Tokens(*(None if column[0] is None else torch.cat(column) for column in columns))  # type: ignore[arg-type]
 
 
 @dataclass

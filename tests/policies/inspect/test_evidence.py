@@ -15,7 +15,7 @@ from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Cells, Entities
 from attention_agents.policies.inspect.evidence import Evidence
 from attention_agents.policies.inspect.tap import AttentionTap
-from attention_agents.policies.inspect.token_capture import TokenCapture, TokenMeans
+from attention_agents.policies.inspect.token_capture import TokenCapture, TokenMeans, TokenPass
 from attention_agents.policies.inspect.token_inputs import find_token_inputs, token_inputs
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.sb3.gated_extractor import GatedExtractor, attention_policy_kwargs
@@ -224,6 +224,15 @@ def test_a_recurrent_state_is_that_of_the_pass():
     assert passed is not None and passed.recurrent_state is not None
     for own, expected in zip(passed.recurrent_state, state, strict=True):
         assert np.array_equal(own.numpy(), expected)
+
+
+def test_passes_are_joined_and_split():
+    model = build(RecurrentPPO, MIXED, policy="MultiInputLstmPolicy", lstm_hidden_size=11)
+    passed, taken = passed_of(model, samples(MIXED))
+    parts = [passed.select_states(slice(i, i + 1)) for i in range(B)]
+    joined, evidence = TokenPass.concatenate(parts), Evidence(model.policy, "zero")
+    whole, again = evidence.of(passed, taken), evidence.of(joined, taken)
+    assert torch.equal(whole.values, again.values)
 
 
 # means
