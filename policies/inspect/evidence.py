@@ -59,6 +59,7 @@ class Evidence:
     Many states cost little more than one: passes can be kept, and explained together.
 
     >>> from stable_baselines3 import PPO
+    >>> from attention_agents.policies.inspect.token_capture import TokenCapture
     >>> model = PPO("MlpPolicy", "CartPole-v1", device="cpu")
     >>> with TokenCapture(model.policy) as capture:
     ...     action, _ = model.predict(torch.ones(1, 4).numpy())
