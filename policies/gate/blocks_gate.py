@@ -13,6 +13,7 @@ from attention_agents.policies.attention.attention_config import AttentionConfig
 from attention_agents.policies.attention.layer_context import LayerContext
 from attention_agents.policies.encoder import LayerModule, check_sizes, check_used
 from attention_agents.policies.gate.attention_gate import AttentionGate, GateConfig
+from attention_agents.policies.gate.gate_weighting import check_gate_words
 from attention_agents.policies.gate.token_blocks import TokenBlocks
 from attention_agents.policies.registries import BLOCKS
 
@@ -66,7 +67,7 @@ class GatePlan:
     block: str = BLOCKS.default
     """A word of `BLOCKS`."""
     attention: AttentionConfig = field(default_factory=AttentionConfig)
-    """How the blocks weigh tokens."""
+    """How blocks and gate weigh tokens; visibility and positions are for blocks alone."""
 
     def build(self, layout: TokenLayout, channels: int) -> AttentionGate | BlocksGate:
         """Return the gate of a part, behind blocks where there are more layers than one.
@@ -89,20 +90,17 @@ class GatePlan:
             has_positions=False,
         )
         check_sizes(context, self.layers)
-        gate = AttentionGate(len(layout), channels, self.gate)
+        check_gate_words(self.attention, self.layers)
+        gate = AttentionGate(len(layout), channels, self.gate, self.attention, layout)
         if self.layers == 1:
-            self._check_one_layer()
+            if self.block != BLOCKS.default:
+                raise ValueError(
+                    f"block={self.block!r} needs a layer before the gate; use layers=2"
+                )
             return gate
-        blocks = TokenBlocks(context, channels, self.layers - 1, self.block)
-        check_used(context, blocks)
-        return BlocksGate(blocks, gate)
-
-    def _check_one_layer(self) -> None:
-        """Refuse words of blocks where there are none."""
-        if self.block != BLOCKS.default:
-            raise ValueError(f"block={self.block!r} needs a layer before the gate; use layers=2")
-        if self.attention != AttentionConfig():
-            raise ValueError("attention needs a layer before the gate; use layers=2")
+        built = BlocksGate(TokenBlocks(context, channels, self.layers - 1, self.block), gate)
+        check_used(context, built if gate.weighting is not None else built.blocks)
+        return built
 
 
 def gate_modules(gate: AttentionGate | BlocksGate) -> list[LayerModule]:

@@ -8,6 +8,7 @@ from zlib import crc32
 
 import numpy as np
 import torch
+from torch import nn
 
 
 def own_seed(purpose: str) -> int:
@@ -23,3 +24,21 @@ def own_stream(purpose: str) -> Iterator[None]:
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)
         yield
+
+
+def check_initialization(module: nn.Module, name: str) -> None:
+    """Refuse layers that SB3's `ortho_init` draws again, moving torch's random stream.
+
+    Args:
+        module: which may hold some.
+        name: of it, in the words of the error.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            raise ValueError(
+                f"{name} holds an nn.{type(layer).__name__}, which Stable-Baselines3 initializes "
+                "again after this; use Projection of attention_agents.policies.plugin_api instead"
+            )

@@ -12,7 +12,7 @@ from attention_agents.policies.attention.layer_context import LayerContext
 from attention_agents.policies.attention.tappable import TappableAttention
 from attention_agents.policies.encoder import LayerModule
 from attention_agents.policies.gate.attention_gate import symlog
-from attention_agents.policies.gate.random_stream import own_stream
+from attention_agents.policies.gate.random_stream import check_initialization, own_stream
 from attention_agents.policies.registries import BLOCKS
 from attention_agents.policies.tokens import Tokens
 
@@ -51,7 +51,7 @@ class TokenBlocks(nn.Module):
             self.content = nn.Parameter(torch.randn(shape) / math.sqrt(channels))
         self.norm = nn.LayerNorm(D)
         self.output = nn.Parameter(torch.zeros(D, channels))
-        check_initialization(self.blocks, block)
+        check_initialization(self.blocks, f"block {block!r}")
 
     def forward(
         self, x: Float[Tensor, "B C N"], mask: Bool[Tensor, "B N"] | None = None
@@ -88,18 +88,3 @@ class TokenBlocks(nn.Module):
             for module in block.modules()
             if isinstance(module, TappableAttention)
         ]
-
-
-def check_initialization(module: nn.Module, block: str) -> None:
-    """Refuse layers that SB3 draws again, and for which it moves torch's random stream.
-
-    Raises:
-        ValueError: there is one.
-    """
-    for layer in module.modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d):
-            raise ValueError(
-                f"block {block!r} holds an nn.{type(layer).__name__}, which Stable-Baselines3 "
-                "initializes again after this; use Projection of attention_agents.policies."
-                "plugin_api in its place"
-            )

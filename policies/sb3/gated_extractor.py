@@ -61,7 +61,10 @@ class GatedExtractor(BaseFeaturesExtractor):
         width: width of tokens inside the blocks, a multiple of heads.
         heads: attention heads of the blocks.
         block: a word of `BLOCKS`, for these.
-        attention: how they weigh tokens: a whole `AttentionConfig`, or a score, such as "additive".
+        attention: how blocks and gate weigh tokens: a whole `AttentionConfig`, or a score, such as
+            "additive".
+        sparsity: how strongly attention is drawn to few tokens, see `GateConfig.sparsity`; above 0
+            it takes the place of the gate's own, and lifts its floor.
 
     Raises:
         ValueError: a part of the observation is a set, whose places mean nothing, or a history; a
@@ -85,9 +88,11 @@ class GatedExtractor(BaseFeaturesExtractor):
         heads: int = 4,
         block: str = BLOCKS.default,
         attention: str | AttentionConfig = SCORES.default,
+        sparsity: float = 0.0,
     ):
+        config = gate if isinstance(gate, GateConfig) else GateConfig(**(gate or {}))
         plan = GatePlan(
-            gate=gate if isinstance(gate, GateConfig) else GateConfig(**(gate or {})),
+            gate=replace(config, sparsity=sparsity) if sparsity else config,
             layers=layers,
             width=width,
             heads=heads,
@@ -179,6 +184,9 @@ def attention_policy_kwargs(
         The extractor, its arguments, and the hidden layers that follow a picture, which SB3 changes
         for its own convolutions alone.
 
+    Raises:
+        ValueError: sparsity with TRPO, whose second derivatives would take it for the policy's.
+
     >>> from stable_baselines3 import PPO
     >>> from stable_baselines3.common.env_util import make_vec_env
     >>> env = make_vec_env("CartPole-v1", n_envs=2)
@@ -186,6 +194,7 @@ def attention_policy_kwargs(
     ...             policy_kwargs=attention_policy_kwargs(PPO, env.observation_space))
     """
     name = algorithm if isinstance(algorithm, str) else algorithm.__name__
+    check_sparsity(name, extractor_kwargs.get("sparsity", 0.0))
     kwargs: dict[str, Any] = {
         "features_extractor_class": GatedExtractor,
         "features_extractor_kwargs": extractor_kwargs,
@@ -193,6 +202,23 @@ def attention_policy_kwargs(
     if is_image_space(observation_space):
         kwargs["net_arch"] = [256, 256] if name.lower() in ACTOR_CRITICS_OF_Q else []
     return kwargs
+
+
+def check_sparsity(algorithm: str, sparsity: float) -> None:
+    """Refuse sparsity where it would be taken for a part of the policy.
+
+    Args:
+        algorithm: its name.
+        sparsity: of the gates.
+
+    Raises:
+        ValueError: the algorithm is TRPO.
+    """
+    if algorithm.lower() == "trpo" and sparsity > 0:
+        raise ValueError(
+            f"trpo takes second derivatives, and sparsity={sparsity} adds a gradient of its own; "
+            "use sparsity=0, or another algorithm, such as ppo"
+        )
 
 
 def _gated_spec(space: spaces.Space, choice: TokenChoice, key: str) -> TokenSpec:

@@ -15,6 +15,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Cells, Entities
+from attention_agents.policies.attention.attention_config import AttentionConfig
 from attention_agents.policies.inspect.tap import AttentionTap
 from attention_agents.policies.sb3.gated_extractor import GatedExtractor, attention_policy_kwargs
 
@@ -236,6 +237,9 @@ def test_every_layer_learns() -> None:
     assert {name.rsplit(".", 1)[1] for name in still} <= {"empty_vector"}
 
 
+LOCAL = AttentionConfig(visibility="local")
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -244,7 +248,13 @@ def test_every_layer_learns() -> None:
         ({"block": "gtrxl"}, "block='gtrxl' needs a layer before the gate; use layers=2"),
         ({"layers": 2, "block": "gtrlx"}, "unknown block 'gtrlx'; did you mean 'gtrxl'"),
         ({"layers": 2, "block": "space-time"}, "two frames"),
-        ({"layers": 2, "block": "channel", "attention": "dot"}, "score='dot' would not be used"),
+        (
+            {"attention": LOCAL},
+            "visibility='local' needs queries .* gate's stands nowhere; use layers",
+        ),
+        ({"layers": 2, "attention": LOCAL}, "visibility='local' needs"),
+        ({"layers": 2, "block": "channel", "attention": LOCAL}, "'local' would not be used"),
+        ({"sparsity": -0.1}, "sparsity must be a number of at least 0, got -0.1"),
     ],
 )
 def test_blocks_that_cannot_be(words: dict[str, Any], text: str) -> None:
