@@ -132,6 +132,7 @@ ROOMS = {
         (
             *("agents.runs", "agents.rollouts.seeds", "agents.evaluation.statistics"),
             *("agents.progress_bar", "recording", "policies", "envs.ground_truth"),
+            "envs.random_streams",
         ),
         ("numpy", "gymnasium", "torch", "jaxtyping", "rich"),
     ),

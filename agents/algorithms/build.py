@@ -28,6 +28,7 @@ from attention_agents.agents.config.plugins import check_imported
 from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.config.validation import first_line
 from attention_agents.envs.make import make_env
+from attention_agents.envs.random_streams import derive_seed
 from attention_agents.envs.tokens.spaces import Features, build_layout, choose_specs
 from attention_agents.envs.vector.subprocess_env import SafeSubprocVecEnv
 from attention_agents.policies.sb3.extractor import AttentionExtractor
@@ -79,11 +80,14 @@ def build_model(config: RunConfig, env: VecEnv) -> BaseAlgorithm:
     if config.noise_std is not None:
         arguments["action_noise"] = _action_noise(config, env.action_space)
     try:
-        return algorithm(env=env, seed=config.seed, device=config.device, **arguments)
+        model = algorithm(env=env, seed=config.seed, device=config.device, **arguments)
     except REFUSALS as error:
         settings = ", ".join(f"{name}={value}" for name, value in config.hyperparams.items())
         problem = f"{first_line(error)} ({settings or 'its defaults'})"
         raise ValueError(f"{config.algo} refused its arguments: {problem}") from error
+    env.seed(derive_seed(config.seed, "training environments"))  # SB3 gives both the same seed
+    model.action_space.seed(derive_seed(config.seed, "exploration"))
+    return model
 
 
 def constructor_arguments(

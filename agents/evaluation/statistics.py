@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from attention_agents.envs.random_streams import derive_seed
+
 RESAMPLES = 10_000
 
 
@@ -90,7 +92,7 @@ def bootstrap_interval(
     Source: Efron 1979, Bootstrap Methods: Another Look at the Jackknife,
         https://doi.org/10.1214/aos/1176344552.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(derive_seed(seed, "bootstrap"))
     means = np.empty(resamples)
     for start in range(0, resamples, 1000):  # in parts: the index array of all would be large
         part = means[start : start + 1000]

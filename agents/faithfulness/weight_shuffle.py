@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from attention_agents.envs.random_streams import derive_seed
+
 
 @contextmanager
 def shuffled_weights(policy: nn.Module, seed: int) -> Iterator[None]:
@@ -22,7 +24,7 @@ def shuffled_weights(policy: nn.Module, seed: int) -> Iterator[None]:
         https://arxiv.org/abs/1810.03292. Differs: parameters are shuffled, not drawn anew, so that
         nothing must be known of how each was initialized.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(derive_seed(seed, "weight shuffle"))
     parameters = list(policy.parameters())
     originals = [parameter.detach().clone() for parameter in parameters]
     try:

@@ -25,6 +25,7 @@ from attention_agents.agents.rollouts.policy_calls import (
     RecurrentStates,
 )
 from attention_agents.envs.action_masks import sample_valid_action, valid_actions
+from attention_agents.envs.random_streams import derive_seed
 from attention_agents.envs.success import SuccessRule
 
 BATCH_SIZE = 8
@@ -133,7 +134,7 @@ class RandomActor:
     def _sample_action(self, state: EnvState) -> Any:
         if state.begins:
             self._spaces[state.seed] = deepcopy(self.space)
-            self._spaces[state.seed].seed(state.seed)
+            self._spaces[state.seed].seed(derive_seed(state.seed, "random policy"))
         space = self._spaces[state.seed]
         return space.sample() if state.valid is None else sample_valid_action(space, state.valid)
 
@@ -142,8 +143,10 @@ class _RandomStreams:
     """The states of torch's and numpy's global generators, kept apart for one episode."""
 
     def __init__(self, seed: int):
-        self.torch = torch.Generator().manual_seed(seed).get_state()
-        self.numpy = np.random.RandomState(seed).get_state()
+        generator = torch.Generator().manual_seed(derive_seed(seed, "sampled actions, torch"))
+        self.torch = generator.get_state()
+        numpy_seed = derive_seed(seed, "sampled actions, numpy")
+        self.numpy = np.random.RandomState(numpy_seed).get_state()
 
     @contextmanager
     def activate(self) -> Iterator[None]:

@@ -1,9 +1,9 @@
 """Which episodes a policy is judged by: an episode is known by its seed."""
 
+from attention_agents.envs.random_streams import BOUND
+
 SEED = 10_000
 """Seed of the first episode where none is named: not one that training starts from."""
-BOUND = 2**31
-"""Seeds are below: the generators of some environments take 32 bits."""
 
 
 def episode_seeds(first: int, episodes: int) -> range:

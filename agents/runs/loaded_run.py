@@ -26,9 +26,9 @@ from attention_agents.agents.rollouts.eval_env import (
     make_rendering_env,
 )
 from attention_agents.agents.rollouts.policy_calls import Observation, PolicyInput, PolicyOutput
-from attention_agents.agents.rollouts.seeds import BOUND
 from attention_agents.agents.runs.checkpoint import LoadedPolicy, load_checkpoint
 from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.envs.random_streams import BOUND
 from attention_agents.envs.success import SuccessRule, success_rule
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from attention_agents.agents.rollouts.seeds import SEED
 from attention_agents.agents.runs.run_folder import RunFolder
 from attention_agents.agents.training.train import train
 from attention_agents.envs.make import make_env
+from attention_agents.envs.random_streams import derive_seed
 from attention_agents.envs.success import success_rule
 
 ROOT = Path(__file__).parents[3]
@@ -112,7 +113,7 @@ def test_the_random_policy_is_what_a_plain_loop_gives(run: Path) -> None:
     for episode in report.random.episodes:
         env = make_env("CartPole-v1")
         env.reset(seed=episode.seed)
-        env.action_space.seed(episode.seed)
+        env.action_space.seed(derive_seed(episode.seed, "random policy"))
         score, done = 0.0, False
         while not done:
             _, reward, terminated, truncated, _ = env.step(env.action_space.sample())

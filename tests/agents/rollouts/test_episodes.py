@@ -155,3 +155,26 @@ def test_observations_are_joined_key_by_key() -> None:
         7,
         3,
     )
+
+
+class Coin(gym.Env):
+    """A step pays 1 where the action names the coin that is thrown next; chance is one half."""
+
+    observation_space = spaces.Box(0, 1, (1,))
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        super().reset(seed=seed)
+        self.left = 50
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: Any):
+        self.left -= 1
+        hit = int(self.np_random.integers(2)) == action
+        return np.zeros(1, np.float32), float(hit), self.left == 0, False, {}
+
+
+def test_random_actions_do_not_replay_the_dice_of_the_environment() -> None:
+    episodes = play_episodes([Coin()], RandomActor(Coin.action_space), range(40))
+    mean = np.mean([episode.episode_return for episode in episodes])
+    assert 22 < mean < 28  # 25 by chance, give or take five standard deviations
