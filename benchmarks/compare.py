@@ -2,7 +2,7 @@
 
     python benchmarks/compare.py --env cartpole-noise --encoders gate,stock --seeds 5
     python benchmarks/compare.py --env Acrobot-v1 --algo a2c --encoders gate,stock -n 100000
-    python benchmarks/compare.py --panel --seeds 5
+    python benchmarks/compare.py --panel --seeds 5 --jobs 2
     python benchmarks/compare.py --report > benchmarks/compare.md
 
 Every finished run is a file below --out; one that is there is not run again, so that a comparison
@@ -14,8 +14,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -46,7 +48,8 @@ class CompareConfig:
     env: str | None = None
     """Tasks, separated by commas: names of benchmarks/compared_tasks.py, or ids of environments."""
     encoders: str | None = None
-    """Separated by commas, the one to hold the others against last; see benchmarks/encoders.py."""
+    """Separated by commas, see benchmarks/encoders.py; what the others are held against is the
+    first of cnn, stock and ungated that is among them."""
     seeds: str = "5"
     """How many, from 0 on; or which, such as 3-4 or 10-14."""
     algo: str | None = None
@@ -58,8 +61,10 @@ class CompareConfig:
     """Steps to train for."""
     out: str = str(RESULTS)
     """Folder of results."""
+    jobs: int = 1
+    """Runs at the same time, one thread each."""
     panel: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Run all tasks of the table, in order."""
+    """Run all tasks of the table: each with the first seed, then each with the second."""
     report: tyro.conf.FlagCreatePairsOff[bool] = False
     """Run nothing; print the tables of all that is in --out, as Markdown."""
 
@@ -79,26 +84,45 @@ def main(config: CompareConfig) -> None:
     if config.report:
         print(report(read_results(out), out))
         return
+    if config.jobs < 1:
+        raise ValueError(f"--jobs must be at least 1, got {config.jobs}")
     if config.panel == (config.env is not None):
         raise ValueError("name tasks with --env, or ask for the whole --panel")
     names = list(TASKS) if config.env is None else config.env.split(",")
-    for run in planned(config, names):
-        run_once(run, out)
+    runs = planned(config, names)
+    if config.jobs == 1:
+        for run in runs:
+            run_once(run, out)
+    else:
+        run_in_processes(runs, out, config.jobs)
     print(report([each for each in read_results(out) if each["task"] in names], None))
 
 
-def planned(config: CompareConfig, names: Sequence[str]) -> Iterator[Run]:
-    """Yield the runs of a comparison: all encoders of a seed side by side."""
+def planned(config: CompareConfig, names: Sequence[str]) -> list[Run]:
+    """Return the runs of a comparison, seed by seed, so that whatever is finished can be compared.
+
+    Raises:
+        ValueError: a task, an encoder or the seeds are unknown.
+    """
+    first: list[Run] = []
+    others: list[Run] = []
+    seeds = seed_range(config.seeds)
     for name in names:
         task = find_task(name, config.algo)
         steps = task.steps if config.n_timesteps is None else config.n_timesteps
         encoders = config.encoders.split(",") if config.encoders else task.encoders
         for encoder in encoders:
             check_encoder(encoder)
-        yield Run(name, task, RANDOM, 0, steps)
-        for seed in seed_range(config.seeds):
-            for encoder in encoders:
-                yield Run(name, task, encoder, seed, steps)
+        first.append(Run(name, task, RANDOM, 0, steps))
+        others += [Run(name, task, encoder, seed, steps) for seed in seeds for encoder in encoders]
+    return first + sorted(others, key=lambda run: run.seed)
+
+
+def run_in_processes(runs: Sequence[Run], out: Path, jobs: int) -> None:
+    """Make several runs at a time."""
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(run_once, run, out) for run in runs]):
+            done.result()
 
 
 def seed_range(seeds: str) -> range:

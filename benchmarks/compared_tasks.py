@@ -158,7 +158,7 @@ TASKS = {
         partial(identity, 70),
         *("ppo_mask", 8192),
         hyperparameters={"n_steps": 256, "gamma": 0.4},
-        source="SB3-Contrib's test",
+        source=OURS,
     ),
     "cartpole": Task(
         partial(make_env, "CartPole-v1"), "ppo", 50_000, 8, hyperparameters=CARTPOLE, source=ZOO

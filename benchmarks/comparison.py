@@ -70,7 +70,17 @@ class Comparison:
 
     @property
     def settings(self) -> Result:
+        """Of the first run; `lacks` says whether others have the same."""
         return self.encoders[0].runs[0]
+
+    @property
+    def lacks(self) -> str:
+        """Say what is missing for a verdict; empty when nothing is."""
+        keys = ("algo", "n_envs", "normalize", "hyperparameters", "episodes")
+        runs = [run for each in self.encoders for run in each.runs]
+        if any(run[key] != self.settings[key] for run in runs for key in keys):
+            return "settings differ"
+        return "no random policy" if self.random is None else ""
 
 
 def comparisons(results: Sequence[Result]) -> list[Comparison]:
@@ -136,12 +146,11 @@ def _score_rows(of: Comparison) -> Iterator[Sequence[str]]:
             continue
         other = baseline.scores
         difference = float(scores.mean() - other.mean())
-        said = "no random policy" if of.random is None else ""
         yield (
             *(*cells, shown, baseline.name),
             with_interval(difference, difference_interval(scores, other)),
             f"{probability_of_improvement(scores, other):.2f}",
-            said or verdict(scores, other, of.random["mean"] if of.random else 0.0),
+            of.lacks or verdict(scores, other, of.random["mean"] if of.random else 0.0),
         )
 
 

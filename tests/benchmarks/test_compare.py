@@ -14,12 +14,30 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 
 from attention_agents.agents.config.algorithms import ALGORITHMS
 from attention_agents.policies.sb3.gated_extractor import GatedExtractor
-from benchmarks.compare import CompareConfig, main, read_results, seed_range
+from benchmarks.compare import CompareConfig, main, planned, read_results, seed_range
 from benchmarks.compared_tasks import TASKS, find_task
 from benchmarks.comparison import comparisons, report
 from benchmarks.encoders import encoder_kwargs
 from benchmarks.learning_curves import return_at, seconds_to
-from benchmarks.training_run import build, make_envs, train_run
+from benchmarks.training_run import build, make_envs, settings, train_run, write_result
+
+
+def made(encoder: str, seed: int, other: dict[str, Any]) -> dict[str, Any]:
+    """Return a result as `train_run` returns it."""
+    return {
+        **settings("cartpole", TASKS["cartpole"], encoder, seed, 300),
+        "mean": float(seed),
+        "returns": [float(seed)],
+        "parameters": 53,
+        "train_steps": 300,
+        "cpu_seconds": 2.0,
+        "wall_seconds": 3.0,
+        "curve": [{"steps": 300, "cpu_seconds": 2.0, "return": 1.0, "episodes": 1}],
+        "commit": "abc",
+        "cpu": "abacus",
+        "versions": {},
+        **other,
+    }
 
 
 def describe(model: BaseAlgorithm) -> str:
@@ -117,11 +135,39 @@ def test_a_curve_is_read_by_time() -> None:
         ({"env": "cartpole", "encoders": "gate:flor=1"}, "unknown gate setting 'flor'"),
         ({"env": "cartpole", "encoders": "stock:floor=1"}, "has no settings"),
         ({"env": "cartpole", "seeds": "x"}, "--seeds is a number"),
+        ({"env": "cartpole", "jobs": 0}, "--jobs must be at least 1"),
     ],
 )
-def test_what_cannot_be_compared(tmp_path: Path, asked: dict[str, str], message: str) -> None:
+def test_what_cannot_be_compared(tmp_path: Path, asked: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         main(CompareConfig(**asked, out=str(tmp_path)))
+
+
+def test_runs_with_different_settings_have_no_verdict(tmp_path: Path) -> None:
+    for encoder in ("gate", "stock"):
+        for seed in range(3):
+            other = {"n_envs": 8 if encoder == "gate" else 4}
+            write_result(
+                tmp_path / "cartpole" / f"{encoder}-{seed}.json", made(encoder, seed, other)
+            )
+    write_result(tmp_path / "cartpole" / "random.json", made("random", 0, {}))
+    page = report(read_results(tmp_path), None)
+    row = next(line for line in page.splitlines() if "| stock |" in line)
+    assert row.endswith("| settings differ |")
+
+
+def test_a_panel_goes_seed_by_seed() -> None:
+    runs = planned(CompareConfig(panel=True, seeds="2"), ["cartpole", "acrobot"])
+    assert [(run.name, run.encoder, run.seed) for run in runs] == [
+        ("cartpole", "random", 0),
+        ("acrobot", "random", 0),
+        *(
+            (name, encoder, seed)
+            for seed in (0, 1)
+            for name in ("cartpole", "acrobot")
+            for encoder in ("gate", "stock")
+        ),
+    ]
 
 
 def test_seeds() -> None:
