@@ -76,7 +76,9 @@ ROOMS = {
     "policies.blocks": network(*ATTENTION),
     "policies.readouts": network(*ATTENTION, "policies.blocks"),
     "policies.tokenizers": network(*ATTENTION),
-    "policies.gate": network(*ATTENTION, "policies.blocks", "policies.encoder"),
+    "policies.gate": network(
+        *ATTENTION, "policies.blocks", "policies.encoder", packages=("gymnasium.spaces",)
+    ),
     "policies.sb3": network(
         *(*ENCODER, "policies.gate", "policies.encoder", "policies.state_dict_keys"),
         packages=(*SB3, "gymnasium.spaces"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -18,12 +17,12 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from torch import nn
 
 from attention_agents.agents.algorithms.classes import algorithm_class
+from attention_agents.agents.algorithms.encoders import extractor_arguments
 from attention_agents.agents.algorithms.hyperparameters import (
     constructor_parameters,
     read_hyperparameter,
 )
 from attention_agents.agents.config.algorithms import ALGORITHMS
-from attention_agents.agents.config.encoder_config import EncoderConfig
 from attention_agents.agents.config.plugins import check_imported
 from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.config.validation import first_line
@@ -31,7 +30,6 @@ from attention_agents.envs.make import make_env
 from attention_agents.envs.random_streams import derive_seed
 from attention_agents.envs.tokens.spaces import Features, build_layout, choose_specs
 from attention_agents.envs.vector.subprocess_env import SafeSubprocVecEnv
-from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.sb3.pointer import PointerPolicy
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU, "gelu": nn.GELU}
@@ -39,8 +37,8 @@ REFUSALS = (AssertionError, TypeError, ValueError, KeyError, IndexError, Runtime
 """How SB3 and torch say that an argument does not suit them."""
 ADAM_EPS = 1e-5
 """What SB3 gives Adam in ppo and its kin; policy_kwargs would replace it by torch's 1e-8."""
-LSTM_SIZE = 64
-"""Numbers that a recurrent policy remembers, where nobody says."""
+POOLED_LSTM = 64
+"""Numbers that a recurrent policy with a pooled encoder remembers, where nobody says."""
 
 
 def make_vec_env(config: RunConfig, render_mode: str | None = None) -> VecEnv:
@@ -70,7 +68,7 @@ def make_vec_env(config: RunConfig, render_mode: str | None = None) -> VecEnv:
 
 
 def build_model(config: RunConfig, env: VecEnv) -> BaseAlgorithm:
-    """Return the SB3 algorithm of a run, with an `AttentionExtractor` in front, ready to learn.
+    """Return the SB3 algorithm of a run with its encoder in front, ready to learn.
 
     Raises:
         ValueError: SB3 or torch does not take the arguments.
@@ -101,7 +99,8 @@ def constructor_arguments(
     if tunes_entropy and arguments.get("target_entropy", "auto") == "auto":
         arguments["target_entropy"] = -float(np.prod(action_space.shape or 1))  # SB3's own
     policy = policy_class(config, observation_space)
-    return {**arguments, "policy": policy, "policy_kwargs": policy_arguments(config)}
+    policy_kwargs = policy_arguments(config, observation_space)
+    return {**arguments, "policy": policy, "policy_kwargs": policy_kwargs}
 
 
 def policy_class(config: RunConfig, observation_space: spaces.Space) -> Any:
@@ -121,35 +120,25 @@ def policy_class(config: RunConfig, observation_space: spaces.Space) -> Any:
     return f"{reads}LstmPolicy" if algorithm.recurrent else f"{reads}Policy"
 
 
-def policy_arguments(config: RunConfig) -> dict[str, Any]:
-    """Return SB3's `policy_kwargs`.
+def policy_arguments(config: RunConfig, observation_space: spaces.Space) -> dict[str, Any]:
+    """Return SB3's `policy_kwargs`; what nobody chose is left to SB3.
 
     Raises:
         PluginError: the run has a plugin that is not imported.
     """
     check_imported(config.plugins)
     policy, algorithm = config.policy, ALGORITHMS[config.algo]
-    arguments: dict[str, Any] = {
-        "features_extractor_kwargs": encoder_arguments(config.encoder),
-        "net_arch": list(policy.net_arch),
-        "activation_fn": ACTIVATIONS[policy.activation],
-    }
-    if policy.head == "mlp":
-        arguments["features_extractor_class"] = AttentionExtractor
+    arguments = extractor_arguments(config, observation_space)
+    if policy.net_arch is not None:
+        arguments["net_arch"] = list(policy.net_arch)
+    if policy.activation is not None:
+        arguments["activation_fn"] = ACTIVATIONS[policy.activation]
     if algorithm.adam_eps:
         arguments["optimizer_kwargs"] = {"eps": ADAM_EPS}
-    if algorithm.recurrent and policy.head == "mlp":
-        arguments["lstm_hidden_size"] = policy.lstm_hidden_size or LSTM_SIZE
+    if algorithm.recurrent and policy.head == "mlp" and config.encoder.kind == "pooled":
+        arguments["lstm_hidden_size"] = POOLED_LSTM
     options = {name: getattr(policy, name, None) for name in algorithm.options}
     return arguments | {name: value for name, value in options.items() if value is not None}
-
-
-def encoder_arguments(encoder: EncoderConfig) -> dict[str, Any]:
-    """Return what `AttentionExtractor` takes besides the observation space."""
-    arguments = {name: value for name, value in vars(encoder).items() if name != "given"}
-    if isinstance(encoder.tokens, Mapping):
-        arguments["tokens"] = dict(encoder.tokens)
-    return arguments
 
 
 def normalized_keys(space: spaces.Space) -> list[str]:

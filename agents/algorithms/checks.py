@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium as gym
 import torch
 from gymnasium import spaces
 
-from attention_agents.agents.algorithms.build import encoder_arguments, normalized_keys
+from attention_agents.agents.algorithms.build import normalized_keys
 from attention_agents.agents.algorithms.device import check_device
+from attention_agents.agents.algorithms.encoders import build_extractor, extractor_arguments
 from attention_agents.agents.algorithms.hyperparameters import check_hyperparams
 from attention_agents.agents.algorithms.memory_check import check_networks, check_steps
 from attention_agents.agents.config.algorithms import ALGORITHMS
@@ -15,8 +18,6 @@ from attention_agents.agents.config.plugins import check_imported
 from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.config.validation import first_line
 from attention_agents.envs.action_masks import MASK_METHOD, find_mask_method, valid_actions
-from attention_agents.policies.sb3.extractor import AttentionExtractor
-from attention_agents.policies.sb3.pointer import PointerExtractor, count_actions
 
 
 def check_config(config: RunConfig, env: gym.Env) -> None:
@@ -60,9 +61,12 @@ def check_encoder(
     """
     check_imported(config.plugins)
     check_networks(config)
+    extractor_arguments(config, space)
+    if config.encoder.kind == "stock":
+        return
     try:
         with torch.random.fork_rng(devices=()):
-            extractor = _build_extractor(config, space, actions)
+            extractor: Any = build_extractor(config, space, actions)
     except RuntimeError as error:
         raise ValueError(f"torch cannot build this encoder: {first_line(error)}") from error
     attention, tokens = config.encoder.attention, len(extractor.layout)
@@ -72,19 +76,6 @@ def check_encoder(
             f"hard_attention='top-k' with top_k={attention.top_k} reads all {tokens} tokens, as "
             "soft attention does; lower top_k, or leave both out"
         )
-
-
-def _build_extractor(
-    config: RunConfig, space: spaces.Space, actions: spaces.Space | None
-) -> AttentionExtractor:
-    arguments = encoder_arguments(config.encoder)
-    if config.policy.head == "pointer":
-        return PointerExtractor(space, actions=count_actions(actions), **arguments)
-    if config.policy.head == "attention-gru":
-        from attention_agents.policies.sb3.recurrent import TokenExtractor
-
-        return TokenExtractor(space, **arguments)
-    return AttentionExtractor(space, **arguments)
 
 
 def check_spaces(config: RunConfig, env: gym.Env) -> None:

@@ -39,15 +39,19 @@ def check_networks(config: RunConfig) -> None:
 def least_weights(config: RunConfig) -> int:
     """Return a number of weights that the networks of a run have at least.
 
-    An attention layer has four projections of width * width, or something larger in their place.
+    An attention layer has four projections of width * width, or something larger in their place;
+    a gate has less, and counts for nothing.
     """
     encoder, policy = config.encoder, config.policy
-    D, state = encoder.width, policy.lstm_hidden_size or 0
-    units = (state or D, *policy.net_arch, policy.n_quantiles or 1)
+    state, layers, D = policy.lstm_hidden_size or 0, encoder.layers, encoder.width
+    if encoder.kind != "pooled":
+        layers = 0 if encoder.kind == "stock" else layers - 1
+    features = D if encoder.kind == "pooled" else 1
+    units = (state or features, *(policy.net_arch or ()), policy.n_quantiles or 1)
     return (
-        4 * encoder.layers * D**2
-        + encoder.num_queries * D
-        + 4 * state * (state + D)
+        4 * layers * D**2
+        + (encoder.num_queries * D if encoder.kind == "pooled" else 0)
+        + 4 * state * (state + features)
         + sum(a * b for a, b in pairwise(units))
     )
 

@@ -5,6 +5,7 @@ Free of torch, so that `--help` is quick.
 
 from __future__ import annotations
 
+from attention_agents.agents.config.encoder_config import ENCODERS
 from attention_agents.policies.registries import REGISTRIES
 
 POLICY_HEADS = {
@@ -17,7 +18,8 @@ POLICY_HEADS = {
 
 def glossary() -> str:
     """Return a table of all words for the end of `--help`; those of imported plugins stand last."""
-    options = {name.replace("_", "-"): registry.words for name, registry in REGISTRIES.items()}
+    options = {"encoder": ENCODERS}
+    options |= {name.replace("_", "-"): registry.words for name, registry in REGISTRIES.items()}
     options["policy-head"] = POLICY_HEADS
     width = max(len(word) for words in options.values() for word in words)
     lines = ["", "words, the default first:"]

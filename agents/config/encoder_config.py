@@ -1,4 +1,4 @@
-"""The attention encoder of a run: as asked for, and with nothing open. Free of torch."""
+"""The encoder of a run: as asked for, and with nothing open. Free of torch."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated, Any
 
-from attention_agents.agents.config.cli_types import Count, Word, optional_arg
+from attention_agents.agents.config.cli_types import Count, Pairs, Word, optional_arg
 from attention_agents.agents.config.validation import (
     check_choice,
     check_count,
     check_fields,
     check_number,
+    check_plain,
     check_used,
     check_word,
 )
@@ -21,6 +22,22 @@ from attention_agents.policies.registries import BLOCKS, READOUTS, REGISTRIES
 if TYPE_CHECKING:
     from attention_agents.envs.tokens.spaces import TokenChoice
 
+KINDS = {
+    "gate": "each token times its attention, then the network that SB3 would put there",
+    "pooled": "tokens attend to each other, and are read into one vector: for sets",
+    "stock": "the network of gate without its attention: SB3's own, where SB3 has one",
+}
+"""What an encoder can be, with help."""
+SIZES = ("small", "medium", "large")
+"""Names of encoders in presets.yml, for each family of observations."""
+ENCODERS = {
+    "auto": "gate; pooled for sets, and for policy heads that read single tokens",
+    **KINDS,
+    "small": "gate (of sets pooled), the fastest",
+    "medium": "gate (of sets pooled), as tuned",
+    "large": "gate after a self-attention block (of sets pooled, in three layers)",
+}
+"""The words of --encoder, with help."""
 TOKENS = ("auto", "patches", "linear-patches", "cells", "entities", "features", "history")
 ATTENTION_WORDS = tuple(field.name for field in fields(AttentionConfig))
 ATTENTION_CHECKS: dict[type, Callable[[str, Any], None]] = {
@@ -31,6 +48,10 @@ ATTENTION_CHECKS: dict[type, Callable[[str, Any], None]] = {
 """By the type of a default."""
 OLD_WORDS = OLD_NAMES | {"attention": "score", "points": "num_queries", "asker": "query_source"}
 """Names of options in configs and presets of version 0.1; the command line takes them too."""
+GATE_WORDS = ("layers", "heads", "width", "block", *ATTENTION_WORDS, "gate", "sparsity")
+"""Options that a gate acts upon; width and block are those of the layers before it."""
+GATE_ONLY = ("gate", "sparsity")
+BLOCK_WORDS = ("width", "block")
 NUMBERS = {
     "top_k": ("hard_attention",),
     "window": ("visibility",),
@@ -51,10 +72,12 @@ def _number(metavar: str, default: float, *aliases: str) -> Any:
 class EncoderOptions:
     """The attention encoder; its words are explained below."""
 
+    encoder: str = "auto"
+    """What stands between observation and policy, and how large it is."""
     tokens: str = "auto"
     """auto, patches, linear-patches, cells, entities, features, history; or image:cells,x:auto."""
     layers: Count = None
-    """Attention layers."""
+    """Attention layers; the last one is the gate, or the readout."""
     heads: Count = None
     """Attention heads per layer."""
     width: Count = None
@@ -85,21 +108,28 @@ class EncoderOptions:
     """What the distance between query and token adds to the score."""
     head_mixing: Annotated[str | None, _renamed("mix")] = None
     """How heads combine."""
+    gate: Pairs = field(default_factory=dict)
+    """How far a gate closes and what it reads: floor:0.25 context:false glance:32 head_width:8."""
+    sparsity: Annotated[float | None, optional_arg("FLOAT", "preset, else 0")] = None
+    """Pulls the weights of a gate together, such as 0.01; more reads fewer tokens."""
 
     @property
     def given(self) -> tuple[str, ...]:
-        """Which of these were set, but for `tokens`."""
-        names = (option.name for option in fields(EncoderOptions) if option.name != "tokens")
-        return tuple(name for name in names if getattr(self, name) is not None)
+        """Which of these were set, but for `encoder` and `tokens`."""
+        names = [option.name for option in fields(EncoderOptions)]
+        names = [name for name in names if name not in ("encoder", "tokens")]
+        return tuple(name for name in names if getattr(self, name) not in (None, {}))
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """The attention encoder, as `AttentionExtractor` takes it.
+    """The encoder, as `AttentionExtractor`, `GatedExtractor` or `StockExtractor` takes it.
 
     The words of mechanisms are looked up when an encoder is built: plugins may add some.
     """
 
+    kind: str = "pooled"
+    """A word of `KINDS`. Files of version 0.1 have none: theirs are pooled."""
     tokens: TokenChoice | Mapping[str, TokenChoice] = "auto"
     """A kind of token, or a kind per key of a Dict observation."""
     layers: int = 2
@@ -113,6 +143,10 @@ class EncoderConfig:
     query_source: str = ""
     """Key of a Dict observation whose tokens are the queries, for the readout "cross"."""
     attention: AttentionConfig = field(default_factory=AttentionConfig)
+    gate: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `GateConfig` but for heads; those of a run that was settled are all there."""
+    sparsity: float = 0.0
+    """Weight of the entropy of a gate's weights in its loss, 0 to 1; 0 for none."""
     given: Collection[str] = field(default=(), compare=False)
     """Options that a person gave; the others come from a preset, or are defaults. Only those given
     are refused where nothing uses them."""
@@ -120,7 +154,11 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         for kind in self.tokens.values() if isinstance(self.tokens, Mapping) else (self.tokens,):
             check_choice("kind of token", kind, TOKENS)
+        check_choice("encoder", self.kind, KINDS)
         check_fields(self)
+        check_number("sparsity", self.sparsity, 0, 1)
+        for name, value in self.gate.items():
+            check_plain(f"{name} of gate", value)
         if self.width % self.heads:
             raise ValueError(
                 f"width must be a multiple of heads, got width={self.width}, heads={self.heads}"
@@ -132,13 +170,15 @@ class EncoderConfig:
     def from_words(cls, **words: Any) -> EncoderConfig:
         """Build a config from the options of a command line, a preset or a file, all on one level.
 
-        Options may have the names of version 0.1.
+        Options may have the names of version 0.1. A gate has one layer unless words say otherwise.
 
         Raises:
             TypeError: there is no such option.
             ValueError: a value breaks a rule.
         """
         words = rename_old_words(words)
+        if words.get("kind") == "gate":
+            words.setdefault("layers", 1)
         words["given"] = tuple(OLD_WORDS.get(name, name) for name in words.get("given", ()))
         attention = {name: words.pop(name) for name in ATTENTION_WORDS if name in words}
         for name, value in attention.items():
@@ -168,6 +208,12 @@ class EncoderConfig:
 
     def _check_used(self, name: str) -> None:
         """Refuse an option that this encoder would not act upon."""
+        check_used(name, self.option(name), {"encoder": self.kind}, {"encoder": kinds_with(name)})
+        if self.kind == "gate" and name in BLOCK_WORDS and self.layers == 1:
+            raise ValueError(
+                f"{name}={self.option(name)} would change nothing with encoder='gate' and "
+                "layers=1, which is the gate alone; leave it out, or use layers=2"
+            )
         chosen = {option: self.option(option) for option in NUMBERS.get(name, ())}
         if chosen and all(word in REGISTRIES[option].builtin for option, word in chosen.items()):
             check_used(name, self.option(name), chosen, words_that_use(name))
@@ -176,6 +222,16 @@ class EncoderConfig:
                 "head_mixing='weighted' weighs heads against each other, and heads=1 has no other; "
                 "use more heads, or head_mixing='concat'"
             )
+
+
+def kinds_with(option: str) -> tuple[str, ...]:
+    """Return the kinds of encoders that act upon an option.
+
+    >>> kinds_with("readout"), kinds_with("heads")
+    (('pooled',), ('gate', 'pooled'))
+    """
+    users = {"gate": option in GATE_WORDS, "pooled": option not in GATE_ONLY}
+    return tuple(kind for kind, uses in users.items() if uses)
 
 
 def words_that_use(number: str) -> dict[str, tuple[str, ...]]:

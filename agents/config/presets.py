@@ -13,6 +13,8 @@ import yaml
 
 from attention_agents.agents.config.algorithms import ALGORITHMS
 from attention_agents.agents.config.encoder_config import (
+    ENCODERS,
+    SIZES,
     EncoderConfig,
     EncoderOptions,
     rename_old_words,
@@ -20,11 +22,18 @@ from attention_agents.agents.config.encoder_config import (
 from attention_agents.agents.config.run_config import PolicyConfig, RunConfig, TrainConfig
 from attention_agents.agents.config.validation import check_choice
 
+NOT_OF_PRESETS = ("encoder", "tokens")
 ENCODER_WORDS = (
-    *(option.name for option in fields(EncoderOptions) if option.name != "tokens"),
+    *(option.name for option in fields(EncoderOptions) if option.name not in NOT_OF_PRESETS),
     "given",
 )
+TOKEN_HEADS = ("pointer", "attention-gru")
+"""Policy heads that read single tokens, which only a pooled encoder has."""
+OBSERVATIONS = ("numbers", "grids", "pictures", "entities")
+"""Families of observations, each with its encoders in presets.yml."""
 POLICY_WORDS = tuple(option.name for option in fields(PolicyConfig))
+SECTIONS = ("pooled", "stock")
+"""Parts of an entry for these encoders alone; all else is for the gate, and for these too."""
 RUN_WORDS = ("n_timesteps", "n_envs", "history", "eval_episodes")
 RUN_WORDS += ("noise_std", "normalize_obs", "normalize_reward")
 """Words of a preset that are ours; all others are arguments of the SB3 algorithm."""
@@ -47,6 +56,7 @@ class Preset(NamedTuple):
     """Such as "environments/CartPole-v1/ppo"."""
     algo: str
     values: dict[str, Any]
+    """Words, with those of the encoder that it was asked for."""
     reached: str | None
     """The score that was seen, in words."""
 
@@ -57,10 +67,10 @@ def load_presets() -> dict[str, Any]:
     return yaml.safe_load(Path(__file__).with_name("presets.yml").read_text(encoding="utf-8"))
 
 
-def all_presets() -> list[Preset]:
-    """Return every line of presets.yml with its defaults filled in."""
+def all_presets(kind: str = "gate") -> list[Preset]:
+    """Return every line of presets.yml for a kind of encoder, with its defaults filled in."""
     return [
-        _read_preset(f"{section}/{name}", algo, group)
+        _read_preset(f"{section}/{name}", algo, group, kind)
         for section in ("families", "environments")
         for name, group in load_presets()[section].items()
         for algo in ALGORITHMS
@@ -74,11 +84,15 @@ def default_algorithm(env_id: str, family: str) -> str:
     return next(group["default"] for group in groups if "default" in group)
 
 
-def find_preset(env_id: str, family: str, algo: str) -> Preset:
-    """Return the nearest preset that has the algorithm: environment, family, `other`."""
+def find_preset(env_id: str, family: str, algo: str, kind: str = "gate") -> Preset:
+    """Return the nearest preset that has the algorithm: environment, family, `other`.
+
+    Args:
+        kind: of encoder: gate, pooled or stock.
+    """
     algo = ALGORITHMS[algo].presets_of or algo
     groups = _matching_groups(env_id, family).items()
-    return next(_read_preset(path, algo, group) for path, group in groups if algo in group)
+    return next(_read_preset(path, algo, group, kind) for path, group in groups if algo in group)
 
 
 def describe_preset(preset: Preset) -> str:
@@ -87,26 +101,39 @@ def describe_preset(preset: Preset) -> str:
     return f"preset {preset.path.partition('/')[2]}{reached}"
 
 
-def resolve_config(options: TrainConfig, family: str) -> RunConfig:
+def default_history(options: TrainConfig, family: str) -> int:
+    """Return the past steps that an observation of a run holds, which no encoder changes.
+
+    Raises:
+        ValueError: there is no such algorithm.
+    """
+    algo = check_choice("algorithm", _algorithm(options, family), ALGORITHMS)
+    words = find_preset(options.env, family, algo).values
+    return words.get("history", 0) if options.history is None else options.history
+
+
+def resolve_config(options: TrainConfig, family: str, observation: str = "numbers") -> RunConfig:
     """Fill what options leave open from the presets.
 
     Args:
         options: of a run.
         family: the family of the environment, from `envs.families.family_name`.
+        observation: what it observes, a word of `OBSERVATIONS`: it chooses the encoder.
 
     Raises:
-        ValueError: a name is unknown, a count is below its least, or width does not fit heads.
+        ValueError: a name is unknown, a count is below its least, width does not fit heads, or an
+            option was given that the encoder does not use.
     """
-    algo = options.algo or default_algorithm(options.env, family)
-    check_choice("algorithm", algo, ALGORITHMS)
-    words = _merge_words(options, find_preset(options.env, family, algo))
+    algo = check_choice("algorithm", _algorithm(options, family), ALGORITHMS)
+    kind, size = choose_encoder(options, observation)
+    words = _merge_words(options, find_preset(options.env, family, algo, kind), size)
     encoder, policy, run = (
         {word: words.pop(word) for word in names if word in words}
         for names in (ENCODER_WORDS, POLICY_WORDS, RUN_WORDS)
     )
     config = RunConfig(
         algo=algo,
-        encoder=EncoderConfig.from_words(tokens=_read_tokens(options.tokens), **encoder),
+        encoder=EncoderConfig.from_words(kind=kind, tokens=read_tokens(options.tokens), **encoder),
         policy=PolicyConfig(**policy),
         hyperparams=words,
         eval_share=EVALUATION_SHARE if options.eval_freq is None else None,
@@ -121,16 +148,37 @@ def resolve_config(options: TrainConfig, family: str) -> RunConfig:
     )
 
 
-def _merge_words(options: TrainConfig, preset: Preset) -> dict[str, Any]:
-    """Return every word of a preset, or the option in its place; `hyperparams` go before both."""
-    words = rename_old_words(preset.values)
+def choose_encoder(options: TrainConfig, observation: str) -> tuple[str, dict[str, Any]]:
+    """Return the kind of encoder of a run, and the words of its size.
+
+    Raises:
+        ValueError: there is no such encoder.
+    """
+    word = check_choice("encoder", options.encoder, ENCODERS)
+    if word == "auto":
+        reads_tokens = observation == "entities" or options.policy_head in TOKEN_HEADS
+        return ("pooled" if reads_tokens else "gate"), {}
+    if word not in SIZES:
+        return word, {}
+    words = dict(load_presets()["encoders"][observation][word])
+    return words.pop("kind"), words
+
+
+def _algorithm(options: TrainConfig, family: str) -> str:
+    return options.algo or default_algorithm(options.env, family)
+
+
+def _merge_words(options: TrainConfig, preset: Preset, size: dict[str, Any]) -> dict[str, Any]:
+    """Return every word of a preset, or that of an encoder's size, or the option in its place;
+    `hyperparams` go before all."""
+    words = rename_old_words(preset.values | size)
     chosen = {word: getattr(options, word, None) for word in (*ENCODER_WORDS, *RUN_WORDS)}
     chosen |= {"head": options.policy_head, "normalize_obs": options.normalize}
     chosen |= {"normalize_reward": options.normalize, "learning_rate": options.learning_rate}
     if options.learning_rate is not None:
         with contextlib.suppress(ValueError):  # no number: the word of a schedule
             chosen["learning_rate"] = float(options.learning_rate)
-    words |= {word: value for word, value in chosen.items() if value is not None}
+    words |= {word: value for word, value in chosen.items() if value not in (None, {})}
     if words.get("head") == "attention-gru":
         words.pop("lstm_hidden_size", None)  # its state is as wide as a token
     words |= rename_old_words(options.hyperparams)
@@ -174,8 +222,15 @@ def _matching_groups(env_id: str, family: str) -> dict[str, dict[str, Any]]:
     return groups | {f"families/{k}": families[k] for k in (family, "other") if k in families}
 
 
-def _read_preset(path: str, algo: str, group: dict[str, Any]) -> Preset:
-    values = load_presets()["defaults"][algo] | group[algo]
+def _read_preset(path: str, algo: str, group: dict[str, Any], kind: str) -> Preset:
+    """Return an entry with its defaults; what stands under a kind of encoder goes before both."""
+    values: dict[str, Any] = {}
+    for entry in (load_presets()["defaults"][algo], group[algo]):
+        shared = {word: value for word, value in entry.items() if word not in SECTIONS}
+        section = entry.get(kind, {}) if kind in SECTIONS else {}
+        values |= shared | section
+        if kind in SECTIONS and "reached" not in section:
+            values.pop("reached", None)  # which is the gate's
     reached = values.pop("reached", None)
     return Preset(f"{path}/{algo}", algo, values, reached)
 
@@ -187,7 +242,7 @@ def _frequency(frequency: int | None, n_timesteps: int, times: int) -> int:
     return max(1, min(max(n_timesteps // times, LEAST_FREQUENCY), n_timesteps))
 
 
-def _read_tokens(text: str) -> Any:
+def read_tokens(text: str) -> Any:
     """Read `auto`, or `image:patches,speed:features`."""
     if ":" not in text:
         return text

@@ -119,8 +119,8 @@ class TrainConfig(
     """Train an attention agent on a Gymnasium environment.
 
     What is not given comes from agents/config/presets.yml: tuned values for the environment, else
-    for its family. Progress goes to stderr; the last line on stdout is the run folder. Ctrl-C stops
-    after the present step, saves, and exits with code 130.
+    for its family; what is not there either is SB3's own. Progress goes to stderr; the last line on
+    stdout is the run folder. Ctrl-C stops after the present step, saves, and exits with code 130.
     """
 
 
@@ -130,34 +130,40 @@ class PolicyConfig:
 
     head: str = "mlp"
     """mlp; pointer: actions point at entities; attention-gru: the state that is carried asks."""
-    net_arch: tuple[int, ...] = (64,)
-    """Hidden layers of the policy and of the value network, each."""
-    activation: str = "tanh"
+    net_arch: tuple[int, ...] | None = None
+    """Hidden layers of the policy and of the value network, each; None leaves them to SB3."""
+    activation: str | None = None
+    """A word of `ACTIVATIONS`; None leaves it to SB3 (tanh in ppo and its kin, else relu)."""
     share_features_extractor: bool | None = None
     """One encoder for actor and critic; None leaves that to SB3 (ppo, a2c: yes)."""
     log_std_init: float | None = None
     """Start of the logarithm of the Gaussian's width; None leaves it to the algorithm."""
     lstm_hidden_size: int | None = None
-    """Numbers that the LSTM of ppo_lstm remembers; None for 64, and with attention-gru."""
+    """Numbers that the LSTM of ppo_lstm remembers; None leaves it to SB3 (256)."""
     n_quantiles: int | None = None
     """Quantiles of each value, in qrdqn and tqc; None leaves it to the algorithm (200, 25)."""
 
     def __post_init__(self) -> None:
         check_fields(self)
         check_choice("policy head", self.head, POLICY_HEADS)
-        check_choice("activation", self.activation, ACTIVATIONS)
-        if not isinstance(self.net_arch, (list, tuple)):
-            raise ValueError(
-                f"net_arch must be a list of layer sizes such as [64,64], got {self.net_arch!r}"
-            )
-        for size in self.net_arch:
-            check_count("every layer of net_arch", size)
-        object.__setattr__(self, "net_arch", tuple(self.net_arch))
+        if self.activation is not None:
+            check_choice("activation", self.activation, ACTIVATIONS)
+        if self.net_arch is not None:
+            self._check_layers(self.net_arch)
         if self.head == "attention-gru" and self.lstm_hidden_size is not None:
             raise ValueError(
                 "the state of policy_head='attention-gru' is as wide as a token: use width, not "
                 f"lstm_hidden_size={self.lstm_hidden_size}"
             )
+
+    def _check_layers(self, net_arch: Any) -> None:
+        if not isinstance(net_arch, (list, tuple)):
+            raise ValueError(
+                f"net_arch must be a list of layer sizes such as [64,64], got {net_arch!r}"
+            )
+        for size in net_arch:
+            check_count("every layer of net_arch", size)
+        object.__setattr__(self, "net_arch", tuple(net_arch))
 
 
 @dataclass(frozen=True)
@@ -227,6 +233,17 @@ class RunConfig:
         for name, text in refused.items():
             algos = ", ".join(algorithms_with(name))
             raise ValueError(f"{text} is for {algos}, got algo={self.algo}")
+        kind = self.encoder.kind
+        if head != "mlp" and kind != "pooled":
+            raise ValueError(
+                f"policy_head={head!r} reads single tokens, which encoder={kind!r} does not hand "
+                "on; use encoder='pooled', or policy_head='mlp'"
+            )
+        if self.encoder.sparsity and self.algo == "trpo":
+            raise ValueError(
+                f"sparsity={self.encoder.sparsity} adds a gradient that the trust region of trpo "
+                "does not know; leave it out, or use ppo"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dicts, lists, numbers and texts; `from_json` reads them back."""

@@ -69,6 +69,7 @@ def evaluate(
     return Report(
         env=loaded.config.env,
         algo=loaded.config.algo,
+        encoder=loaded.config.encoder.kind,
         run=str(loaded.folder.path),
         checkpoint=loaded.checkpoint,
         trained_steps=loaded.model.num_timesteps,

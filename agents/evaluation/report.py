@@ -73,6 +73,8 @@ class Report:
 
     env: str
     algo: str
+    encoder: str
+    """gate, pooled or stock."""
     run: str
     checkpoint: str
     """best, final or step_<n>."""
@@ -125,9 +127,9 @@ def report_table(report: Report) -> Table:
     """Return a report as a table for a terminal."""
     columns = [report.agent] if report.random is None else [report.agent, report.random]
     action_kind = "drawn" if report.stochastic else "most likely"
-    title = (
-        f"{report.env}: {report.algo} after {report.trained_steps:,} steps ({report.checkpoint})"
-    )
+    encoder = f"encoder {report.encoder}{' (no attention)' if report.encoder == 'stock' else ''}"
+    steps = f"after {report.trained_steps:,} steps ({report.checkpoint})"
+    title = f"{report.env}: {report.algo}, {encoder}, {steps}"
     seeds = f"seeds {report.seed} to {report.seed + report.episodes - 1}"
     table = Table(
         title=title, caption=f"{report.episodes} episodes, {seeds}, {action_kind} actions"

@@ -188,12 +188,12 @@ def check_same_spaces(recording: Recording, run: LoadedRun) -> None:
     Raises:
         ValueError: its tokens or its actions are others, or it has no attention.
     """
-    from attention_agents.policies.inspect.attention_modules import attention_extractors
+    from attention_agents.policies.inspect.attention_modules import acting_role, token_layouts
     from attention_agents.recording.live.header import action_kind, action_sizes
 
     header, path, space = recording.header, run.folder.path, run.model.action_space
-    extractors = attention_extractors(run.model.policy)
-    layout = next(extractors[role].layout for role in extractors if role != "critic")
+    layouts = token_layouts(run.model.policy)
+    layout = layouts[acting_role(layouts)]
     if layout != header.layout:
         raise ValueError(
             f"the {len(layout)} tokens of the run {path} are not the {len(header.layout)} of "

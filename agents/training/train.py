@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -20,12 +20,7 @@ from attention_agents.agents.algorithms.build import build_model, make_vec_env
 from attention_agents.agents.algorithms.checks import check_config
 from attention_agents.agents.algorithms.device import torch_settings
 from attention_agents.agents.config.plugins import import_plugins
-from attention_agents.agents.config.presets import (
-    EVALUATIONS,
-    describe_preset,
-    find_preset,
-    resolve_config,
-)
+from attention_agents.agents.config.presets import EVALUATIONS, describe_preset, find_preset
 from attention_agents.agents.config.run_config import RunConfig, TrainConfig
 from attention_agents.agents.runs.checkpoint import save_checkpoint
 from attention_agents.agents.runs.run_folder import RunFolder
@@ -37,8 +32,12 @@ from attention_agents.agents.training.callbacks.evaluation import EvaluationCall
 from attention_agents.agents.training.callbacks.periodic import CheckpointCallback
 from attention_agents.agents.training.learning_curve import draw_learning_curve
 from attention_agents.agents.training.progress import ProgressCallback
+from attention_agents.agents.training.settle import (
+    describe_encoder,
+    make_probe_env,
+    settle_config,
+)
 from attention_agents.envs.families import family_name
-from attention_agents.envs.make import make_env
 from attention_agents.envs.vector.subprocess_env import WorkerGoneError
 from attention_agents.envs.wrappers.padding import TooManyEntitiesError
 
@@ -67,15 +66,16 @@ def train(options: TrainConfig) -> Path:
         TrainingFault: the environment or the algorithm failed midway; the policy was saved.
     """
     import_plugins(options.plugins)
-    family = family_name(options.env)
-    config = resolve_config(options, family)
+    config = settle_config(options)
     with ExitStack() as stack:
         stack.enter_context(torch_settings(config.threads))
         env, model = prepare_training(config)
         stack.callback(env.close)
         folder = RunFolder.create(options.log_folder, config)
         if options.progress:
-            print(describe_preset(find_preset(config.env, family, config.algo)), file=sys.stderr)
+            family, kind = family_name(config.env), config.encoder.kind
+            preset = find_preset(config.env, family, config.algo, kind)
+            print(describe_preset(preset), describe_encoder(config), sep="\n", file=sys.stderr)
         model.set_logger(configure(str(folder.logs), ["csv", "tensorboard"]))
         stack.callback(model.logger.close)
         is_interrupted = stack.enter_context(catch_interrupts())
@@ -97,18 +97,8 @@ def prepare_training(config: RunConfig) -> tuple[VecEnv, BaseAlgorithm]:
     Raises:
         ValueError: the configuration cannot be trained.
     """
-    probe = make_env(
-        config.env,
-        training=True,
-        history=config.history,
-        max_entities=config.max_entities,
-        max_episode_steps=config.max_episode_steps,
-        env_kwargs=dict(config.env_kwargs),
-    )
-    try:
+    with closing(make_probe_env(config, config.history)) as probe:
         check_config(config, probe)
-    finally:
-        probe.close()
     env = make_vec_env(config)
     try:
         return env, build_model(config, env)
@@ -120,12 +110,12 @@ def prepare_training(config: RunConfig) -> tuple[VecEnv, BaseAlgorithm]:
 def run_callbacks(config: RunConfig, folder: RunFolder) -> list[BaseCallback]:
     """Return what a run does besides learning."""
     interval = config.eval_freq or math.ceil(config.n_timesteps / EVALUATIONS)
-    callbacks: list[BaseCallback] = [AttentionStatisticsCallback(interval)]
+    attends = config.encoder.kind != "stock"
+    callbacks: list[BaseCallback] = [AttentionStatisticsCallback(interval)] if attends else []
+    if config.eval_freq and attends:
+        callbacks.append(AttentionImageCallback(config, interval))
     if config.eval_freq:
-        callbacks += [
-            AttentionImageCallback(config, interval),
-            EvaluationCallback(config, folder),
-        ]
+        callbacks.append(EvaluationCallback(config, folder))
     if config.save_freq:
         callbacks.append(CheckpointCallback(config, folder))
     return callbacks

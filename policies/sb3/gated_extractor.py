@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,28 +12,23 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
-from attention_agents.envs.tokens.layout import Conv, TokenGroup, TokenLayout, receptive_boxes
-from attention_agents.envs.tokens.spaces import TokenBox, TokenChoice, choose_spec, choose_specs
-from attention_agents.envs.tokens.specs import (
-    Categories,
-    Cells,
-    Features,
-    Patches,
-    TokenSpec,
-)
+from attention_agents.envs.tokens.spaces import TokenChoice
+from attention_agents.envs.tokens.specs import Cells, Patches, TokenSpec
 from attention_agents.policies.attention.attention_config import AttentionConfig
 from attention_agents.policies.encoder import LayerModule
 from attention_agents.policies.gate.attention_gate import GateConfig
 from attention_agents.policies.gate.blocks_gate import GatePlan, gate_modules
 from attention_agents.policies.gate.gated_parts import GatedConvolutions, GatedTable
+from attention_agents.policies.gate.gated_specs import (
+    NATURE,
+    count_numbers,
+    gated_layout,
+    gated_specs,
+)
 from attention_agents.policies.registries import BLOCKS, SCORES
 
-NATURE = (Conv(32, 8, 4), Conv(64, 4, 2), Conv(64, 3, 1))
-MINATAR = (Conv(16, 3, 1),)
 ACTOR_CRITICS_OF_Q = ("sac", "td3", "ddpg", "tqc", "crossq")
 """Algorithms whose `CnnPolicy` has hidden layers of [256, 256]; of all others it has none."""
-CELLS = range(36, 101)
-"""Cells of a picture that a gate can tell apart at little cost."""
 LARGE, SMALL = 512, 128
 """Features of a picture after the Nature DQN's convolutions, and after a smaller network."""
 
@@ -100,15 +92,8 @@ class GatedExtractor(BaseFeaturesExtractor):
             attention=AttentionConfig(attention) if isinstance(attention, str) else attention,
         )
         is_dict = isinstance(observation_space, spaces.Dict)
-        choose_specs(observation_space, tokens)  # refuses unknown keys and kinds
-        parts = observation_space.spaces if is_dict else {"": observation_space}
-        by_key: Mapping[str, TokenChoice] = (
-            tokens if isinstance(tokens, Mapping) else dict.fromkeys(parts, tokens)
-        )
-        specs = {
-            key: _gated_spec(space, by_key.get(key, "auto"), key) for key, space in parts.items()
-        }
-        numbers = {key: size for key, spec in specs.items() if (size := _count(spec))}
+        specs = gated_specs(observation_space, tokens)
+        numbers = {key: size for key, spec in specs.items() if (size := count_numbers(spec))}
         pictures = {
             key: _picture(spec, features_dim or (256 if is_dict else None), plan)
             for key, spec in specs.items()
@@ -117,10 +102,10 @@ class GatedExtractor(BaseFeaturesExtractor):
         size = sum(numbers.values()) + sum(part.features_dim for part in pictures.values())
         super().__init__(observation_space, size)
         self.layers = layers
-        self.layout = _layout(specs)
+        self.layout = gated_layout(specs)
         self.keys, self.numbers = tuple(specs), numbers
         self.tokens = nn.Identity()
-        self.gate = plan.build(_layout({k: specs[k] for k in numbers}), 1) if numbers else None
+        self.gate = plan.build(gated_layout({k: specs[k] for k in numbers}), 1) if numbers else None
         self.pictures = nn.ModuleDict({_module_name(key): p for key, p in pictures.items()})
         keys = [group.key for group in self.layout.groups for _ in group.names]
         if self.gate is not None:
@@ -200,7 +185,7 @@ def attention_policy_kwargs(
         "features_extractor_kwargs": extractor_kwargs,
     }
     if is_image_space(observation_space):
-        kwargs["net_arch"] = [256, 256] if name.lower() in ACTOR_CRITICS_OF_Q else []
+        kwargs["net_arch"] = picture_layers(name)
     return kwargs
 
 
@@ -221,73 +206,9 @@ def check_sparsity(algorithm: str, sparsity: float) -> None:
         )
 
 
-def _gated_spec(space: spaces.Space, choice: TokenChoice, key: str) -> TokenSpec:
-    """Return how a part is cut for a gate: pictures by their reference network's convolutions.
-
-    A table that does not say what it is counts as numbers, as it does in SB3.
-    """
-    name = f"the part {key!r}" if key else "this observation"
-    if choice == "auto" and isinstance(space, spaces.Box) and not isinstance(space, TokenBox):
-        choice = "auto" if len(space.shape) == 3 else "features"
-    spec = choose_spec(space, choice)
-    if isinstance(spec, Cells) and not spec.categories:
-        picture = Patches(spec.rows, spec.cols, spec.channels, MINATAR, spec.channels_first)
-        return replace(picture, convs=_convolutions(picture))
-    if isinstance(spec, Patches):
-        return replace(spec, convs=_convolutions(spec))
-    if isinstance(spec, Features | Categories | Cells):
-        return spec
-    raise ValueError(
-        f"a gate is for observations whose places mean something, and {name} is made of "
-        f"{spec.token_groups('')[0].kind}; use AttentionExtractor"
-    )
-
-
-def _convolutions(spec: Patches) -> tuple[Conv, ...]:
-    """Return the reference network's convolutions, with strides that leave 36 to 100 cells."""
-    if min(spec.height, spec.width) < 36:
-        return MINATAR
-    strides = sorted(
-        itertools.product(range(1, 9), range(1, 5), range(1, 3)),
-        key=lambda s: sum(
-            abs(math.log(new / old.stride)) for new, old in zip(s, NATURE, strict=True)
-        ),
-    )
-    for candidate in strides:
-        convs = tuple(conv._replace(stride=s) for conv, s in zip(NATURE, candidate, strict=True))
-        if _cell_count(spec, convs) in CELLS:
-            return convs
-    return NATURE
-
-
-def _cell_count(spec: Patches, convs: tuple[Conv, ...]) -> int:
-    try:
-        (rows, cols), _ = receptive_boxes(spec.height, spec.width, convs)
-    except ValueError:
-        return 0
-    return rows * cols
-
-
-def _layout(specs: Mapping[str, TokenSpec]) -> TokenLayout:
-    return TokenLayout(tuple(group for key, spec in specs.items() for group in _groups(spec, key)))
-
-
-def _groups(spec: TokenSpec, key: str) -> tuple[TokenGroup, ...]:
-    if not isinstance(spec, Categories):
-        return spec.token_groups(key)
-    names = [
-        f"{name} = {value}"
-        for name, size in zip(spec.names, spec.sizes, strict=True)
-        for value in range(size)
-    ]
-    return (TokenGroup("features", tuple(f"{key} {n}" if key else n for n in names), key),)
-
-
-def _count(spec: TokenSpec) -> int:
-    """Return how many numbers a part is; 0 for pictures and grids."""
-    if isinstance(spec, Features):
-        return len(spec.names)
-    return sum(spec.sizes) if isinstance(spec, Categories) else 0
+def picture_layers(algorithm: str) -> list[int]:
+    """Return the hidden layers that SB3 puts behind its convolutions, by an algorithm's name."""
+    return [256, 256] if algorithm.lower() in ACTOR_CRITICS_OF_Q else []
 
 
 def _picture(spec: TokenSpec, width: int | None, plan: GatePlan) -> Any:

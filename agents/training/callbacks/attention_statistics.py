@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from attention_agents.agents.rollouts.episodes import stack_observations
 from attention_agents.agents.rollouts.policy_calls import Observation
 from attention_agents.agents.training.callbacks.periodic import PeriodicCallback
-from attention_agents.policies.inspect.attention_modules import attention_extractors
+from attention_agents.policies.inspect.attention_modules import features_extractors, token_layouts
 from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap, Pass
 
 SAMPLES = 64
@@ -122,11 +122,18 @@ def named_statistics(attention: AttentionMap) -> dict[str, float]:
 
 
 def attention_pass(policy: Any, observations: Observation) -> Pass:
-    """Send a batch of (normalized) observations through every extractor of an SB3 policy."""
+    """Send a batch of (normalized) observations through every extractor with attention.
+
+    Raises:
+        ValueError: the policy has none.
+    """
+    extractors = features_extractors(policy)
     batch = obs_as_tensor(observations, policy.device)
     with AttentionTap(policy) as tap, torch.no_grad():
-        for extractor in attention_extractors(policy).values():
-            extractor(preprocess_obs(batch, policy.observation_space, policy.normalize_images))
+        for role in token_layouts(policy):
+            extractors[role](
+                preprocess_obs(batch, policy.observation_space, policy.normalize_images)
+            )
         recorded = tap.take()
     assert recorded is not None, "an extractor ran and its tap received nothing"
     return recorded

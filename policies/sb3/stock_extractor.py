@@ -1,0 +1,92 @@
+"""The networks of `GatedExtractor` without a gate: SB3's own, where it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.torch_layers import NatureCNN
+from torch import nn
+
+from attention_agents.envs.tokens.spaces import TokenChoice
+from attention_agents.envs.tokens.specs import Patches, TokenSpec
+from attention_agents.policies.gate.gated_specs import (
+    NATURE,
+    count_numbers,
+    gated_specs,
+    observation_family,
+)
+from attention_agents.policies.sb3.gated_extractor import GatedExtractor, picture_layers
+
+
+class StockExtractor(GatedExtractor):
+    """Pass an observation through the network of a `GatedExtractor` that has no gate.
+
+    It is for observations that SB3 has no network of its own for: cells of categories, planes of
+    a grid, pictures that the Nature DQN's strides do not fit. `layout` says what a gate would
+    weigh; the cells of a picture pass through `pictures[...].gate`, (B, C, N).
+
+    Args:
+        observation_space: see `GatedExtractor`.
+        tokens: see `GatedExtractor`.
+
+    Raises:
+        ValueError: a part of the observation is a set.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        tokens: TokenChoice | Mapping[str, TokenChoice] = "auto",
+    ):
+        super().__init__(observation_space, tokens)
+        if self.gate is not None:
+            self.gate = nn.Identity()
+        for picture in self.pictures.values():
+            picture.gate = nn.Identity()
+
+    def attention_modules(self) -> list[Any]:
+        """Return none: nothing attends."""
+        return []
+
+
+def stock_policy_kwargs(
+    algorithm: type | str,
+    observation_space: spaces.Space,
+    tokens: TokenChoice | Mapping[str, TokenChoice] = "auto",
+) -> dict[str, Any]:
+    """Return `policy_kwargs` of an SB3 algorithm for a policy without attention.
+
+    Args:
+        algorithm: class or name, such as `PPO` or "ppo".
+        observation_space: of the environment.
+        tokens: see `GatedExtractor`.
+
+    Returns:
+        Nothing where SB3's `MlpPolicy` or `MultiInputPolicy` is the network, which is so for sets
+        too, `NatureCNN` where `CnnPolicy` is, else a `StockExtractor` and the layers that follow.
+
+    >>> stock_policy_kwargs("ppo", spaces.Box(-1, 1, (3,)))
+    {}
+    """
+    if observation_family(observation_space, tokens) == "entities":
+        return {}
+    specs, is_picture = gated_specs(observation_space, tokens), is_image_space(observation_space)
+    parts = observation_space.spaces if isinstance(observation_space, spaces.Dict) else None
+    if all(_sb3_reads(parts[k] if parts else observation_space, s) for k, s in specs.items()):
+        return {"features_extractor_class": NatureCNN} if is_picture else {}
+    name = algorithm if isinstance(algorithm, str) else algorithm.__name__
+    return {
+        "features_extractor_class": StockExtractor,
+        "features_extractor_kwargs": {"tokens": tokens},
+        **({"net_arch": picture_layers(name)} if is_picture else {}),
+    }
+
+
+def _sb3_reads(space: spaces.Space, spec: TokenSpec) -> bool:
+    """Return whether SB3 passes a part of an observation through the network of a gate."""
+    if is_image_space(space):
+        return isinstance(spec, Patches) and spec.convs == NATURE and spec.channels_first
+    return count_numbers(spec) > 0
