@@ -87,6 +87,7 @@ def run(config: LearningConfig, name: str, row: Row) -> Line:
     asked = TrainConfig(
         env=row.env,
         algo=row.algo,
+        encoder="pooled",
         n_timesteps=row.steps if config.n_timesteps is None else config.n_timesteps,
         seed=config.seed,
         device="cpu",

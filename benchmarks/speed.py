@@ -78,7 +78,7 @@ def mechanism_speeds(config: SpeedConfig) -> dict[str, list[float]]:
     with ExitStack() as stack:
         models = {}
         for name, options in MECHANISMS.items():
-            asked = TrainConfig(env=DOORKEY, algo="ppo", device="cpu", **options)
+            asked = TrainConfig(env=DOORKEY, algo="ppo", encoder="pooled", device="cpu", **options)
             settled = resolve_config(asked, family)
             env = make_vec_env(settled)
             stack.callback(env.close)
@@ -91,7 +91,9 @@ def mechanism_speeds(config: SpeedConfig) -> dict[str, list[float]]:
 
 def recording_speeds(env_id: str, config: SpeedConfig) -> dict[str, list[float]]:
     """Return steps per second of a trained policy's loop, with and without recording."""
-    settled = resolve_config(TrainConfig(env=env_id, algo="ppo", device="cpu"), family_name(env_id))
+    settled = resolve_config(
+        TrainConfig(env=env_id, algo="ppo", encoder="pooled", device="cpu"), family_name(env_id)
+    )
     with ExitStack() as stack:
         env = make_vec_env(settled)
         stack.callback(env.close)

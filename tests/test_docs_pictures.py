@@ -20,9 +20,8 @@ from attention_agents import GatedExtractor
 from attention_agents.agents.algorithms.checks import check_config
 from attention_agents.agents.cli.options import read_options
 from attention_agents.agents.config.catalogue import POLICY_HEADS
-from attention_agents.agents.config.presets import resolve_config
 from attention_agents.agents.config.run_config import TrainConfig
-from attention_agents.envs.families import family_name
+from attention_agents.agents.training.settle import settle_config
 from attention_agents.envs.make import make_env
 from attention_agents.policies.registries import REGISTRIES
 
@@ -75,7 +74,7 @@ made = cache(make_env)
 def checked(words: str) -> None:
     """Check the run of a command line as training would, and train nothing."""
     asked = parsed(words)
-    config = resolve_config(asked, family_name(asked.env))
+    config = settle_config(asked)
     check_config(config, made(config.env, history=config.history))
 
 

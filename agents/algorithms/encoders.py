@@ -12,7 +12,6 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from attention_agents.agents.config.encoder_config import EncoderConfig
 from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.config.validation import check_choice
-from attention_agents.policies.attention.attention_config import AttentionConfig
 from attention_agents.policies.gate.attention_gate import GateConfig
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.sb3.gated_extractor import GatedExtractor, attention_policy_kwargs
@@ -30,6 +29,8 @@ POOLED = (
     "attention",
 )
 """Fields of `EncoderConfig` that `AttentionExtractor` takes, beside tokens."""
+OF_BLOCKS = ("layers", "heads", "width", "block", "attention")
+"""Fields that `GatedExtractor` takes, beside tokens, gate and sparsity."""
 
 
 def extractor_arguments(config: RunConfig, space: spaces.Space) -> dict[str, Any]:
@@ -67,8 +68,10 @@ def encoder_arguments(encoder: EncoderConfig) -> dict[str, Any]:
     if encoder.kind == "pooled":
         arguments |= {name: getattr(encoder, name) for name in POOLED}
     elif encoder.kind == "gate":
-        _check_gate_alone(encoder)
         arguments["gate"] = gate_config(encoder)
+        arguments |= {name: getattr(encoder, name) for name in OF_BLOCKS}
+        if encoder.sparsity:
+            raise ValueError("this gate has no sparsity yet; leave sparsity out")
     return arguments
 
 
@@ -78,15 +81,18 @@ def gate_config(encoder: EncoderConfig) -> GateConfig:
     Raises:
         ValueError: a word is unknown, or a value breaks a rule of `GateConfig`.
     """
+    words = dict(encoder.gate)
     names = [name for name in vars(GateConfig()) if name != "heads"]
     for name, value in encoder.gate.items():
         check_choice("word of gate", name, names)
         wanted = type(getattr(GateConfig(), name))
-        if type(value) is not wanted and not (wanted is float and type(value) is int):
+        if wanted is float and type(value) is int:
+            words[name] = float(value)
+        elif type(value) is not wanted:
             raise ValueError(
                 f"{name} of gate must be like {getattr(GateConfig(), name)!r}, got {value!r}"
             )
-    return GateConfig(heads=encoder.heads, **encoder.gate)
+    return GateConfig(heads=encoder.heads, **words)
 
 
 def settle_gate(config: RunConfig) -> RunConfig:
@@ -125,17 +131,3 @@ def build_extractor(
 
         return TokenExtractor(space, **arguments)
     return AttentionExtractor(space, **arguments)
-
-
-def _check_gate_alone(encoder: EncoderConfig) -> None:
-    """Refuse what a gate does not know yet."""
-    if encoder.layers > 1:
-        raise ValueError(
-            f"the encoder 'gate' has no self-attention blocks, got layers={encoder.layers}; use "
-            "layers=1, or encoder='pooled'"
-        )
-    if encoder.sparsity or encoder.attention != AttentionConfig():
-        raise ValueError(
-            "the encoder 'gate' weighs tokens by its own rule, without sparsity; leave out the "
-            "words of attention, or use encoder='pooled'"
-        )

@@ -14,12 +14,13 @@ examples:
   {train} --env CartPole-v1 --algo dqn --seed 1
   {train} --env HalfCheetah-v5 --history 8       attend to the last 8 steps
   {train} --env CarRacing-v3 --n-envs 8 --vec-env subproc
-  {train} --env MinAtar/Breakout-v1 -n 200000 --layers 1 --heads 2 --hyperparams gamma:0.95
+  {train} --env MinAtar/Breakout-v1 -n 200000 --heads 2 --hyperparams gamma:0.95
+  {train} --env CartPole-v1 --encoder stock      SB3's own network, to compare with
   {train} --env my_module:MyEnv-v0 --env-kwargs size:7
-  {train} --score additive --normalizer sparsemax --layers 2 --block gtrxl
+  {train} --encoder pooled --layers 2 --block gtrxl --normalizer sparsemax
   {train} --env attention/Collect-v0 --algo ppo_mask --policy-head pointer
   {train} --env attention/CueRecall-v0 --algo ppo_lstm --policy-head attention-gru
-  {train} --plugins my_scores --score my-score
+  {train} --encoder pooled --plugins my_scores --score my-score
 
 Then: {evaluate} <run folder>, {replay} <run folder>
 """

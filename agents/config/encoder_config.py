@@ -135,7 +135,7 @@ class EncoderConfig:
     layers: int = 2
     heads: int = 4
     width: int = 64
-    """Width of a token; a multiple of `heads`."""
+    """Width of a token, a multiple of `heads`; of a gate, inside the layers before it."""
     block: str = BLOCKS.default
     readout: str = READOUTS.default
     num_queries: int = 4
@@ -159,7 +159,8 @@ class EncoderConfig:
         check_number("sparsity", self.sparsity, 0, 1)
         for name, value in self.gate.items():
             check_plain(f"{name} of gate", value)
-        if self.width % self.heads:
+        has_width = self.kind == "pooled" or self.layers > 1
+        if has_width and self.width % self.heads:
             raise ValueError(
                 f"width must be a multiple of heads, got width={self.width}, heads={self.heads}"
             )

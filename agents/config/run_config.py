@@ -43,6 +43,18 @@ LIMITS = {
 EVALUATED = "20 times a run; left out while those before took over a fifth of its steps so far"
 
 
+def check_env_kwargs(env_kwargs: Mapping[str, Any]) -> None:
+    """Refuse arguments that no environment of a run can have.
+
+    Raises:
+        ValueError: JSON cannot hold them, or they choose how frames are drawn.
+    """
+    for name, value in env_kwargs.items():
+        check_plain(f"{name} of env_kwargs", value)
+    if "render_mode" in env_kwargs:
+        raise ValueError("env_kwargs cannot have a render_mode: replay draws the episodes")
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """What runs, how long, and where."""
@@ -212,11 +224,9 @@ class RunConfig:
         for name in self.plugins:
             check_word("each of plugins", name)
         object.__setattr__(self, "plugins", tuple(self.plugins))
-        for part in ("hyperparams", "env_kwargs"):
-            for name, value in getattr(self, part).items():
-                check_plain(f"{name} of {part}", value)
-        if "render_mode" in self.env_kwargs:
-            raise ValueError("env_kwargs cannot have a render_mode: replay draws the episodes")
+        for name, value in self.hyperparams.items():
+            check_plain(f"{name} of hyperparams", value)
+        check_env_kwargs(self.env_kwargs)
         self._check_algorithm()
 
     def _check_algorithm(self) -> None:

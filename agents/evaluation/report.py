@@ -127,12 +127,16 @@ def report_table(report: Report) -> Table:
     """Return a report as a table for a terminal."""
     columns = [report.agent] if report.random is None else [report.agent, report.random]
     action_kind = "drawn" if report.stochastic else "most likely"
-    encoder = f"encoder {report.encoder}{' (no attention)' if report.encoder == 'stock' else ''}"
-    steps = f"after {report.trained_steps:,} steps ({report.checkpoint})"
-    title = f"{report.env}: {report.algo}, {encoder}, {steps}"
+    title = (
+        f"{report.env}: {report.algo} after {report.trained_steps:,} steps ({report.checkpoint})"
+    )
+    encoder = (
+        f"encoder {report.encoder}{', without attention' if report.encoder == 'stock' else ''}"
+    )
     seeds = f"seeds {report.seed} to {report.seed + report.episodes - 1}"
     table = Table(
-        title=title, caption=f"{report.episodes} episodes, {seeds}, {action_kind} actions"
+        title=title,
+        caption=f"{encoder}\n{report.episodes} episodes, {seeds}, {action_kind} actions",
     )
     table.add_column("")
     table.add_column("agent", justify="right", style="bold")

@@ -8,7 +8,7 @@ import gymnasium as gym
 
 from attention_agents.agents.algorithms.encoders import settle_gate
 from attention_agents.agents.config.presets import default_history, read_tokens, resolve_config
-from attention_agents.agents.config.run_config import RunConfig, TrainConfig
+from attention_agents.agents.config.run_config import RunConfig, TrainConfig, check_env_kwargs
 from attention_agents.envs.families import family_name
 from attention_agents.envs.make import make_env
 from attention_agents.policies.gate.gated_specs import observation_family
@@ -21,6 +21,7 @@ def settle_config(options: TrainConfig) -> RunConfig:
         ValueError: a name is unknown, a value breaks a rule, an option was given that the encoder
             does not use, or the environment cannot be made.
     """
+    check_env_kwargs(options.env_kwargs)
     family = family_name(options.env)
     history = default_history(options, family)
     with closing(make_probe_env(options, history)) as env:

@@ -37,6 +37,7 @@ POLICIES = {"pointer": MaskablePointerPolicy, "attention-gru": AttentionGRUPolic
 
 def asked(policy_head: str, folder: Path, **changes: Any) -> TrainConfig:
     small = {"layers": 2, "heads": 3, "width": 12, "n_envs": 2, "device": "cpu", "progress": False}
+    small |= {"encoder": "pooled"}
     values = {"n_timesteps": 64, "seed": 1, "eval_freq": 32, "save_freq": 0, "eval_episodes": 2}
     values |= {"log_folder": str(folder), **small, **RUNS.get(policy_head, {}), **changes}
     sizes = {"net_arch": [7], "n_steps": 16, "batch_size": 16, "n_epochs": 2}

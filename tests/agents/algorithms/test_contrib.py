@@ -51,6 +51,7 @@ ROLES = {
 
 def asked(algo: str, folder: Path, **changes: Any) -> TrainConfig:
     small = {"layers": 2, "heads": 3, "width": 12, "n_envs": 2, "device": "cpu", "progress": False}
+    small |= {"encoder": "pooled"}
     values = {"algo": algo, "n_timesteps": 96, "seed": 1, "eval_freq": 48, "save_freq": 0}
     values |= {"eval_episodes": 2, "log_folder": str(folder), **small, **RUNS[algo], **changes}
     values["hyperparams"] = {"net_arch": [7], **values["hyperparams"]}
@@ -226,6 +227,7 @@ def test_without_sb3_contrib_its_checkpoints_say_so_and_ppo_trains(trained, tmp_
             n_timesteps=16,
             log_folder=str(tmp_path),
             device="cpu",
+            encoder="pooled",
             width=8,
             eval_freq=0,
             save_freq=0,

@@ -55,6 +55,7 @@ def test_one_entry_is_enough(entry: Algorithm, tmp_path: Path, monkeypatch) -> N
         algo=entry.name,
         n_timesteps=64,
         n_envs=2 if entry.n_steps else 1,
+        encoder="pooled",
         width=8,
         heads=2,
         eval_episodes=2,

@@ -17,15 +17,15 @@ from attention_agents.agents.cli import train
 from attention_agents.agents.cli.command import run_script
 from attention_agents.agents.cli.main import main
 from attention_agents.agents.cli.options import read_options
-from attention_agents.agents.config.presets import resolve_config
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.agents.runs.checkpoint import load_checkpoint
 from attention_agents.agents.runs.run_folder import RunFolder
-from attention_agents.envs.families import family_name
+from attention_agents.agents.training.settle import settle_config
 from attention_agents.envs.make import make_env
 
 SCRIPT = Path(__file__).parents[3] / "train.py"
 DQN = "--env CartPole-v1 --algo dqn --hyperparams"
+POOLED = "--env CartPole-v1 --encoder pooled"
 SAC = "--env Pendulum-v1 --algo sac --hyperparams"
 MISTAKES = {
     "--env CartPole-v9": "unknown environment 'CartPole-v9'; did you mean CartPole-v1",
@@ -52,20 +52,32 @@ MISTAKES = {
     "--env CartPole-v1 --hyperparams clip_range_vf:-1": "`clip_range_vf` must be positive",
     "--env CartPole-v1 --hyperparams learning_rate:-1": "Invalid learning rate: -1",
     "--env CartPole-v1 --hyperparams log_std_init:foo": "log_std_init must be a number, got 'foo'",
-    "--env CartPole-v1 --readout ego": "train.py: readout 'ego' needs a token of the agent itself",
-    "--env CartPole-v1 --readout qery": "unknown readout 'qery'; did you mean 'query'?",
-    "--env CartPole-v1 --attention aditive": "unknown score 'aditive'; did you mean 'additive'?",
-    "--env CartPole-v1 --normalizer sparsmax": "unknown normalizer 'sparsmax'; did you mean 'spar",
-    "--env CartPole-v1 --hard topk": "unknown hard attention 'topk'; did you mean 'top-k'?",
-    "--env CartPole-v1 --block gtrx": "unknown block 'gtrx'; did you mean 'gtrxl'?",
-    "--env CartPole-v1 --block gtrxl --layers 1": "block='gtrxl' needs a layer before the readout",
-    "--env CartPole-v1 --temperature 0": "temperature must be a number above 0, got 0.0",
+    f"{POOLED} --readout ego": "train.py: readout 'ego' needs a token of the agent itself",
+    f"{POOLED} --readout qery": "unknown readout 'qery'; did you mean 'query'?",
+    f"{POOLED} --attention aditive": "unknown score 'aditive'; did you mean 'additive'?",
+    f"{POOLED} --normalizer sparsmax": "unknown normalizer 'sparsmax'; did you mean 'spar",
+    f"{POOLED} --hard topk": "unknown hard attention 'topk'; did you mean 'top-k'?",
+    f"{POOLED} --block gtrx": "unknown block 'gtrx'; did you mean 'gtrxl'?",
+    f"{POOLED} --block gtrxl --layers 1": "block='gtrxl' needs a layer before the readout",
+    "--env CartPole-v1 --encoder gat": "unknown encoder 'gat'; did you mean 'gate'?",
+    "--env CartPole-v1 --readout mean": "readout=mean would change nothing with encoder='gate'; ",
+    "--env CartPole-v1 --encoder stock --heads 2": "heads=2 would change nothing with encoder=",
+    f"{POOLED} --sparsity 0.01": "sparsity=0.01 would change nothing with",
+    "--env CartPole-v1 --width 32": "width=32 would change nothing with encoder='gate' and la",
+    "--env CartPole-v1 --gate flor:0.1": "unknown word of gate 'flor'; did you mean 'floor'?",
+    "--env CartPole-v1 --gate floor:2": "floor must be at least 0 and below 1, got 2",
+    "--env CartPole-v1 --gate context:0": "context of gate must be like True, got 0",
+    "--env CartPole-v1 --sparsity 7": "sparsity must be at most 1, got 7",
+    "--env attention/Collect-v0 --encoder gate": "is made of entities; use AttentionExtractor",
+    "--env CartPole-v1 --encoder gate --policy-head pointer": "policy_head='pointer' reads single",
+    "--env CartPole-v1 --algo trpo --sparsity 0.01": "adds a gradient that the trust region of",
+    f"{POOLED} --temperature 0": "temperature must be a number above 0, got 0.0",
     "--env CartPole-v1 --temperature hot": "--temperature: expected FLOAT, got ['hot']",
-    "--env CartPole-v1 --budget 0": "top_k must be a whole number of at least 1, got 0",
-    "--env CartPole-v1 --width 4000000000": "train.py: networks of at least 6.4e+19 weights take ",
-    "--env CartPole-v1 --readout queries --points 4000000000": "networks of at least 2.6e+11 weigh",
-    "--env CartPole-v1 --layers 1000000 --width 8": "layers must be at most 1000, got 1000000",
-    "--env CartPole-v1 --hyperparams net_arch:[4000000000]": "networks of at least 2.6e+11 weights",
+    f"{POOLED} --budget 0": "top_k must be a whole number of at least 1, got 0",
+    f"{POOLED} --width 4000000000": "train.py: networks of at least 6.4e+19 weights take ",
+    f"{POOLED} --readout queries --points 4000000000": "networks of at least 2.6e+11 weigh",
+    f"{POOLED} --layers 1000000 --width 8": "layers must be at most 1000, got 1000000",
+    "--env CartPole-v1 --hyperparams net_arch:[4000000000]": "networks of at least 8e+09 weights",
     "--env CartPole-v1 --n-envs 4000000000000": "a rollout of 8,000,000,000,000 steps takes 1280",
     "--env CartPole-v1 --hyperparams gamma:nan": "gamma of hyperparams must be finite numbers or",
     "--env CartPole-v1 --hyperparams gamma:7": "gamma must be 0 to 1, got 7",
@@ -78,11 +90,11 @@ MISTAKES = {
     "--env CartPole-v1 --policy-head pointr": "unknown policy head 'pointr'; did you mean 'poin",
     "--env CartPole-v1 --head pointer": "a pointer needs one action per entity, got 2 actions",
     "--env CartPole-v1 --policy-head attention-gru": "policy_head='attention-gru' is for ppo_lstm",
-    "--env CartPole-v1 --where sideways": "unknown visibility 'sideways'; known: global, caus",
-    "--env CartPole-v1 --readout cross": "readout 'cross' needs a Dict observation with two keys",
-    "--env CartPole-v1 --normaliser sigmoid --hard gumbel": "hard_attention='gumbel' draws from s",
-    "--env CartPole-v1 --top-k 100 --hard perturbed-top-k": "lower top_k, or use hard_attention=",
-    "--env CartPole-v1 --budget 4 --hard top-k": "reads all 4 tokens, as soft attention",
+    f"{POOLED} --where sideways": "unknown visibility 'sideways'; known: global, caus",
+    f"{POOLED} --readout cross": "readout 'cross' needs a Dict observation with two keys",
+    f"{POOLED} --normaliser sigmoid --hard gumbel": "hard_attention='gumbel' draws from s",
+    f"{POOLED} --top-k 100 --hard perturbed-top-k": "lower top_k, or use hard_attention=",
+    f"{POOLED} --budget 4 --hard top-k": "reads all 4 tokens, as soft attention",
     "--normaliser": "Missing value for argument",
     "--plugins no_such_module": "cannot import the plugin 'no_such_module': there is no module",
     "--plugins my_scores.py": "a plugin is named like a module, such as my_scores, got 'my_scores.",
@@ -210,7 +222,7 @@ EXAMPLES = re.findall(r"^  \{train\}(.*?)(?:   .*)?$", train.EXAMPLES, re.MULTIL
 @pytest.mark.parametrize("words", [words for words in EXAMPLES if "my_" not in words])
 def test_the_examples_of_help_can_be_trained(words):
     asked = read_options(TrainConfig, words.split(), "train.py")
-    config = resolve_config(asked, family_name(asked.env))
+    config = settle_config(asked)
     env = make_env(config.env, history=config.history, env_kwargs=dict(config.env_kwargs))
     check_config(config, env)
     env.close()

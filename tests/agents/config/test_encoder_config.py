@@ -79,7 +79,7 @@ TAKEN = [
 
 
 def settled(**words) -> RunConfig:
-    return resolve_config(TrainConfig(env="x", algo="ppo", **words), "other")
+    return resolve_config(TrainConfig(env="x", algo="ppo", encoder="pooled", **words), "other")
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -107,7 +107,7 @@ def test_what_a_preset_says_is_never_refused(monkeypatch):
         "num_queries": 3,
     }
     words |= {"readout": "slots", "head_mixing": "weighted"}
-    changed = {**shelves, "families": {"other": other | {"ppo": other["ppo"] | words}}}
+    changed = {**shelves, "families": {"other": other | {"ppo": other["ppo"] | {"pooled": words}}}}
     monkeypatch.setattr(module, "load_presets", lambda: changed)
     run = settled(hard_attention="none", visibility="global", readout="mean", heads=1)
     attention = run.encoder.attention
@@ -170,7 +170,7 @@ def test_a_preset_with_older_words_is_read(monkeypatch):
     shelves = load_presets()
     other = shelves["families"]["other"]
     words = {"budget": 7, "hard": "top-k", "mix": "weighted", "points": 3, "attention": "dot"}
-    changed = {**shelves, "families": {"other": other | {"ppo": other["ppo"] | words}}}
+    changed = {**shelves, "families": {"other": other | {"ppo": other["ppo"] | {"pooled": words}}}}
     monkeypatch.setattr(module, "load_presets", lambda: changed)
     encoder = settled(head_mixing="talking").encoder
     assert encoder.attention == AttentionConfig(

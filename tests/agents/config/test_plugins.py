@@ -51,8 +51,8 @@ def call(words: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_a_score_of_ones_own_is_trained_evaluated_and_replayed_by_name(tmp_path):
     (tmp_path / "my_scores.py").write_text(SCORES)
     trained = call(
-        "train.py --env CartPole-v1 -n 64 --eval-freq 0 --plugins my_scores --score first"
-        " --hyperparams n_epochs:1",
+        "train.py --env CartPole-v1 -n 64 --eval-freq 0 --encoder pooled --plugins my_scores"
+        " --score first --hyperparams n_epochs:1",
         tmp_path,
     )
     assert trained.returncode == 0, trained.stderr
@@ -78,7 +78,10 @@ def test_a_score_of_ones_own_is_trained_evaluated_and_replayed_by_name(tmp_path)
 
 def test_an_unknown_word_may_be_a_plugin_s(tmp_path):
     (tmp_path / "my_scores.py").write_text(SCORES)
-    near = call("train.py --env CartPole-v1 --plugins my_scores --attention frist", tmp_path)
+    near = call(
+        "train.py --env CartPole-v1 --encoder pooled --plugins my_scores --attention frist",
+        tmp_path,
+    )
     assert near.returncode == 2
     assert near.stderr == "train.py: unknown score 'frist'; did you mean 'first'?\n"
 

@@ -7,9 +7,10 @@ import pytest
 from attention_agents.agents.algorithms.hyperparameters import check_hyperparams
 from attention_agents.agents.config import presets as module
 from attention_agents.agents.config.algorithms import ALGORITHMS
-from attention_agents.agents.config.encoder_config import EncoderConfig
+from attention_agents.agents.config.encoder_config import KINDS, SIZES, EncoderConfig
 from attention_agents.agents.config.presets import (
     ENCODER_WORDS,
+    OBSERVATIONS,
     all_presets,
     default_algorithm,
     find_preset,
@@ -19,16 +20,17 @@ from attention_agents.agents.config.presets import (
 from attention_agents.agents.config.run_config import TrainConfig
 from attention_agents.envs.families import family_name
 
-ENTRIES = all_presets()
+ENTRIES = [(kind, entry) for kind in KINDS for entry in all_presets(kind)]
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=[entry.path for entry in ENTRIES])
-def test_every_word_of_an_entry_is_known(entry):
+@pytest.mark.parametrize(("kind", "entry"), ENTRIES, ids=[f"{k} {e.path}" for k, e in ENTRIES])
+def test_every_word_of_an_entry_is_known(kind, entry):
     shelf, name, algo = entry.path.split("/")
     env, family = (name, "other") if shelf == "environments" else ("NoSuchEnvironment-v0", name)
-    run = resolve_config(TrainConfig(env=env, algo=algo), family)
+    run = resolve_config(TrainConfig(env=env, algo=algo, encoder=kind), family)
     check_hyperparams(run)
-    assert find_preset(env, family, algo) == entry
+    assert run.encoder.kind == kind and run.encoder.given == ()
+    assert find_preset(env, family, algo, kind) == entry
 
 
 def test_every_group_holds_algorithms_and_a_default_that_it_has():
@@ -83,19 +85,19 @@ def test_a_preset_can_say_every_word_of_the_encoder_and_an_option_goes_before(mo
         "window": 3,
     }
     words |= {"positions": "relative", "head_mixing": "talking"}
-    assert {*words, "given"} == set(ENCODER_WORDS)
+    assert {*words, "given", "gate", "sparsity"} == set(ENCODER_WORDS)
     shelves = load_presets()
     other = shelves["families"]["other"]
-    ppo = other["ppo"] | words
+    ppo = other["ppo"] | {"pooled": words}
     changed = {**shelves, "families": {"other": other | {"ppo": ppo}}}
     monkeypatch.setattr(module, "load_presets", lambda: changed)
-    assert resolve_config(
-        TrainConfig(env="x", algo="ppo"), "other"
-    ).encoder == EncoderConfig.from_words(**words)
+    asked = {"env": "x", "algo": "ppo", "encoder": "pooled"}
+    run = resolve_config(TrainConfig(**asked), "other")
+    assert run.encoder == EncoderConfig.from_words(**words)
     for word, value in words.items():
-        asked = 10 if isinstance(value, (int, float)) else "other"
-        run = resolve_config(TrainConfig(env="x", algo="ppo", **{word: asked}), "other")
-        assert run.encoder == EncoderConfig.from_words(**(words | {word: asked}))
+        other_value = 10 if isinstance(value, (int, float)) else "other"
+        run = resolve_config(TrainConfig(**asked, **{word: other_value}), "other")
+        assert run.encoder == EncoderConfig.from_words(**(words | {word: other_value}))
 
 
 def test_default_algorithms():
@@ -117,3 +119,47 @@ def test_the_families_of_the_presets_are_those_of_the_environments():
     }
     assert set(ids) == set(load_presets()["families"])
     assert {family: family_name(env_id) for family, env_id in ids.items()} == {f: f for f in ids}
+
+
+def test_words_of_an_encoder_go_before_the_rest_of_an_entry():
+    """The tuned attention of version 0.1 is there with --encoder pooled, and its score."""
+    gate, pooled, stock = (find_preset("CartPole-v1", "classic", "ppo", kind) for kind in KINDS)
+    assert pooled.reached == "500.0 at 100k steps, 3 seeds"
+    assert (pooled.values["layers"], pooled.values["net_arch"]) == (1, [64])
+    assert stock == gate and gate.reached is None and "net_arch" not in gate.values
+    both = [find_preset("MinAtar/Breakout-v1", "minatar", "ppo", kind).values for kind in KINDS]
+    assert [values["n_envs"] for values in both] == [64, 8, 64]
+
+
+@pytest.mark.parametrize("observation", OBSERVATIONS)
+def test_every_family_of_observations_has_three_encoders(observation):
+    sizes = load_presets()["encoders"][observation]
+    assert tuple(sizes) == SIZES
+    runs = [
+        resolve_config(TrainConfig(env="x", algo="ppo", encoder=size), "other", observation)
+        for size in SIZES
+    ]
+    kind = "pooled" if observation == "entities" else "gate"
+    assert {run.encoder.kind for run in runs} == {kind}
+    assert all(
+        run.encoder.option(k) == v
+        for run, size in zip(runs, SIZES, strict=True)
+        for k, v in sizes[size].items()
+    )
+    assert runs[-1].encoder.layers > 1, "the large one has a self-attention block"
+
+
+@pytest.mark.parametrize(
+    ("asked", "observation", "kind"),
+    [
+        ({}, "numbers", "gate"),
+        ({}, "entities", "pooled"),
+        ({"policy_head": "pointer"}, "numbers", "pooled"),
+        ({"encoder": "stock"}, "entities", "stock"),
+        ({"encoder": "gate"}, "entities", "gate"),
+        ({"encoder": "pooled"}, "pictures", "pooled"),
+    ],
+)
+def test_the_encoder_follows_what_is_observed_unless_it_is_named(asked, observation, kind):
+    run = resolve_config(TrainConfig(env="x", algo="ppo", **asked), "other", observation)
+    assert run.encoder.kind == kind

@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from attention_agents.agents.algorithms.build import encoder_arguments
+from attention_agents.agents.algorithms.encoders import encoder_arguments
 from attention_agents.agents.config.cli_types import read_normalize, read_pairs
 from attention_agents.agents.config.encoder_config import (
     ATTENTION_WORDS,
@@ -154,6 +154,7 @@ def test_settling_takes_the_preset_then_flags_then_hyperparams():
 
     asked = TrainConfig(
         env="CartPole-v1",
+        encoder="pooled",
         n_timesteps=600,
         n_envs=3,
         layers=1,
@@ -168,6 +169,7 @@ def test_settling_takes_the_preset_then_flags_then_hyperparams():
     assert run.encoder == EncoderConfig(layers=1, heads=3, width=12)
     assert run.policy.net_arch == (7,)
     assert run.hyperparams == {**plain.hyperparams, "learning_rate": "lin_5e-4", "gamma": 0.5}
+    assert plain.encoder == EncoderConfig.from_words(kind="gate") and plain.policy.net_arch is None
 
 
 def test_a_rollout_is_not_longer_than_the_run_and_holds_whole_batches():
@@ -231,7 +233,7 @@ def test_the_words_are_those_of_the_encoder():
 
 
 def test_defaults_are_those_of_the_extractor():
-    arguments = encoder_arguments(EncoderConfig())
+    arguments = encoder_arguments(EncoderConfig(kind="pooled"))
     assert arguments.pop("attention") == AttentionConfig()
     parameters = inspect.signature(AttentionExtractor).parameters
     assert arguments == {name: parameters[name].default for name in arguments}

@@ -25,6 +25,7 @@ def show_report(agent: EpisodeResults) -> str:
     report = Report(
         env="CartPole-v1",
         algo="ppo",
+        encoder="gate",
         run="runs/ppo/CartPole-v1_1",
         checkpoint="best",
         trained_steps=12_345,

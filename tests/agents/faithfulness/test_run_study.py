@@ -234,6 +234,7 @@ def test_one_layer_is_judged_by_its_row_and_by_that_times_its_gradient(tmp_path)
 def small(folder: Path, **options: Any) -> Path:
     values: dict[str, Any] = dict(
         n_timesteps=64,
+        encoder="pooled",
         layers=2,
         width=12,
         heads=3,

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[3]
 
 def trained(folder: Path, **options: object) -> Path:
     small = dict(
+        encoder="pooled",
         layers=2,
         n_envs=1,
         device="cpu",

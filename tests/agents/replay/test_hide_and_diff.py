@@ -40,8 +40,8 @@ LENGTH = 8
 
 def trained(folder: Path, **options: object) -> Path:
     small = dict(
-        env=CUES, history=5, width=12, heads=3, layers=2, n_envs=1, device="cpu", eval_freq=0,
-        save_freq=0, progress=False, hyperparams={"n_steps": 32, "batch_size": 32},
+        env=CUES, history=5, encoder="pooled", width=12, heads=3, layers=2, n_envs=1, device="cpu",
+        eval_freq=0, save_freq=0, progress=False, hyperparams={"n_steps": 32, "batch_size": 32},
     )  # fmt: skip
     return train(TrainConfig(n_timesteps=64, log_folder=str(folder), **(small | options)))
 

@@ -32,6 +32,7 @@ from attention_agents.envs.vector.subprocess_env import SafeSubprocVecEnv
 from attention_agents.envs.wrappers.padding import TooManyEntitiesError
 
 SMALL = {"layers": 2, "heads": 2, "width": 8, "n_envs": 2, "device": "cpu", "progress": False}
+SMALL |= {"encoder": "pooled"}
 PPO = {"n_steps": 16, "batch_size": 16, "n_epochs": 2, "net_arch": [7]}
 
 
