@@ -29,8 +29,10 @@ POOLED = (
     "attention",
 )
 """Fields of `EncoderConfig` that `AttentionExtractor` takes, beside tokens."""
-OF_BLOCKS = ("layers", "heads", "width", "block", "attention")
-"""Fields that `GatedExtractor` takes, beside tokens, gate and sparsity."""
+GATED = ("layers", "heads", "width", "block", "attention", "sparsity")
+"""Fields that `GatedExtractor` takes, beside tokens and gate."""
+NOT_WORDS = ("heads", "sparsity")
+"""Fields of `GateConfig` that are options of their own."""
 
 
 def extractor_arguments(config: RunConfig, space: spaces.Space) -> dict[str, Any]:
@@ -69,9 +71,7 @@ def encoder_arguments(encoder: EncoderConfig) -> dict[str, Any]:
         arguments |= {name: getattr(encoder, name) for name in POOLED}
     elif encoder.kind == "gate":
         arguments["gate"] = gate_config(encoder)
-        arguments |= {name: getattr(encoder, name) for name in OF_BLOCKS}
-        if encoder.sparsity:
-            raise ValueError("this gate has no sparsity yet; leave sparsity out")
+        arguments |= {name: getattr(encoder, name) for name in GATED}
     return arguments
 
 
@@ -82,7 +82,7 @@ def gate_config(encoder: EncoderConfig) -> GateConfig:
         ValueError: a word is unknown, or a value breaks a rule of `GateConfig`.
     """
     words = dict(encoder.gate)
-    names = [name for name in vars(GateConfig()) if name != "heads"]
+    names = [name for name in vars(GateConfig()) if name not in NOT_WORDS]
     for name, value in encoder.gate.items():
         check_choice("word of gate", name, names)
         wanted = type(getattr(GateConfig(), name))
@@ -92,7 +92,7 @@ def gate_config(encoder: EncoderConfig) -> GateConfig:
             raise ValueError(
                 f"{name} of gate must be like {getattr(GateConfig(), name)!r}, got {value!r}"
             )
-    return GateConfig(heads=encoder.heads, **words)
+    return GateConfig(heads=encoder.heads, sparsity=float(encoder.sparsity), **words)
 
 
 def settle_gate(config: RunConfig) -> RunConfig:
@@ -103,8 +103,8 @@ def settle_gate(config: RunConfig) -> RunConfig:
     """
     if config.encoder.kind != "gate":
         return config
-    words = asdict(gate_config(config.encoder))
-    del words["heads"]
+    settled = asdict(gate_config(config.encoder))
+    words = {name: value for name, value in settled.items() if name not in NOT_WORDS}
     return replace(config, encoder=replace(config.encoder, gate=words))
 
 

@@ -249,11 +249,6 @@ class RunConfig:
                 f"policy_head={head!r} reads single tokens, which encoder={kind!r} does not hand "
                 "on; use encoder='pooled', or policy_head='mlp'"
             )
-        if self.encoder.sparsity and self.algo == "trpo":
-            raise ValueError(
-                f"sparsity={self.encoder.sparsity} adds a gradient that the trust region of trpo "
-                "does not know; leave it out, or use ppo"
-            )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dicts, lists, numbers and texts; `from_json` reads them back."""

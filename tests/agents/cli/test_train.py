@@ -70,7 +70,7 @@ MISTAKES = {
     "--env CartPole-v1 --sparsity 7": "sparsity must be at most 1, got 7",
     "--env attention/Collect-v0 --encoder gate": "is made of entities; use AttentionExtractor",
     "--env CartPole-v1 --encoder gate --policy-head pointer": "policy_head='pointer' reads single",
-    "--env CartPole-v1 --algo trpo --sparsity 0.01": "adds a gradient that the trust region of",
+    "--env CartPole-v1 --algo trpo --sparsity 0.01": "trpo takes second derivatives, and sp",
     f"{POOLED} --temperature 0": "temperature must be a number above 0, got 0.0",
     "--env CartPole-v1 --temperature hot": "--temperature: expected FLOAT, got ['hot']",
     f"{POOLED} --budget 0": "top_k must be a whole number of at least 1, got 0",
