@@ -145,7 +145,8 @@ def _gated_inputs(extractor: GatedExtractor) -> TokenInputs:
         TokenPart(module, index, _read_channels_first, _write_channels_first)
         for module, index in points
     )
-    return TokenInputs(extractor.layout, tuple(parts), features_from_tokens)
+    attends = bool(extractor.attention_modules())
+    return TokenInputs(extractor.layout, tuple(parts), features_from_tokens, attends)
 
 
 def _stock_inputs(stock: list[StockPart]) -> TokenInputs:

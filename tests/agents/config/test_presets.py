@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from attention_agents.agents.algorithms.hyperparameters import check_hyperparams
@@ -91,7 +93,7 @@ def test_a_preset_can_say_every_word_of_the_encoder_and_an_option_goes_before(mo
     ppo = other["ppo"] | {"pooled": words}
     changed = {**shelves, "families": {"other": other | {"ppo": ppo}}}
     monkeypatch.setattr(module, "load_presets", lambda: changed)
-    asked = {"env": "x", "algo": "ppo", "encoder": "pooled"}
+    asked: dict[str, Any] = {"env": "x", "algo": "ppo", "encoder": "pooled"}
     run = resolve_config(TrainConfig(**asked), "other")
     assert run.encoder == EncoderConfig.from_words(**words)
     for word, value in words.items():
