@@ -85,7 +85,10 @@ ROOMS = {
     ),
     "policies.inspect": network(
         *(*ENCODER, "policies.encoder", "policies.sb3"),
-        packages=("gymnasium.spaces", "stable_baselines3.common.torch_layers"),
+        packages=(
+            *("gymnasium.spaces", "stable_baselines3.common.preprocessing"),
+            "stable_baselines3.common.torch_layers",
+        ),
     ),
     "policies.testkit": network(*ENCODER),
     "recording": Room(READING, ("numpy", "PIL", "minari", "h5py", "gymnasium.spaces")),

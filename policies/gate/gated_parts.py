@@ -49,7 +49,7 @@ class GatedConvolutions(nn.Module):
         self.tokens = nn.Identity()
         self.gate = plan.build(TokenLayout(spec.token_groups("")), channels)
 
-    def forward(self, obs: Float[Tensor, "B ..."]) -> Float[Tensor, "B F"]:
+    def forward(self, obs: Float[Tensor, "B ..."]) -> Float[Tensor, "_ F"]:
         if obs.dim() == 3:
             obs = obs[:, None]  # (B, 1, height, width)
         elif not self.channels_first:
@@ -87,7 +87,7 @@ class GatedTable(nn.Module):
         self.tokens = nn.Identity()
         self.gate = plan.build(TokenLayout(spec.token_groups("")), CELL_WIDTH)
 
-    def forward(self, obs: Float[Tensor, "B N C"]) -> Float[Tensor, "B F"]:
+    def forward(self, obs: Float[Tensor, "B N C"]) -> Float[Tensor, "_ F"]:
         categories = obs.long()
         if self.joint:
             cells = self.table[(categories * self.starts).sum(-1)]  # (B, N, E)

@@ -13,6 +13,7 @@ from typing import Any
 
 from gymnasium import spaces
 from jaxtyping import Float
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 from stable_baselines3.common.torch_layers import (
     CombinedExtractor,
     FlattenExtractor,
@@ -32,6 +33,8 @@ class StockPart:
     module: nn.Module
     """Whose output the tokens are."""
     group: TokenGroup
+    width: int
+    """D, numbers of a token."""
     read: Callable[[Tensor], Float[Tensor, "B n D"]]
     """Gives the tokens of an output of the module."""
     write: Callable[[Float[Tensor, "B n D"]], Tensor]
@@ -72,7 +75,8 @@ def _flat_part(module: nn.Module, space: Any, key: str) -> StockPart:
     def write(tokens: Float[Tensor, "B n D"]) -> Tensor:
         return (tokens.transpose(1, 2) if channels_first else tokens).flatten(1)
 
-    return StockPart(module, group, read, write, lambda output: output)
+    width = get_flattened_obs_dim(space) // len(group)
+    return StockPart(module, group, width, read, write, lambda output: output)
 
 
 def _flat_group(space: Any, key: str) -> tuple[TokenGroup, bool]:
@@ -124,4 +128,4 @@ def _picture_part(extractor: NatureCNN, space: Any, key: str) -> StockPart:
     def proceed(output: Float[Tensor, "B D _ _"]) -> Float[Tensor, "B F"]:
         return extractor.linear(layers[-1](output))
 
-    return StockPart(layers[-2], group, read, write, proceed)
+    return StockPart(layers[-2], group, convs[-1].channels, read, write, proceed)

@@ -19,10 +19,14 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from attention_agents.envs.tokens.layout import TokenLayout
+from attention_agents.policies.attention.tappable import TappableAttention
 from attention_agents.policies.inspect.attention_modules import acting_role, features_extractors
 from attention_agents.policies.inspect.stock_tokens import StockPart, find_stock_parts
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.sb3.gated_extractor import GatedExtractor
+from attention_agents.policies.tokenizers.entities import EntityTokenizer, HistoryTokenizer
+from attention_agents.policies.tokenizers.frames import FrameTokenizer
+from attention_agents.policies.tokenizers.observation import ObservationTokenizer
 from attention_agents.policies.tokens import Tokens, present_mask
 
 PartTokens = tuple[Tokens, ...]
@@ -36,6 +40,8 @@ class TokenPart(NamedTuple):
     """Whose output they are."""
     index: tuple[int, ...]
     """Which tokens of the layout, n of them."""
+    width: int
+    """D, numbers of a token."""
     read: Callable[[Any], Tokens]
     """Gives the tokens of an output of the module."""
     write: Callable[[Tokens, Any], Any]
@@ -55,8 +61,17 @@ class TokenInputs:
     parts: tuple[TokenPart, ...]
     features_from_tokens: Callable[[PartTokens], Float[Tensor, "B F"]]
     """Gives the features of an observation from its tokens alone, as the extractor does."""
-    has_attention: bool = True
-    """Whether the extractor weighs them by attention."""
+    maskable: tuple[bool, ...]
+    """Which of the N tokens can be absent, so that a mask says so."""
+    attention: tuple[TappableAttention, ...] = ()
+    """What weighs them; nothing in a stock extractor."""
+
+    @property
+    def floats(self) -> int:
+        """Roughly the numbers of the largest tensor that one observation needs after its tokens."""
+        N, squares = len(self.layout), [m.heads for m in self.attention if m.queries == "tokens"]
+        widths = sum(4 * part.width * len(part.index) for part in self.parts)
+        return max(widths, max(squares, default=0) * N * N)
 
     def hook_parts(
         self, on_tokens: Callable[[int, Tokens], Tokens | None]
@@ -119,34 +134,36 @@ def find_token_inputs(extractor: nn.Module) -> TokenInputs | None:
 def _attention_inputs(extractor: AttentionExtractor) -> TokenInputs:
     index = tuple(range(len(extractor.layout)))
     part = TokenPart(
-        extractor.tokenizer, index, lambda tokens: tokens, lambda tokens, output: tokens
+        *(extractor.tokenizer, index, extractor.context.width),
+        *(lambda tokens: tokens, lambda tokens, output: tokens),
     )
+    maskable = _maskable(extractor.tokenizer, extractor.layout)
 
     def features_from_tokens(tokens: PartTokens) -> Float[Tensor, "B F"]:
         return extractor.features_from_tokens(tokens[0])
 
-    return TokenInputs(extractor.layout, (part,), features_from_tokens)
+    attention = _attention_of(extractor)
+    return TokenInputs(extractor.layout, (part,), features_from_tokens, maskable, attention)
 
 
 def _gated_inputs(extractor: GatedExtractor) -> TokenInputs:
     keys = [group.key for group in extractor.layout.groups for _ in group.names]
     pictures, has_numbers = extractor.pictures_by_key, extractor.gate is not None
-    points: list[tuple[nn.Module, tuple[int, ...]]] = []
+    points: list[tuple[nn.Module, tuple[int, ...], int]] = []
     if has_numbers:
-        points = [(extractor.tokens, _positions(keys, extractor.numbers))]
-    points += [(part.tokens, _positions(keys, [key])) for key, part in pictures.items()]
+        points = [(extractor.tokens, _positions(keys, extractor.numbers), 1)]
+    for key, part in pictures.items():
+        index = _positions(keys, [key])
+        points.append((part.tokens, index, part.linear[0].in_features // len(index)))
 
     def features_from_tokens(tokens: PartTokens) -> Float[Tensor, "B F"]:
         rows = [part.values.transpose(1, 2) for part in tokens]  # (B, D, n) each
         cells = dict(zip(pictures, rows[has_numbers:], strict=True))
         return extractor.features_from_tokens(rows[0] if has_numbers else None, cells)
 
-    parts = (
-        TokenPart(module, index, _read_channels_first, _write_channels_first)
-        for module, index in points
-    )
-    attends = bool(extractor.attention_modules())
-    return TokenInputs(extractor.layout, tuple(parts), features_from_tokens, attends)
+    parts = (TokenPart(*point, _read_channels_first, _write_channels_first) for point in points)
+    never, attention = (False,) * len(extractor.layout), _attention_of(extractor)
+    return TokenInputs(extractor.layout, tuple(parts), features_from_tokens, never, attention)
 
 
 def _stock_inputs(stock: list[StockPart]) -> TokenInputs:
@@ -155,6 +172,7 @@ def _stock_inputs(stock: list[StockPart]) -> TokenInputs:
         TokenPart(
             part.module,
             tuple(range(places.start, places.stop)),
+            part.width,
             lambda output, part=part: Tokens(part.read(output), None),
             lambda tokens, output, part=part: part.write(tokens.values),
         )
@@ -165,7 +183,21 @@ def _stock_inputs(stock: list[StockPart]) -> TokenInputs:
         pairs = zip(stock, tokens, strict=True)
         return torch.cat([part.proceed(part.write(own.values)) for part, own in pairs], 1)
 
-    return TokenInputs(layout, tuple(parts), features_from_tokens, has_attention=False)
+    return TokenInputs(layout, tuple(parts), features_from_tokens, (False,) * len(layout))
+
+
+def _attention_of(extractor: nn.Module) -> tuple[TappableAttention, ...]:
+    return tuple(part for part in extractor.modules() if isinstance(part, TappableAttention))
+
+
+def _maskable(tokenizer: ObservationTokenizer, layout: TokenLayout) -> tuple[bool, ...]:
+    """Return which tokens have a presence of their own in the observation."""
+    by_key = {
+        key: isinstance(part, HistoryTokenizer | FrameTokenizer)
+        or (isinstance(part, EntityTokenizer) and part.presence is not None)
+        for key, part in zip(tokenizer.keys, tokenizer.parts, strict=True)
+    }
+    return tuple(by_key[group.key] for group in layout.groups for _ in group.names)
 
 
 def _positions(keys: list[str], wanted: Any) -> tuple[int, ...]:

@@ -136,7 +136,7 @@ def test_the_picture_of_a_stock_agent_is_the_cells_of_its_last_convolution():
     (part,) = passed.tokens["actor"]
     (group,) = inputs.layout.groups
     assert (group.kind, group.grid, part.values.shape) == ("patches", (1, 2), (B, 2, 64))
-    assert not inputs.has_attention
+    assert not inputs.attention
     torch.testing.assert_close(
         inputs.features_from_tokens((part,)), passed.features["actor"], rtol=0, atol=0
     )

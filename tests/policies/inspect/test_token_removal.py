@@ -8,15 +8,18 @@ import pytest
 import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
+from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor
 
 from attention_agents.envs.tokens.spaces import TokenBox
-from attention_agents.envs.tokens.specs import Entities, Features
+from attention_agents.envs.tokens.specs import Cells, Entities, Features
+from attention_agents.policies.inspect.token_inputs import token_inputs
 from attention_agents.policies.inspect.token_removal import (
     RemovalVariants,
     TokenRemoval,
     describe_removal,
 )
 from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.sb3.gated_extractor import GatedExtractor
 from attention_agents.policies.tokens import Tokens
 
 B, N, F = 3, 5, 4
@@ -124,17 +127,17 @@ def test_the_mean_is_over_what_was_looked_at_and_present():
         policy.extract_features({key: part[:2] for key, part in obs.items()})
         policy.extract_features({key: part[2:] for key, part in obs.items()})
     values = policy.features_extractor.tokenizer(obs).values
-    (looked_at,) = removal.means.values()
-    torch.testing.assert_close(looked_at.mean[:2], values[:, :2].mean(0))
-    torch.testing.assert_close(looked_at.mean[2 + 3], values[[0, 2], 2 + 3].mean(0))
-    assert looked_at.count[:, 0].tolist() == [3, 3, 3, 3, 3, 2, 3]
+    (means,) = removal.means.values()
+    torch.testing.assert_close(means.baseline[0][:2], values[:, :2].mean(0))
+    torch.testing.assert_close(means.baseline[0][2 + 3], values[[0, 2], 2 + 3].mean(0))
+    assert means.counts[0][:, 0].tolist() == [3, 3, 3, 3, 3, 2, 3]
     assert removal.maskable.tolist() == [False, False, *[True] * N]
 
 
 def test_every_extractor_of_a_policy_goes_without():
     policy, obs = policy_for(ENTITIES, share_features_extractor=False), herds()
     removal = with_means(policy, obs)
-    assert set(removal.extractors) == {"actor", "critic"}
+    assert set(removal.inputs) == {"actor", "critic"}
     without = obs.clone()
     without[:, 1] = 0
     with removal.remove_tokens(RemovalVariants(torch.arange(B), removed((1,), (1,), (1,)))):
@@ -143,13 +146,14 @@ def test_every_extractor_of_a_policy_goes_without():
         torch.testing.assert_close(own, expected)
 
 
-def test_embeddings_can_be_kept_and_replaced():
+def test_tokens_can_be_kept_and_replaced():
     policy, obs = policy_for(ENTITIES), herds(absent=(4,))
     removal = TokenRemoval(policy)
     with removal.capture_tokens() as kept:
         before = policy.extract_features(obs)
-    leaf = kept["actor"].values.detach().clone().requires_grad_()
-    with removal.replace_embeddings({"actor": leaf}):
+    (part,) = kept["actor"]
+    leaf = part.values.detach().clone().requires_grad_()
+    with removal.replace_tokens({"actor": (part._replace(values=leaf),)}):
         after = policy.extract_features(obs)
     torch.testing.assert_close(after, before)
     (gradient,) = torch.autograd.grad(after.square().sum(), leaf)
@@ -176,9 +180,55 @@ def test_removing_before_looking_is_refused():
         removal.remove_tokens(RemovalVariants(torch.arange(B), removed((1,), (1,), (1,)))),
     ):
         pass
-    plain = PPO("MlpPolicy", "CartPole-v1", device="cpu").policy
-    with pytest.raises(ValueError, match="has no AttentionExtractor"):
-        TokenRemoval(plain)
+
+
+PLANES = TokenBox(0, 1, (3, 6, 4), tokens=Cells(6, 4, channels=3, channels_first=True))
+MIXED = spaces.Dict(look=PLANES, dash=FEATURES, gear=spaces.Discrete(3))
+
+
+@pytest.mark.parametrize("options", [dict(features_extractor_class=GatedExtractor), {}])
+def test_a_gate_and_a_stock_network_go_without_tokens_at_the_same_place(options):
+    stock = dict(features_extractor_class=CombinedExtractor, features_extractor_kwargs={})
+    policy = policy_for(MIXED, **(stock | options))
+    MIXED.seed(2)
+    rows = [MIXED.sample() for _ in range(B)]
+    obs, _ = policy.obs_to_tensor({key: np.stack([r[key] for r in rows]) for key in MIXED})
+    removal, inputs = with_means(policy, obs), token_inputs(policy)["actor"]
+    assert not removal.maskable.any()
+    count = len(inputs.layout)
+    last = count - 1  # a cell of the picture: keys of a Dict are sorted
+    with removal.remove_tokens(
+        RemovalVariants(torch.tensor([2, 0]), removed((0, last), (), count=count))
+    ):
+        after = policy.extract_features(obs)
+    torch.testing.assert_close(after[1], policy.extract_features(obs)[0])
+    with removal.capture_tokens() as kept:
+        policy.extract_features(obs)
+    parts = []
+    for part, own, mean in zip(
+        inputs.parts, kept["actor"], removal.means["actor"].baseline, strict=True
+    ):
+        values = own.values[2:].clone()
+        for token in {0, last} & set(part.index):
+            values[:, part.index.index(token)] = mean[part.index.index(token)]
+        parts.append(own._replace(values=values))
+    torch.testing.assert_close(after[:1], inputs.features_from_tokens(tuple(parts)))
+    assert (after[0] != policy.extract_features(obs)[2]).any()
+
+
+def test_tokens_can_be_replaced_by_zeros():
+    policy = policy_for(
+        FEATURES, features_extractor_class=FlattenExtractor, features_extractor_kwargs={}
+    )
+    obs = torch.as_tensor(np.random.default_rng(0).normal(size=(7, 2)).astype("f"))
+    removal = TokenRemoval(policy, "zero")
+    with removal.measure_means():
+        policy.extract_features(obs)
+    with removal.remove_tokens(RemovalVariants(torch.arange(2), removed((1,), (0,), count=2))):
+        after = policy.extract_features(obs)
+    assert torch.equal(
+        after, torch.stack([obs[0] * torch.tensor([1, 0]), obs[1] * torch.tensor([0, 1])])
+    )
 
 
 def test_how_tokens_are_removed_is_said():
@@ -186,3 +236,4 @@ def test_how_tokens_are_removed_is_said():
     assert describe_removal(group, True) == "herd: masked"
     (group,) = FEATURES.tokens.token_groups("")
     assert describe_removal(group, False) == "features: replaced by their mean over the episode"
+    assert describe_removal(group, False, "zero") == "features: replaced by zeros"
