@@ -50,6 +50,10 @@ class LeaveOneOut:
     ground_truth: np.ndarray | None = None
     """(S, N) bool, the tokens that the environment itself knows to matter at this step, none where
     they are not in sight; None where it does not know."""
+    margin_drop: np.ndarray | None = None
+    """(S, M, N) float32, how much less the action taken is preferred without token n, for each of
+    the M parts of an action; of a continuous action, how much smaller each number of it is. NaN
+    where a part had one valid choice; None in older files."""
 
     def __post_init__(self) -> None:
         S, N = self.causal.shape if self.causal.ndim == 2 else (-1, -1)
@@ -68,6 +72,11 @@ class LeaveOneOut:
         for name, array in arrays.items():
             if array.dtype.kind not in kinds[name]:
                 raise ValueError(f"{name} of scores cannot be of {array.dtype}")
+        drop = self.margin_drop
+        if drop is not None and (drop.ndim != 3 or drop[:, 0].shape != (S, N)):
+            raise ValueError(f"margin_drop of scores must be (S, M, N), got {drop.shape}")
+        if drop is not None and (drop.dtype.kind != "f" or np.isinf(drop).any()):
+            raise ValueError("margin_drop of scores must be finite numbers, or NaN")
         if (np.diff(self.steps) <= 0).any() or (self.steps < 0).any():
             raise ValueError("steps of scores must be >= 0, each after the one before")
         if not np.isfinite(self.causal).all() or (self.causal < 0).any():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -67,7 +67,7 @@ class ScoreOptions(PolicyOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class FaithfulnessOptions(PolicyOptions):
-    """Measure whether the agent's attention maps explain what it does.
+    """Measure whether evidence and the agent's attention maps explain what it does.
 
     Records episodes, removes tokens inside the policy, and writes what that changes beside the
     recording.
@@ -81,6 +81,9 @@ class FaithfulnessOptions(PolicyOptions):
     """Seed of the first episode; episode i has seed + i."""
     score_steps: int = 64
     """States in which tokens are removed in the order of each map."""
+    truth: Literal["margin", "kl"] = "margin"
+    """What maps are held against when a token is removed: how much less the action taken is
+    preferred (margin), or how far the whole output moves, whatever was done (kl)."""
 
 
 def run_score(options: ScoreOptions) -> None:

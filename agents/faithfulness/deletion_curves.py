@@ -12,8 +12,9 @@ from attention_agents.agents.faithfulness.recorded_policy import RecordedPolicy
 
 POINTS = 16
 """A curve over more tokens than this is taken at about so many counts."""
-TOP = 3
-"""The most attended tokens that are removed to see whether the action changes."""
+TOP, TOP_OF_FEW, FEW = 3, 1, 12
+"""The heaviest tokens that are removed to see whether the action changes: fewer where there are
+fewer tokens than `FEW`."""
 GRID = np.linspace(0, 1, 11)
 """Shares of the tokens at which mean curves are given."""
 RANDOM = "random"
@@ -58,8 +59,8 @@ class CurveAreas(NamedTuple):
     insertion_curve: Float[np.ndarray, "G"]
     """Agreement by the share that has come back, at `GRID`."""
     flips: float
-    """1 where the likeliest action changes without the first `TOP` tokens, else 0; NaN where there
-    are no more than these."""
+    """1 where the likeliest action changes without the first tokens, see `top_count`, else 0; NaN
+    where there are no more than these."""
 
     @property
     def both(self) -> float:
@@ -103,19 +104,25 @@ def _areas_of_orders(
     variants, back = np.unique(removed, axis=0, return_inverse=True)  # (V, N)
     back, rows, kind = back.ravel(), np.full(len(variants), step), recorded.kind
     outputs = recorded.outputs_without(rows, variants)
-    changes = change_share(recorded.distances(rows, outputs), recorded.distance_scale)[back]
+    effects = np.maximum(recorded.effects(rows, outputs), 0)
+    changes = change_share(effects, recorded.change_scale)[back]
     before = kind.likeliest_actions(recorded.outputs.select_states(slice(step, step + 1)))
     actions = kind.likeliest_actions(outputs)
     flipped = kind.actions_changed(np.repeat(before, len(variants), 0), actions)[back]
-    areas, start = [], 0
+    areas, start, top = [], 0, top_count(variants.shape[1])
     for order in orders:
         P = len(order.counts)
         deleted, inserted = slice(start, start + P), slice(start + P, start + 2 * P)
         areas.append(
-            areas_of_order(order.counts, changes[deleted], changes[inserted], flipped[deleted])
+            areas_of_order(order.counts, changes[deleted], changes[inserted], flipped[deleted], top)
         )
         start += 2 * P
     return areas
+
+
+def top_count(N: int) -> int:
+    """Return how many of the heaviest tokens of N are removed to see whether the action changes."""
+    return TOP_OF_FEW if N < FEW else TOP
 
 
 def curve_counts(n: int) -> Int[np.ndarray, "P"]:
@@ -168,6 +175,7 @@ def areas_of_order(
     deleted: Float[np.ndarray, "P"],
     inserted: Float[np.ndarray, "P"],
     flipped: Bool[np.ndarray, "P"],
+    top: int = TOP,
 ) -> CurveAreas:
     """Return the areas of one order at one step.
 
@@ -175,13 +183,14 @@ def areas_of_order(
         deleted: share of change after each count of tokens has gone.
         inserted: the same after each count has come back.
         flipped: whether the likeliest action has changed after each count has gone.
+        top: the count that `flips` is about.
 
     Source: Petsiuk et al. 2018, RISE, section 4.2, https://arxiv.org/abs/1806.07421. Differs: it is
         the change of the policy that is counted, not the probability of a class, so that for both
         curves more is better.
     """
     n = int(counts[-1])
-    flips = float(flipped[counts == TOP][0]) if n > TOP else np.nan
+    flips = float(flipped[counts == top][0]) if n > top else np.nan
     shares = counts / max(n, 1)
     agreed = 1 - inserted
     return CurveAreas(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -15,8 +16,9 @@ from attention_agents.policies.inspect.action_distribution import (
     ActionDistributionKind,
     PolicyOutputs,
 )
-from attention_agents.policies.inspect.attention_modules import acting_role, attention_extractors
+from attention_agents.policies.inspect.attention_modules import acting_role
 from attention_agents.policies.inspect.policy_adapter import PolicyAdapter, StateBatch, adapter_of
+from attention_agents.policies.inspect.token_inputs import PartTokens, TokenInputs, token_inputs
 from attention_agents.policies.inspect.token_removal import (
     RemovalVariants,
     TokenRemoval,
@@ -29,6 +31,10 @@ FLOATS_AT_ONCE = 2_000_000
 """Numbers of the largest tensor of a pass: more do not make it faster, and take memory."""
 STEPS_AT_ONCE = 16
 """Steps whose causal maps are computed together."""
+Truth = Literal["margin", "kl"]
+"""What is called the effect of removing a token: how much less the action taken is preferred when
+the token is replaced by its mean; or how far the whole output moves, whatever was done, when the
+token is masked, where that can be, and else replaced by its mean."""
 TOLERANCE = 2e-3
 """Probabilities, and others in units of their range, may differ so much from the recorded ones."""
 
@@ -47,10 +53,15 @@ class RecordedPolicy:
     """True where a token is present."""
     role: str
     """Of the extractor that acts."""
+    truth: Truth = "kl"
 
     @classmethod
     def from_episode(
-        cls, policy: Any, normalize: Callable[[Any], Any], episode: Episode
+        cls,
+        policy: Any,
+        normalize: Callable[[Any], Any],
+        episode: Episode,
+        truth: Truth = "kl",
     ) -> RecordedPolicy:
         """Compute the outputs of a policy in an episode.
 
@@ -58,44 +69,131 @@ class RecordedPolicy:
             policy: of SB3, in evaluation mode.
             normalize: what is done to observations before the policy gets them.
             episode: a recorded one.
+            truth: what counts as the effect of a token, and so how tokens are removed.
 
         Raises:
-            ValueError: the policy has no attention, or is another than the recorded one.
+            ValueError: the policy is another than the recorded one, or of an unknown kind.
         """
         check_layout(policy, episode)
-        adapter, removal = adapter_of(policy), TokenRemoval(policy)
+        adapter, removal = adapter_of(policy), TokenRemoval(policy, masks=truth == "kl")
         recorded = RecordedEpisode.read(episode)
         states = recorded.states(adapter, normalize)
-        role = acting_role(removal.extractors)
+        role, inputs = removal.role, removal.inputs[removal.role]
         outputs, present = [], []
         with torch.no_grad(), removal.measure_means(), removal.capture_tokens() as tokens:
-            for part in _split_range(len(states), states_at_once(removal, role)):
+            for part in _split_range(len(states), states_at_once(inputs)):
                 batch = states[part]
                 rows = torch.arange(len(batch), device=policy.device)
                 outputs.append(adapter.evaluate(batch, rows))
-                values, mask, _ = tokens[role]
-                mask = values.new_ones(values.shape[:2]).bool() if mask is None else mask
-                present.append(mask.cpu().numpy())
+                present.append(inputs.present(tuple(tokens[role])).cpu().numpy())
         joined = PolicyOutputs.concatenate(outputs)
         check_outputs(adapter.kind.distribution(joined), recorded, episode)
-        return cls(policy, adapter, removal, states, joined, np.concatenate(present), role)
+        present = np.concatenate(present)
+        return cls(policy, adapter, removal, states, joined, present, role, truth)
 
     @property
     def kind(self) -> ActionDistributionKind:
         return self.adapter.kind
 
     @property
-    def distance_scale(self) -> float:
-        """The distance between outputs that counts as large."""
+    def inputs(self) -> TokenInputs:
+        """The tokens of the extractor that acts."""
+        return self.removal.inputs[self.role]
+
+    @property
+    def unit(self) -> str:
+        """Of `effects`."""
+        if self.truth == "kl":
+            return self.kind.unit
+        return (
+            f"drop of the margin: {self.kind.margin_text}"
+            if self.kind.is_choice
+            else "change of the mean action, in its standard deviations"
+        )
+
+    @property
+    def change_scale(self) -> float:
+        """The effect that counts as large."""
+        if self.truth == "margin" and not self.kind.is_choice:
+            return 1.0
         return self.kind.distance_scale(self.outputs)
+
+    @cached_property
+    def margins(self) -> Float[np.ndarray, "T M"]:
+        """By how much each part of the action was preferred, see `ActionDistributionKind`."""
+        return _float32(self.kind.margins(self.outputs, self.states.actions))
+
+    @cached_property
+    def _part_scale(self) -> Float[np.ndarray, "M"]:
+        """What the numbers of a continuous action are measured in: their spread over the states."""
+        return np.maximum(self.margins.std(0), 1e-8)
+
+    def combine_parts(self, by_part: Float[np.ndarray, "S M N"]) -> Float[np.ndarray, "S N"]:
+        """Return one number for each token from those for every part of an action.
+
+        They are added up; of a continuous action, their magnitudes in standard deviations are.
+        """
+        if self.kind.is_choice:
+            return np.nansum(by_part, 1)
+        return (np.abs(by_part) / self._part_scale[:, None]).sum(1)
+
+    def margin_drops(
+        self, rows: Int[np.ndarray, "V"], outputs: PolicyOutputs
+    ) -> Float[np.ndarray, "V M"]:
+        """Return how much smaller margins are in outputs than with all tokens there."""
+        index = torch.as_tensor(rows, device=self.policy.device)
+        return self.margins[rows] - _float32(self.kind.margins(outputs, self.states.actions[index]))
+
+    def effects(self, rows: Int[np.ndarray, "V"], outputs: PolicyOutputs) -> Float[np.ndarray, "V"]:
+        """Return what removing tokens did, in `unit`; below 0 where the action gained by it."""
+        if self.truth == "kl":
+            return self.distances(rows, outputs)
+        return self.combine_parts(self.margin_drops(rows, outputs)[:, :, None])[:, 0]
 
     @property
     def removal_texts(self) -> tuple[str, ...]:
         """How tokens are removed, for each part of the observation."""
-        layout, maskable = self.removal.extractors[self.role].layout, self.removal.maskable
+        layout, maskable = self.inputs.layout, self.removal.maskable
         parts = zip(layout.slices, layout.groups, strict=True)
         texts = (describe_removal(group, bool(maskable[part.start])) for part, group in parts)
         return tuple(dict.fromkeys(texts))
+
+    def select_steps(self, steps: Int[np.ndarray, "S"]) -> RecordedPolicy:
+        """Return the policy in some of the states alone."""
+        index = torch.as_tensor(steps, device=self.policy.device)
+        outputs, present = self.outputs.select_states(index), self.present[steps]
+        return replace(self, states=self.states[index], outputs=outputs, present=present)
+
+    def tokens_at(self, steps: slice) -> PartTokens:
+        """Return the tokens of neighbouring states, part by part."""
+        states = self.states[steps]
+        rows = torch.arange(len(states), device=self.policy.device)
+        with torch.no_grad(), self.removal.capture_tokens() as tokens:
+            self.adapter.pass_features(states, rows)
+        return tuple(tokens[self.role])
+
+    def outputs_perturbed(
+        self,
+        zeroed: Bool[np.ndarray, "T N"],
+        shaken: Bool[np.ndarray, "T N"],
+        noise: Sequence[Float[torch.Tensor, "T _ _"]],
+    ) -> PolicyOutputs:
+        """Return the policy's outputs in every state with some tokens zeros, or with noise.
+
+        Args:
+            noise: (T, n, D) for the tokens of each part of an observation.
+        """
+        device, outputs = self.policy.device, []
+        with torch.no_grad():
+            for part in _split_range(len(zeroed), states_at_once(self.inputs)):
+                states = self.states[part]
+                rows = torch.arange(len(states), device=device)
+                zero = torch.as_tensor(zeroed[part], device=device)
+                shake = torch.as_tensor(shaken[part], device=device)
+                own = [values[part] for values in noise]
+                with self.removal.perturb_tokens(rows, zero, shake, own):
+                    outputs.append(self.adapter.evaluate(states, rows))
+        return PolicyOutputs.concatenate(outputs)
 
     def outputs_without(
         self, rows: Int[np.ndarray, "V"], removed: Bool[np.ndarray, "V N"]
@@ -109,7 +207,7 @@ class RecordedPolicy:
         device = self.policy.device
         outputs = []
         with torch.no_grad():
-            for part in _split_range(len(rows), states_at_once(self.removal, self.role)):
+            for part in _split_range(len(rows), states_at_once(self.inputs)):
                 low, high = int(rows[part].min()), int(rows[part].max()) + 1
                 of_part = torch.as_tensor(rows[part] - low, device=device)
                 mask = torch.as_tensor(removed[part], device=device)
@@ -144,7 +242,8 @@ def leave_one_out(
 ) -> LeaveOneOut:
     """Compute causal maps: the policy's outputs without each present token in turn.
 
-    `causal[s, n] = distance(policy(tokens), policy(tokens without n))`
+    `causal[s, n] = distance(policy(tokens), policy(tokens without n))`, and
+    `margin_drop[s, m, n] = margin[m](tokens) - margin[m](tokens without n)`.
 
     Args:
         steps: of the episode, in their order.
@@ -155,6 +254,8 @@ def leave_one_out(
     before = recorded.outputs_as_stored(recorded.outputs)
     stored = {name: np.repeat(rows[steps, None], N, 1) for name, rows in before.items()}
     causal = np.zeros((S, N), np.float32)  # and `stored` (S, N, ...)
+    drop = np.zeros((S, recorded.margins.shape[1], N), np.float32)
+    drop[np.isnan(recorded.margins[steps])] = np.nan
     for start in range(0, S, STEPS_AT_ONCE):
         step, token = np.nonzero(recorded.present[steps[start : start + STEPS_AT_ONCE]])
         if not len(token):
@@ -162,6 +263,7 @@ def leave_one_out(
         rows = steps[start + step]
         outputs = recorded.outputs_without(rows, np.eye(N, dtype=bool)[token])
         causal[start + step, token] = recorded.distances(rows, outputs)
+        drop[start + step, :, token] = recorded.margin_drops(rows, outputs)
         for name, values in recorded.outputs_as_stored(outputs).items():
             stored[name][start + step, token] = values
         on_progress(min(STEPS_AT_ONCE, S - start))
@@ -170,6 +272,7 @@ def leave_one_out(
         causal=causal,
         unit=recorded.kind.unit,
         ground_truth=ground_truth,
+        margin_drop=drop,
         **{"value": None, **stored},
     )
 
@@ -225,11 +328,11 @@ def check_layout(policy: Any, episode: Episode) -> None:
     """Refuse an episode whose tokens are not the policy's.
 
     Raises:
-        ValueError: they are others, or the policy has no attention.
+        ValueError: they are others, or it is not known where the policy's stand.
     """
-    extractors = attention_extractors(policy)
-    role = acting_role(extractors)
-    layout, recorded = extractors[role].layout, episode.header.layout
+    inputs = token_inputs(policy)
+    role = acting_role(inputs)
+    layout, recorded = inputs[role].layout, episode.header.layout
     if layout != recorded:
         raise ValueError(
             f"the recording {episode.folder.parent} is of another run: it has {len(recorded)} "
@@ -260,14 +363,9 @@ def check_outputs(distribution: np.ndarray, recorded: RecordedEpisode, episode: 
         )
 
 
-def states_at_once(removal: TokenRemoval, role: str) -> int:
+def states_at_once(inputs: TokenInputs) -> int:
     """Return how many variants are worth computing at a time."""
-    context = removal.extractors[role].context
-    return max(
-        8,
-        FLOATS_AT_ONCE
-        // (context.num_tokens * max(4 * context.width, context.heads * context.num_tokens)),
-    )
+    return max(8, FLOATS_AT_ONCE // inputs.floats)
 
 
 def _split_range(count: int, size: int) -> Iterator[slice]:
@@ -276,3 +374,7 @@ def _split_range(count: int, size: int) -> Iterator[slice]:
 
 def _describe_groups(layout: Any) -> str:
     return ", ".join(f"{len(group)} {group.key or group.kind}" for group in layout.groups)
+
+
+def _float32(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy().astype(np.float32)

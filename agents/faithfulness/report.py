@@ -12,7 +12,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from attention_agents.agents.faithfulness.deletion_curves import GRID, RANDOM, RANDOM_ORDERS, TOP
+from attention_agents.agents.faithfulness import xrl_bench
+from attention_agents.agents.faithfulness.deletion_curves import GRID, RANDOM, RANDOM_ORDERS
 from attention_agents.agents.faithfulness.saliency_maps import CAUSAL
 from attention_agents.agents.faithfulness.scoring import SHUFFLES, RecordingScorer
 from attention_agents.agents.faithfulness.verdict import (
@@ -41,11 +42,13 @@ class FaithfulnessReport:
     drawn: str
     """Name of the map that is drawn by default; empty where no map reads tokens."""
     ratings: tuple[MapRating, ...]
-    """Attention, best first; then the others; random order last."""
+    """Evidence; attention, best first; then the others; random order last."""
     truth: str
     """Why it is not known which tokens matter; empty where it is known."""
     is_recurrent: bool = False
     """Whether the policy has a recurrent state, from which nothing is removed."""
+    has_attention: bool = True
+    """Whether the policy's extractor attends."""
 
     @property
     def path(self) -> Path:
@@ -55,8 +58,12 @@ class FaithfulnessReport:
     @property
     def best(self) -> MapRating | None:
         """The reading of attention with the largest areas; None where no map reads tokens."""
-        first = self.ratings[0]
-        return first if first.results.family == "attention" else None
+        return next((r for r in self.ratings if r.results.family == "attention"), None)
+
+    @property
+    def evidence(self) -> MapRating | None:
+        """What spoke for the action and what against; None where it was not rated."""
+        return next((r for r in self.ratings if r.results.family == "evidence"), None)
 
     @property
     def chance(self) -> MapRating:
@@ -65,16 +72,28 @@ class FaithfulnessReport:
     @property
     def verdict(self) -> str:
         """Whether the drawn map explains the policy, in a sentence."""
-        if self._drawn_rating is None:
-            return "There is no map to believe: the policy's attention does not read tokens."
-        return verdict_sentence(self._drawn_rating, self.chance)
+        if self._drawn_rating is not None:
+            return verdict_sentence(self._drawn_rating, self.chance, top=self.scorer.top)
+        if not self.has_attention:
+            return f"The policy has no attention. {self.evidence_verdict}"
+        return "There is no map to believe: the policy's attention does not read tokens."
+
+    @property
+    def evidence_verdict(self) -> str:
+        """Whether evidence explains the policy, in a sentence; empty where it was not rated."""
+        if self.evidence is None:
+            return ""
+        return verdict_sentence(self.evidence, self.chance, "The map", self.scorer.top)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What else a reader should know."""
         notes, best, curves = [], self.best, self.chance["both"]
+        if self.has_attention and self.evidence is not None:
+            notes.append(self.evidence_verdict)
         if best is not None and best.name != self.drawn and best.verdict != "nothing to explain":
-            notes.append(verdict_sentence(best, self.chance, opening="Best: the map"))
+            opening = "Best: the map"
+            notes.append(verdict_sentence(best, self.chance, opening, self.scorer.top))
         notes.append(
             f"{self.scorer.causal_steps} causal maps; areas over "
             f"{0 if curves is None else curves.steps} different states; changes are "
@@ -97,6 +116,7 @@ class FaithfulnessReport:
             **self.facts,
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "verdict": self.verdict,
+            "evidence_verdict": self.evidence_verdict,
             "drawn": self.drawn,
             "best": None if self.best is None else self.best.name,
             "unit": self.scorer.unit,
@@ -109,7 +129,14 @@ class FaithfulnessReport:
             "interval": "95%, percentile bootstrap over steps, taken as independent",
             "random_orders": RANDOM_ORDERS,
             "shuffled_networks": SHUFFLES,
-            "top": TOP,
+            "top": self.scorer.top,
+            "xrl_bench": {
+                "source": xrl_bench.SOURCE,
+                "better": {name: better for name, (better, _) in xrl_bench.MEASURES.items()},
+                "measures": {name: text for name, (_, text) in xrl_bench.MEASURES.items()},
+                "k": xrl_bench.K,
+                "noise": xrl_bench.NOISE,
+            },
             "maps": [rating.to_json() for rating in self.ratings],
             "versions": package_versions(),
         }
@@ -122,12 +149,26 @@ class FaithfulnessReport:
         table.add_column("order of", no_wrap=True)
         used = [name for name in COLUMNS if any(_cell_text(part, name) for part in self.ratings)]
         for name in used:
-            table.add_column(name, justify="right", no_wrap=True)
+            heading = name.replace("top", f"top {self.scorer.top}")
+            table.add_column(heading, justify="right", no_wrap=True)
         for rating in self.ratings:
             is_drawn = rating.name == self.drawn
             cells = (_cell_text(rating, name) for name in used)
             style = "bold" if is_drawn else None
             table.add_row(f"{rating.name}{' *' * is_drawn}", *cells, style=style)
+        return table
+
+    def to_xrl_table(self) -> Table:
+        """Lay the measures of XRL-Bench out for people."""
+        table = Table(title=f"Measures of XRL-Bench ({xrl_bench.SOURCE})", box=SIMPLE_HEAD)
+        table.add_column("map", no_wrap=True)
+        for name, (better, _) in xrl_bench.MEASURES.items():
+            table.add_column(f"{name.upper()}\n{better} is better", justify="right", no_wrap=True)
+        for rating in self.ratings:
+            means = (rating[name] for name in ("aim", "aum", "pgi", "pgu"))
+            cells = ["" if value is None else f"{value.mean:.3f}" for value in means]
+            cells.append("" if rating.ris is None else f"{rating.ris:.3g}")
+            table.add_row(rating.name, *cells)
         return table
 
     @property
@@ -136,7 +177,7 @@ class FaithfulnessReport:
 
 
 def rate_maps(scorer: RecordingScorer) -> tuple[MapRating, ...]:
-    """Rate every map; attention comes first, the best before the others."""
+    """Rate every map; evidence comes first, then attention, the best before the others."""
     chance, causal = scorer.results[RANDOM].both, scorer.results[CAUSAL].both
     changes = max(scorer.largest_changes) >= LEAST_CHANGE
     ratings = [rate_map(results, chance, causal, changes) for results in scorer.results.values()]
@@ -148,7 +189,7 @@ def rate_maps(scorer: RecordingScorer) -> tuple[MapRating, ...]:
     return tuple(sorted(ratings, key=sort_key))
 
 
-FAMILIES = ("attention", "gradient", "removal", "random")
+FAMILIES = ("evidence", "attention", "gradient", "removal", "random")
 """In the order in which ratings are listed."""
 
 
@@ -157,6 +198,10 @@ def print_report(report: FaithfulnessReport) -> None:
     console = Console(file=sys.stdout)
     console.width = max(console.width, WIDTH)
     console.print(report.to_table())
+    console.print(report.to_xrl_table())
+    for name, (_, text) in xrl_bench.MEASURES.items():
+        print(f"{name.upper()}: {text}")
+    print()
     for line in (report.verdict, *report.notes):
         print(line)
 
@@ -167,7 +212,7 @@ COLUMNS = {
     "over\nrandom": ("gain", "{0.low:+.2f} {0.high:+.2f}"),
     "over\nshuffled": ("over_shuffled", "{0.low:+.2f} {0.high:+.2f}"),
     "rank\ncorr.": ("correlation", "{0.mean:+.2f}"),
-    f"top {TOP}\nflip": ("flips", "{0.mean:.0%}"),
+    "top\nflip": ("flips", "{0.mean:.0%}"),
     "hits\ntruth": ("hit", "{0.mean:.0%}"),
     "mass on\ntruth": ("mass", "{0.mean:.0%}"),
 }

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from attention_agents.agents.faithfulness.rebuilt_env import GroundTruth, find_ground_truth
-from attention_agents.agents.faithfulness.recorded_policy import check_layout
+from attention_agents.agents.faithfulness.recorded_policy import Truth, check_layout
 from attention_agents.agents.faithfulness.report import FaithfulnessReport, rate_maps
 from attention_agents.agents.faithfulness.scoring import SCORE_STEPS, score_recording
 from attention_agents.agents.progress_bar import progress_bars
@@ -19,6 +19,7 @@ from attention_agents.agents.runs.checkpoint import LoadedPolicy
 from attention_agents.agents.runs.loaded_run import open_run
 from attention_agents.agents.runs.record_run import record_episodes
 from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.policies.inspect.attention_modules import attention_modules
 from attention_agents.policies.inspect.policy_adapter import adapter_of
 from attention_agents.recording.leave_one_out import write_faithfulness
 from attention_agents.recording.map_view import choose_view
@@ -37,6 +38,7 @@ def study_faithfulness(
     seed: int | None = None,
     stochastic: bool = False,
     score_steps: int = SCORE_STEPS,
+    truth: Truth = "margin",
     device: str = "auto",
     progress: bool = False,
 ) -> FaithfulnessReport:
@@ -49,6 +51,8 @@ def study_faithfulness(
             recording must be the one that was recorded.
         episodes, seed, stochastic: what is recorded, see `agents.runs.record_run`; of a run only.
         score_steps: states at which tokens are removed in the order of each map.
+        truth: what a map is held against: "margin", how much less the action taken is preferred
+            without a token, or "kl", how far the whole output moves.
         device: where the policy lives, in torch's words or "auto".
         progress: show bars on stderr when it is a terminal.
 
@@ -56,6 +60,8 @@ def study_faithfulness(
         ValueError: the path is neither, an argument is out of range or goes only with a run, the
             recording is of another run or checkpoint, or it has nothing to score.
     """
+    if truth not in get_args(Truth):
+        raise ValueError(f"truth must be one of {', '.join(get_args(Truth))}, got {truth!r}")
     if score_steps < 2:
         raise ValueError(f"score_steps must be at least 2, got {score_steps}")
     path = Path(path)
@@ -79,7 +85,7 @@ def study_faithfulness(
         facts = {"run": str(folder.path), "checkpoint": run.checkpoint}
         ground_truth = find_ground_truth(env_of_run, recording)
         return report_faithfulness(
-            recording, run.policy, ground_truth, facts, score_steps, progress
+            recording, run.policy, ground_truth, facts, score_steps, progress, truth
         )
 
 
@@ -90,19 +96,23 @@ def report_faithfulness(
     facts: dict[str, Any],
     score_steps: int = SCORE_STEPS,
     progress: bool = False,
+    truth: Truth = "margin",
 ) -> FaithfulnessReport:
     """Rate the maps of a recorded policy, write the scores beside the recording, and report.
 
     Args:
         ground_truth: which tokens matter by the environment.
         facts: where the policy comes from, for the report.
+        truth: see `study_faithfulness`.
 
     Raises:
         ValueError: see `study_faithfulness`.
     """
     check_recording(recording, loaded.model.policy)
     with progress_bars(progress) as on_progress:
-        scorer = score_recording(recording, loaded, ground_truth, score_steps, on_progress)
+        scorer = score_recording(
+            *(recording, loaded, ground_truth, score_steps, truth, on_progress)
+        )
     config, view = loaded.config, choose_view(recording.header.maps)
     report = FaithfulnessReport(
         recording=str(recording.folder),
@@ -114,12 +124,14 @@ def report_faithfulness(
             **facts,
             "seeds": [episode.seed for episode in recording.episodes if len(episode)],
             "score_steps": score_steps,
+            "truth_kind": truth,
         },
         scorer=scorer,
         drawn=view.spec.name if view.drawable else "",
         ratings=rate_maps(scorer),
         truth=ground_truth.reason,
         is_recurrent=adapter_of(loaded.model.policy).is_recurrent,
+        has_attention=bool(attention_modules(loaded.model.policy)),
     )
     write_faithfulness(recording.folder, report.to_json())
     return report

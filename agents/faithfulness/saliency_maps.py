@@ -18,14 +18,17 @@ from attention_agents.agents.faithfulness.saliency import relevance, sarfa, sarf
 from attention_agents.policies.attention.attention_weighting import AttentionWeighting
 from attention_agents.policies.inspect.action_distribution import CategoricalActions, QValues
 from attention_agents.policies.inspect.attention_modules import AttentionModule, attention_modules
+from attention_agents.policies.inspect.evidence import Evidence
 from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap
+from attention_agents.policies.inspect.token_capture import TokenMeans, TokenPass, copy_tokens
 from attention_agents.recording.live.header import map_spec
 from attention_agents.recording.map_view import MapView
 from attention_agents.recording.rollout import RolloutChain, build_rollout_chain
 from attention_agents.recording.step import Step
 
-Family = Literal["attention", "gradient", "removal", "random"]
+Family = Literal["evidence", "attention", "gradient", "removal", "random"]
 """What a map is made of."""
+EVIDENCE = "evidence"
 GRADIENT_ROLLOUT = "gradient rollout"
 GRADIENT, SARFA, CAUSAL = "gradient x input", "SARFA", "causal"
 
@@ -39,25 +42,67 @@ class SaliencyMap:
     description: str
     """How it is made."""
     rows: Float[np.ndarray, "S N"]
+    parts: Float[np.ndarray, "S M N"] | None = None
+    """For every part of the action, where the map tells these apart; `rows` are made of them."""
 
     def select_steps(self, index: Int[np.ndarray, "K"]) -> SaliencyMap:
         """Return the map at some of its steps."""
-        return replace(self, rows=self.rows[index])
+        parts = None if self.parts is None else self.parts[index]
+        return replace(self, rows=self.rows[index], parts=parts)
 
 
 def attention_maps(recorded: RecordedPolicy, steps: Int[np.ndarray, "S"]) -> list[SaliencyMap]:
-    """Return every reading of attention, and gradient x input, at some steps.
+    """Return every reading of attention, if there is any, and gradient x input, at some steps.
 
     A module's own weights are read as they are drawn (`map_view.MapView`): mean over heads
     and over queries, or the readout's own row.
     """
     modules = [entry for entry in attention_modules(recorded.policy) if entry.role == recorded.role]
-    runs = [_maps_at(recorded, run, modules) for run in _split_into_runs(recorded, steps)]
+    runs = [_maps_at(recorded, run, modules) for run in split_into_runs(recorded, steps)]
     order = np.argsort(np.argsort(steps))
     return [
         replace(maps[0], rows=np.concatenate([part.rows for part in maps])[order])
         for maps in zip(*runs, strict=True)
     ]
+
+
+def evidence_map(
+    recorded: RecordedPolicy, steps: Int[np.ndarray, "S"], means: TokenMeans | None = None
+) -> SaliencyMap:
+    """Return what each token spoke for, and against, in the actions taken at some steps.
+
+    Args:
+        means: of the tokens; None for those over the episode.
+    """
+    if means is None:
+        means = recorded.removal.means[recorded.role]
+    evidence, rows = Evidence(recorded.policy, "mean", means), []
+    for run in split_into_runs(recorded, steps):
+        states, valid = recorded.states[run], recorded.states[run].valid
+        found = evidence.of(pass_of_states(recorded, run), states.actions, valid)
+        rows.append(_float32(found.values))
+    parts = np.concatenate(rows)[np.argsort(np.argsort(steps))]  # (S, M, N)
+    if recorded.truth == "kl":
+        values = np.abs(np.nan_to_num(parts)).sum(1)
+    else:
+        values = recorded.combine_parts(parts)
+    description = "gradient of the margin of the action, times the difference from the mean"
+    return SaliencyMap(EVIDENCE, "evidence", description, values, parts)
+
+
+def pass_of_states(recorded: RecordedPolicy, steps: slice) -> TokenPass:
+    """Return the tokens of some steps, as the policy makes them."""
+    own = tuple(copy_tokens(part) for part in recorded.tokens_at(steps))
+    state = recorded.states[steps].recurrent_state
+    return TokenPass({recorded.role: own}, {}, None if state is None else state[:2])
+
+
+def means_at(recorded: RecordedPolicy, steps: Int[np.ndarray, "S"]) -> TokenMeans:
+    """Return the mean of every token over some steps, as the policy makes tokens now."""
+    means = TokenMeans()
+    for run in split_into_runs(recorded, steps):
+        means.update(pass_of_states(recorded, run).tokens[recorded.role])
+    return means
 
 
 def sarfa_map(
@@ -119,20 +164,25 @@ def gradients_at(
     rows = torch.arange(len(states), device=recorded.policy.device)
     with torch.no_grad(), removal.capture_tokens() as tokens:
         adapter.evaluate(states, rows)
-    leaf = tokens[recorded.role].values.clone().requires_grad_()
-    replaced = removal.replace_embeddings({recorded.role: leaf})
+    given = tokens[recorded.role]
+    leaves = [part.values.clone().requires_grad_() for part in given]
+    pairs = zip(given, leaves, strict=True)
+    changed = tuple(part._replace(values=leaf) for part, leaf in pairs)
+    replaced = removal.replace_tokens({recorded.role: changed})
     with torch.enable_grad(), replaced, collect_weights(modules) as collected:
         outputs = adapter.evaluate(states, rows)
         targets = adapter.kind.gradient_targets(outputs, states.actions)  # (S, G)
         weights = {name: part for name, part in collected.items() if part.requires_grad}
-        total = np.zeros(leaf.shape[:2], np.float32)
+        total = np.zeros((len(states), len(recorded.inputs.layout)), np.float32)
         sums: dict[str, Any] = dict.fromkeys(weights, np.float32(0))
         for target in targets.unbind(1):
             gradients: tuple[Any, ...] = torch.autograd.grad(
-                target.sum(), [leaf, *weights.values()], retain_graph=True, allow_unused=True
+                target.sum(), [*leaves, *weights.values()], retain_graph=True, allow_unused=True
             )
-            total += _float32((leaf * gradients[0]).sum(-1).abs())
-            for (name, part), gradient in zip(weights.items(), gradients[1:], strict=True):
+            by_part = [_product(leaf, g) for leaf, g in zip(leaves, gradients, strict=False)]
+            total += _float32(recorded.inputs.join(by_part).abs())
+            others = gradients[len(leaves) :]
+            for (name, part), gradient in zip(weights.items(), others, strict=True):
                 gradient = torch.zeros_like(part) if gradient is None else gradient
                 weighted = (part * gradient).clamp(min=0).mean(1)  # (S, H, Q, K) to (S, Q, K)
                 sums[name] = sums[name] + _float32(weighted)
@@ -162,17 +212,17 @@ def collect_weights(modules: list[AttentionModule]) -> Iterator[dict[str, Tensor
         yield collected
 
 
+def _product(leaf: Tensor, gradient: Tensor | None) -> Float[Tensor, "B n"]:
+    """Return gradient times input; 0 where nothing depends on it."""
+    return (leaf * (torch.zeros_like(leaf) if gradient is None else gradient)).detach().sum(-1)
+
+
 def _maps_at(
     recorded: RecordedPolicy, run: slice, modules: list[AttentionModule]
 ) -> list[SaliencyMap]:
     """Return the maps of neighbouring steps."""
-    states, present = recorded.states[run], recorded.present[run]
-    rows = torch.arange(len(states), device=recorded.policy.device)
-    with torch.no_grad(), AttentionTap(recorded.policy) as tap:
-        recorded.adapter.evaluate(states, rows)
-        passed = tap.take()
-    assert passed is not None, "an extractor ran and its tap got nothing"
-    by_name = {map_.name: map_ for map_ in passed.maps if map_.role == recorded.role}
+    present = recorded.present[run]
+    by_name = _attention_at(recorded, run) if modules else {}
     specs = [map_spec(map_, full=True) for map_ in by_name.values()]
     map_steps = [_step_of_maps(by_name, t, mask) for t, mask in enumerate(present)]
     maps: list[SaliencyMap] = []
@@ -191,6 +241,17 @@ def _maps_at(
         maps.append(SaliencyMap(GRADIENT_ROLLOUT, "attention", description, weights))
     description = "gradient of the output for the action taken, times the embedding"
     return [*maps, SaliencyMap(GRADIENT, "gradient", description, gradients.tokens)]
+
+
+def _attention_at(recorded: RecordedPolicy, run: slice) -> dict[str, AttentionMap]:
+    """Return the attention of the extractor that acts in neighbouring steps, by name."""
+    states = recorded.states[run]
+    rows = torch.arange(len(states), device=recorded.policy.device)
+    with torch.no_grad(), AttentionTap(recorded.policy) as tap:
+        recorded.adapter.evaluate(states, rows)
+        passed = tap.take()
+    assert passed is not None, "an extractor ran and its tap got nothing"
+    return {map_.name: map_ for map_ in passed.maps if map_.role == recorded.role}
 
 
 def _gradient_rollout(
@@ -217,10 +278,9 @@ def _step_of_maps(maps: Mapping[str, AttentionMap], t: int, present: np.ndarray)
     return Step(observation={}, action=np.zeros(0), maps=weights, mask=present, heads=heads)
 
 
-def _split_into_runs(recorded: RecordedPolicy, steps: Int[np.ndarray, "S"]) -> list[slice]:
+def split_into_runs(recorded: RecordedPolicy, steps: Int[np.ndarray, "S"]) -> list[slice]:
     """Split steps into runs of neighbours that are small enough for one pass."""
-    context = recorded.removal.extractors[recorded.role].context
-    limit = max(1, FLOATS_AT_ONCE // (context.heads * context.num_tokens**2))
+    limit = max(1, FLOATS_AT_ONCE // recorded.inputs.floats)
     runs: list[slice] = []
     for step in np.sort(steps).tolist():
         if runs and runs[-1].stop == step and step - runs[-1].start < limit:

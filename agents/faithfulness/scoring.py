@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from attention_agents.agents.faithfulness.deletion_curves import (
     RANDOM,
+    TOP,
     CurveAreas,
     deletion_areas,
+    top_count,
 )
 from attention_agents.agents.faithfulness.rank_metrics import (
     PointingResult,
@@ -22,15 +24,22 @@ from attention_agents.agents.faithfulness.rank_metrics import (
 )
 from attention_agents.agents.faithfulness.rebuilt_env import GroundTruth
 from attention_agents.agents.faithfulness.recorded_episode import distinct_steps, spread_evenly
-from attention_agents.agents.faithfulness.recorded_policy import RecordedPolicy, leave_one_out
+from attention_agents.agents.faithfulness.recorded_policy import (
+    RecordedPolicy,
+    Truth,
+    leave_one_out,
+)
 from attention_agents.agents.faithfulness.saliency_maps import (
     CAUSAL,
     Family,
     SaliencyMap,
     attention_maps,
+    evidence_map,
+    means_at,
     sarfa_map,
 )
 from attention_agents.agents.faithfulness.weight_shuffle import shuffled_weights
+from attention_agents.agents.faithfulness.xrl_bench import XrlScores, score_maps
 from attention_agents.agents.runs.checkpoint import LoadedPolicy
 from attention_agents.policies.inspect.policy_adapter import adapter_of
 from attention_agents.recording.leave_one_out import LeaveOneOut, write_leave_one_out
@@ -65,6 +74,8 @@ class MapResults:
     """Of the steps at which it is known which tokens matter."""
     shuffled_areas: list[CurveAreas] = field(default_factory=list)
     """Of networks with shuffled weights, at the steps of `areas`; empty where not tried."""
+    xrl: list[XrlScores] = field(default_factory=list)
+    """The measures of XRL-Bench, episode by episode, at the steps of `areas`."""
 
     @property
     def both(self) -> Float[np.ndarray, "S"]:
@@ -88,7 +99,7 @@ class RecordingScorer:
         self.results: dict[str, MapResults] = {}
         self.largest_changes: list[float] = []
         """At each step along whose orders tokens were removed, as a share."""
-        self.unit, self.causal_steps = "", 0
+        self.unit, self.causal_steps, self.top = "", 0, TOP
         self.removal: tuple[str, ...] = ()
         """How tokens are removed, for each part of the observation."""
         self._on_progress, self._rng = on_progress, np.random.default_rng(SEED)
@@ -99,7 +110,8 @@ class RecordingScorer:
         """Compute the causal map at some steps of an episode."""
         on_progress = partial(self._on_progress, "causal maps")
         scores = leave_one_out(recorded, steps, mask, on_progress)
-        self.unit, self.removal = scores.unit, recorded.removal_texts
+        self.unit, self.removal = recorded.unit, recorded.removal_texts
+        self.top = top_count(recorded.present.shape[1])
         self.causal_steps += len(steps)
         return scores
 
@@ -117,31 +129,44 @@ class RecordingScorer:
             sampled: steps at which tokens are removed in the order of every map.
         """
         steps = scores.steps[counted]
-        maps = attention_maps(recorded, steps)
+        maps = [evidence_map(recorded, steps), *attention_maps(recorded, steps)]
         by_sarfa = sarfa_map(recorded, steps, scores.distribution[counted])
         maps += [] if by_sarfa is None else [by_sarfa]
-        description = "change of the policy without each single token"
-        maps.append(SaliencyMap(CAUSAL, "removal", description, scores.causal[counted]))
+        causal = causal_map(recorded, scores, counted)
+        maps.append(causal)
         for map_ in maps:
-            self._compare_with_causal(map_, recorded, scores, counted)
+            self._compare_with_causal(map_, causal, recorded, scores, counted)
         rows = np.searchsorted(steps, sampled)
         if len(rows):
             self._rate_orders(recorded, [map_.select_steps(rows) for map_ in maps], steps[rows])
             self._rate_shuffled(recorded, maps, steps[rows])
+            own = [map_.select_steps(rows) for map_ in maps]
+            random = self._rng.random(own[0].rows.shape)
+            own.append(SaliencyMap(RANDOM, "random", "", random))
+            for name, scores_of_map in score_maps(recorded, own, steps[rows]).items():
+                self.results[name].xrl.append(scores_of_map)
 
     def _results_of(self, name: str, family: Family, description: str) -> MapResults:
         return self.results.setdefault(name, MapResults(name, family, description))
 
     def _compare_with_causal(
-        self, map_: SaliencyMap, recorded: RecordedPolicy, scores: LeaveOneOut, counted: np.ndarray
+        self,
+        map_: SaliencyMap,
+        causal: SaliencyMap,
+        recorded: RecordedPolicy,
+        scores: LeaveOneOut,
+        counted: np.ndarray,
     ) -> None:
         """Compare a map with the causal one, and with the ground truth where that is known."""
         results = self._results_of(map_.name, map_.family, map_.description)
         chance = self._results_of(RANDOM, "random", "random order, on average")
-        for row, s in zip(map_.rows, counted, strict=True):
+        for k, (row, s) in enumerate(zip(map_.rows, counted, strict=True)):
             present = recorded.present[scores.steps[s]]
             if map_.name != CAUSAL:
-                results.correlations.append(rank_correlation(row, scores.causal[s], present))
+                results.correlations.append(correlate_maps(map_, causal, k, present))
+            else:
+                noise = self._rng.random(len(row))
+                chance.correlations.append(rank_correlation(noise, row, present))
             if scores.ground_truth is None:
                 continue
             pointing = pointing_game(row, scores.ground_truth[s], present)
@@ -167,11 +192,13 @@ class RecordingScorer:
         self, recorded: RecordedPolicy, maps: list[SaliencyMap], steps: np.ndarray
     ) -> None:
         """Remove tokens in the order of maps of networks with shuffled weights."""
-        names = [map_.name for map_ in maps if map_.family == "attention"]
+        names = [map_.name for map_ in maps if map_.family in ("evidence", "attention")]
         shuffled: list[dict[str, SaliencyMap]] = []
         for k in range(SHUFFLES):
             with shuffled_weights(recorded.policy, SEED + k):
-                shuffled.append({map_.name: map_ for map_ in attention_maps(recorded, steps)})
+                by_evidence = evidence_map(recorded, steps, means_at(recorded, steps))
+                own = [by_evidence, *attention_maps(recorded, steps)]
+                shuffled.append({map_.name: map_ for map_ in own})
         for k, step in enumerate(steps.tolist()):
             rows = {f"{n} {i}": maps[n].rows[k] for i, maps in enumerate(shuffled) for n in names}
             areas = deletion_areas(recorded, step, rows, self._rng)
@@ -181,11 +208,39 @@ class RecordingScorer:
             self._on_progress("shuffled weights", 1)
 
 
+def causal_map(
+    recorded: RecordedPolicy, scores: LeaveOneOut, counted: Int[np.ndarray, "S"]
+) -> SaliencyMap:
+    """Return what removing each single token did at the counted steps, as the truth has it."""
+    if recorded.truth == "kl":
+        description = "change of the policy without each single token"
+        return SaliencyMap(CAUSAL, "removal", description, scores.causal[counted])
+    assert scores.margin_drop is not None, "scores that were just computed hold it"
+    parts = scores.margin_drop[counted]
+    description = "drop of the margin of the action when each single token is its mean"
+    return SaliencyMap(CAUSAL, "removal", description, recorded.combine_parts(parts), parts)
+
+
+def correlate_maps(
+    map_: SaliencyMap, causal: SaliencyMap, k: int, present: Bool[np.ndarray, "N"]
+) -> float:
+    """Return the rank correlation of a map with the causal one at its k-th step.
+
+    Where both tell the parts of an action apart, it is the mean over the parts.
+    """
+    if map_.parts is None or causal.parts is None:
+        return rank_correlation(map_.rows[k], causal.rows[k], present)
+    pairs = zip(map_.parts[k], causal.parts[k], strict=True)
+    defined = [rank_correlation(a, b, present) for a, b in pairs if not np.isnan(b).any()]
+    return float(np.mean(defined)) if defined else np.nan
+
+
 def score_recording(
     recording: Recording,
     loaded: LoadedPolicy,
     ground_truth: GroundTruth,
     score_steps: int = SCORE_STEPS,
+    truth: Truth = "margin",
     on_progress: OnProgress = lambda part, steps: None,
 ) -> RecordingScorer:
     """Rate the maps of every episode of a recording, and write each one's scores beside it.
@@ -194,6 +249,7 @@ def score_recording(
         loaded: the policy that was recorded.
         ground_truth: which tokens matter by the environment.
         score_steps: see `SCORE_STEPS`; more make intervals narrower.
+        truth: what counts as the effect of a token.
 
     Raises:
         ValueError: no step has two tokens, or the recording is of another run.
@@ -206,12 +262,15 @@ def score_recording(
     for i, episode in enumerate(recording.episodes):
         steps, mask = np.union1d(causal[i], sampled[i]), ground_truth.masks[i]
         if len(steps):
-            recorded = RecordedPolicy.from_episode(policy, loaded.normalize, episode)
+            recorded = RecordedPolicy.from_episode(policy, loaded.normalize, episode, truth)
             scores = scorer.score_causal(recorded, steps, None if mask is None else mask[steps])
             write_leave_one_out(episode.folder, scores)
-            counted = np.flatnonzero(np.isin(steps, distinct[i]))
+            has_choice = np.any(np.isfinite(recorded.margins), axis=1)  # (T,)
+            counted = np.flatnonzero(np.isin(steps, distinct[i]) & has_choice[steps])
             if len(counted):
-                scorer.rate_maps(recorded, scores, counted, sampled[i])
+                scorer.rate_maps(
+                    recorded, scores, counted, np.intersect1d(sampled[i], steps[counted])
+                )
     if not any(results.areas for results in scorer.results.values()):
         raise ValueError(
             f"no step of {recording.folder} has two tokens or more, and was chosen by the policy, "

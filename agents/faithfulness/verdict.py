@@ -57,11 +57,18 @@ class MapRating:
     flips: how often the action changes without the heaviest tokens, see `CurveAreas`.
     hit, mass: see `PointingResult`.
     over_shuffled: of `both` over the same map of networks with shuffled weights.
+    aim, aum, pgi, pgu: see `xrl_bench.MEASURES`.
     sanity: what that map of networks with shuffled weights gains over random order; it should be 0.
     """
     closed: float | None
     """Share of the way from random order to the causal map; None where these do not differ."""
     verdict: Verdict
+
+    @property
+    def ris(self) -> float | None:
+        """The largest of its steps, see `xrl_bench.MEASURES`; None where it was not measured."""
+        values = [value for scores in self.results.xrl for value in scores.ris]
+        return float(np.nanmax(values)) if values and not np.isnan(values).all() else None
 
     def __getitem__(self, name: str) -> Estimate | None:
         return self.estimates[name]
@@ -77,10 +84,11 @@ class MapRating:
             "family": results.family,
             "words": results.description,
             **{name: estimate_to_json(value) for name, value in self.estimates.items()},
+            "ris": None if self.ris is None else round(self.ris, 4),
             "closed": None if self.closed is None else round(self.closed, 4),
             "deletion_curve": results.mean_curve("deletion_curve"),
             "insertion_curve": results.mean_curve("insertion_curve"),
-            "verdict": self.verdict if results.family == "attention" else None,
+            "verdict": self.verdict if results.family in ("evidence", "attention") else None,
         }
 
 
@@ -111,6 +119,8 @@ def rate_map(
         "over_shuffled": both - shuffled if is_tried else [],
         "sanity": shuffled - chance if is_tried else [],
     }
+    for name in ("aim", "aum", "pgi", "pgu"):
+        samples[name] = [value for scores in results.xrl for value in getattr(scores, name)]
     estimates = {name: estimate_mean(values) for name, values in samples.items()}
     gain = estimates["gain"]
     room = float((causal - chance).mean()) if len(causal) else 0.0
@@ -142,7 +152,7 @@ def verdict_for(
     return "explains" if ranks and far else "explains in part"
 
 
-def caveats(rating: MapRating, chance: MapRating) -> list[str]:
+def caveats(rating: MapRating, chance: MapRating, top: int = TOP) -> list[str]:
     """Return what speaks against a map beside `RULE`; only what the intervals are clear about."""
     texts = []
     sanity, flips, chance_flips = rating["sanity"], rating["flips"], chance["flips"]
@@ -153,8 +163,8 @@ def caveats(rating: MapRating, chance: MapRating) -> list[str]:
         )
     if flips is not None and chance_flips is not None and flips.high < chance_flips.low:
         texts.append(
-            f"yet without the {TOP} tokens that it weighs most the action changes in "
-            f"{flips.mean:.0%} of states, without {TOP} random ones in {chance_flips.mean:.0%}"
+            f"yet without the {top} tokens that it weighs most the action changes in "
+            f"{flips.mean:.0%} of states, without {top} random ones in {chance_flips.mean:.0%}"
         )
     hit, chance_hit = rating["hit"], chance["hit"]
     if hit is not None and chance_hit is not None and hit.high < chance_hit.mean:
@@ -165,12 +175,15 @@ def caveats(rating: MapRating, chance: MapRating) -> list[str]:
     return texts
 
 
-def verdict_sentence(rating: MapRating, chance: MapRating, opening: str = "The map") -> str:
+def verdict_sentence(
+    rating: MapRating, chance: MapRating, opening: str = "The map", top: int = TOP
+) -> str:
     """Return the verdict on a map in a sentence, by its name: it is read beside other maps too.
 
     Args:
         chance: the rating of random order.
         opening: what stands before the name.
+        top: how many tokens `flips` is about.
     """
     name = f"{opening} {rating.name}"
     if rating.verdict == "nothing to explain":
@@ -194,7 +207,7 @@ def verdict_sentence(rating: MapRating, chance: MapRating, opening: str = "The m
             "over the same map of networks with shuffled weights it gains "
             f"{over.low:+.2f} to {over.high:+.2f}"
         )
-    return f"{name} {claim}: its order scores {'; '.join([*texts, *caveats(rating, chance)])}."
+    return f"{name} {claim}: its order scores {'; '.join([*texts, *caveats(rating, chance, top)])}."
 
 
 def _numbers_text(rating: MapRating, gain: Estimate, both: Estimate, chance: Estimate) -> str:

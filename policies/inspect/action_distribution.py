@@ -54,6 +54,8 @@ class ActionDistributionKind(ABC):
     """Of `distance`."""
     margin_text: str
     """What `margins` are, in words."""
+    is_choice = True
+    """Whether margins say how much an action was preferred; else they are its own numbers."""
 
     @property
     @abstractmethod
@@ -216,6 +218,7 @@ class ContinuousActions(ActionDistributionKind):
 
     name = "gaussian"
     margin_text = "mean of the action before it is squashed: above 0 a token raises it"
+    is_choice = False
 
     def __init__(self, space: Any, *, tanh: bool, scaled: bool):
         self.space, self.tanh, self.scaled = space, tanh, scaled

@@ -67,6 +67,11 @@ class TokenInputs:
     """What weighs them; nothing in a stock extractor."""
 
     @property
+    def has_attention(self) -> bool:
+        """Whether the extractor weighs tokens by attention."""
+        return bool(self.attention)
+
+    @property
     def floats(self) -> int:
         """Roughly the numbers of the largest tensor that one observation needs after its tokens."""
         N, squares = len(self.layout), [m.heads for m in self.attention if m.queries == "tokens"]

@@ -7,7 +7,7 @@ observations that were passed before, or by zeros.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import NamedTuple
@@ -49,7 +49,8 @@ class TokenRemoval:
 
     Args:
         policy: of SB3, with attention or without; each extractor loses the same tokens.
-        baseline: "mean" or "zero", what stands in place of a token that cannot be absent.
+        baseline: "mean" or "zero", what stands in place of a token that is not masked.
+        masks: whether a token that can be absent is removed by its mask.
 
     Raises:
         ValueError: it is not known where the tokens of the policy's extractor stand.
@@ -60,17 +61,17 @@ class TokenRemoval:
         pixels blurred, so that what is removed is what attention reads.
     """
 
-    def __init__(self, policy: nn.Module, baseline: str = "mean"):
+    def __init__(self, policy: nn.Module, baseline: str = "mean", masks: bool = True):
         self.inputs = token_inputs(policy)
         self.role = acting_role(self.inputs)
         """Of the extractor that chooses the action."""
-        self.baseline = baseline
+        self.baseline, self.masks = baseline, masks
         self.means: dict[str, TokenMeans] = {}
 
     @property
     def maskable(self) -> Bool[Tensor, "N"]:
         """Which tokens are removed by their mask; the others are replaced."""
-        return torch.tensor(self.inputs[self.role].maskable)
+        return torch.tensor(self.inputs[self.role].maskable) & self.masks
 
     @contextmanager
     def measure_means(self) -> Iterator[None]:
@@ -102,6 +103,36 @@ class TokenRemoval:
             if means.states
         }
         with self._tokens_changed(changes):
+            yield
+
+    @contextmanager
+    def perturb_tokens(
+        self,
+        rows: Int[Tensor, "V"],
+        zeroed: Bool[Tensor, "V N"],
+        shaken: Bool[Tensor, "V N"],
+        noise: Sequence[Float[Tensor, "B _ _"]],
+    ) -> Iterator[None]:
+        """Put variants in place of observations: some tokens are zeros, to some noise is added.
+
+        The extractor that acts gets them; that of a critic of its own gets V unchanged variants.
+
+        Args:
+            rows: index of the observation that each is a variant of.
+            noise: (B, n, D) for the tokens of each part of the B observations.
+        """
+        inputs = self.inputs[self.role]
+        parts = list(zip(inputs.split(zeroed), inputs.split(shaken), noise, strict=True))
+
+        def perturb(role: str, number: int, tokens: Tokens) -> Tokens:
+            own = Tokens(*(None if part is None else part[rows] for part in tokens))  # type: ignore[arg-type]
+            if role != self.role:
+                return own
+            zero, shake, shift = parts[number]
+            values = own.values + torch.where(shake[:, :, None], shift[rows], 0.0)
+            return own._replace(values=torch.where(zero[:, :, None], 0.0, values))
+
+        with self._tokens_changed({role: partial(perturb, role) for role in self.inputs}):
             yield
 
     @contextmanager
@@ -139,7 +170,7 @@ class TokenRemoval:
     def _removed_parts(self, variants: RemovalVariants, role: str) -> list[_RemovedPart]:
         """Return what is removed of each part of an observation."""
         inputs, means = self.inputs[role], self.means[role]
-        maskable = torch.tensor(inputs.maskable, device=variants.removed.device)
+        maskable = torch.tensor(inputs.maskable, device=variants.removed.device) & self.masks
         masked = inputs.split(variants.removed & maskable)
         replaced = inputs.split(variants.removed & ~maskable)
         values = [

@@ -16,7 +16,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "over shuffled": ("over_shuffled", "+.3f"),
     "shuffled over random": ("sanity", "+.3f"),
     "rank correlation": ("correlation", "+.2f"),
-    "top 3 flip": ("flips", ".0%"),
+    "heaviest flip": ("flips", ".0%"),
     "hits truth": ("hit", ".0%"),
     "mass on truth": ("mass", ".0%"),
 }

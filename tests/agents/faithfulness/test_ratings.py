@@ -17,6 +17,7 @@ from attention_agents.agents.faithfulness.deletion_curves import (
     change_share,
     curve_counts,
     tokens_by_weight,
+    top_count,
 )
 from attention_agents.agents.faithfulness.rank_metrics import (
     PointingResult,
@@ -98,6 +99,14 @@ def test_areas_by_hand():
 def test_with_three_tokens_or_fewer_no_action_is_compared():
     three = areas_of_order(np.arange(4), np.zeros(4), np.zeros(4), np.ones(4, bool))
     assert np.isnan(three.flips)
+
+
+def test_of_few_tokens_one_is_removed_to_see_whether_the_action_changes():
+    assert [top_count(N) for N in (2, 11, 12, 400)] == [1, 1, 3, 3]
+    counts, flipped = np.arange(3), np.array([False, True, False])
+    zeros = np.zeros(3)
+    assert areas_of_order(counts, zeros, zeros, flipped, 1).flips == 1
+    assert np.isnan(areas_of_order(counts, zeros, zeros, flipped, 2).flips)
 
 
 def test_several_orders_are_averaged():

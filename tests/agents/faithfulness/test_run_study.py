@@ -297,7 +297,9 @@ def test_a_person_asks_whether_the_maps_can_be_believed(run):
     path = Path(lines[-1])
     assert path == run / "recordings" / "recording_1" / FAITHFULNESS_FILE
     assert any(line.startswith("The map actor/rollout ") for line in lines)
-    assert "removed entities: masked" in lines
+    assert any(line.startswith("The map evidence ") for line in lines)
+    assert "removed entities: replaced by their mean over the episode" in lines
+    assert any(line.startswith("AIM: share of actions that stay") for line in lines)
     recording = open_recording(path.parent)
     assert recording.faithfulness is not None
     assert recording.faithfulness["seeds"] == [10_000, 10_001, 10_002]
@@ -327,6 +329,7 @@ def test_a_person_asks_whether_the_maps_can_be_believed(run):
         (("--score-steps", "9"), "--score-steps has no use with score: .*goes with faithfulness"),
         (("--faithfulness", "--n-envs", "2"), "--n-envs has no use with faithfulness"),
         (("--faithfulness", "--score-steps", "1"), "score_steps must be at least 2, got 1"),
+        (("--faithfulness", "--truth", "logit"), "truth"),
         (("--faithfulness", "--episodes", "0"), "episodes must be at least 1, got 0"),
         (("--faithfulness", "--checkpoint", "bets"), "did you mean best|unknown checkpoint"),
     ],
@@ -390,7 +393,7 @@ def test_a_run_is_loaded_once_and_played_in_one_environment(run, monkeypatch):
 
 
 def test_the_cue_is_known_at_the_junction_and_its_removal_is_what_it_says(cued):
-    report = study_faithfulness(cued, episodes=2, score_steps=5, device="cpu")
+    report = study_faithfulness(cued, episodes=2, score_steps=5, truth="kl", device="cpu")
     recording = open_recording(report.recording)
     for episode in recording.episodes:
         scores = episode.leave_one_out
