@@ -7,9 +7,11 @@ on a history of numbers, whose every step reads all steps before it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -17,6 +19,7 @@ from attention_agents.policies.attention.attention_config import AttentionConfig
 from attention_agents.policies.attention.attention_weighting import AttentionWeighting
 from attention_agents.policies.attention.layer_context import LayerContext
 from attention_agents.policies.attention.tappable import TappableAttention
+from attention_agents.policies.read_standard import ReadStandard
 from attention_agents.policies.registries import BLOCKS, POSITION_BIASES, READOUTS, VISIBILITIES
 from attention_agents.policies.tokens import Tokens
 
@@ -75,6 +78,8 @@ class Encoder(nn.Module):
         all_tokens = replace(context, query_tokens=tuple(range(context.num_tokens)))
         self.blocks = nn.ModuleList(block_class(all_tokens) for _ in range(num_blocks))
         self.readout = readout_class(context)
+        self.standard: ReadStandard | None = None
+        """What is taken off a read; None for nothing."""
         self.norm = nn.LayerNorm(context.width)
         check_used(context, self)
 
@@ -94,7 +99,15 @@ class Encoder(nn.Module):
         return tokens
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B D"]:
-        return self.norm(self.readout(self.apply_blocks(tokens)))
+        read = self.readout(self.apply_blocks(tokens))
+        return self.norm(read if self.standard is None else self.standard(read))
+
+    def set_standard(self, batches: Iterable[Tokens]) -> None:
+        """Measure what reads of these tokens have in common, and take it off from here on."""
+        with torch.no_grad():
+            reads = [self.readout(self.apply_blocks(tokens)) for tokens in batches]
+        self.standard = ReadStandard(reads[0].shape[1])
+        self.standard.measure(torch.cat(reads))
 
 
 def automatic_readout(context: LayerContext) -> str:

@@ -42,6 +42,7 @@ from attention_agents.agents.rollouts.policy_calls import (
 from attention_agents.agents.runs.run_folder import package_versions
 from attention_agents.envs.families import MissingExtraError
 from attention_agents.envs.tokens.space_json import space_from_json, space_to_json
+from attention_agents.policies.read_standard import without_standard
 from attention_agents.policies.state_dict_keys import rename_old_keys
 from attention_agents.recording.files import atomic_folder, backup_path, file_sha256
 from attention_agents.recording.json_files import read_document, read_json, write_json
@@ -162,6 +163,7 @@ def load_checkpoint(folder: str | Path, device: str = "auto") -> LoadedPolicy:
         raise ValueError(f"{folder / CONFIG} describes no policy: {error}") from error
     targets = dict(_named_tensors(model.policy))
     stored = rename_old_keys(_load_tensors(folder / POLICY), targets)
+    stored = without_standard(stored, targets)
     _copy_tensors(targets, stored, folder / POLICY)
     _load_optimizers(model, folder)
     for name, value in progress.items():

@@ -8,7 +8,7 @@ from typing import Any
 from gymnasium import spaces
 from jaxtyping import Float
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from torch import Tensor
+from torch import Tensor, nn
 
 from attention_agents.envs.tokens.layout import TokenLayout
 from attention_agents.envs.tokens.spaces import TokenChoice, build_layout, choose_specs
@@ -16,10 +16,15 @@ from attention_agents.envs.tokens.specs import Entities
 from attention_agents.policies.attention.attention_config import AttentionConfig
 from attention_agents.policies.attention.layer_context import LayerContext
 from attention_agents.policies.encoder import Encoder
+from attention_agents.policies.gate.random_stream import own_seed
 from attention_agents.policies.registries import BLOCKS, READOUTS, SCORES
+from attention_agents.policies.sb3.random_states import random_states
 from attention_agents.policies.state_dict_keys import rename_keys_on_load
 from attention_agents.policies.tokenizers.observation import ObservationTokenizer
 from attention_agents.policies.tokens import Tokens
+
+STATES = 64
+"""Random states by which the read of a set is brought to unit size."""
 
 
 class AttentionExtractor(BaseFeaturesExtractor):
@@ -28,6 +33,9 @@ class AttentionExtractor(BaseFeaturesExtractor):
     Presence is a number of the observation, above 0.5 where a token is there. Whatever rescales
     observations, such as `VecNormalize(norm_obs=True)`, must leave tables of entities and histories
     alone (`norm_obs_keys`), or their tokens are absent.
+
+    Where tokens are entities, what the readout gives is brought to unit size over random states of
+    the space before training, see `ReadStandard`: one of many tokens does not drown.
 
     Args:
         observation_space: Box, Discrete, MultiDiscrete, MultiBinary, or Dict of these.
@@ -94,6 +102,11 @@ class AttentionExtractor(BaseFeaturesExtractor):
         self.encoder = Encoder(self.context, layers, block, readout)
         self.tokenizer = ObservationTokenizer(specs, width)
         self.register_load_state_dict_pre_hook(rename_keys_on_load)
+        is_set = any(isinstance(spec, Entities) for spec in specs.values())
+        drawn_again = any(isinstance(part, nn.Linear | nn.Conv2d) for part in self.modules())
+        if is_set and not drawn_again:
+            states = random_states(observation_space, specs, STATES, own_seed("random states"))
+            self.encoder.set_standard(self.tokenizer(state) for state in states)
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
         return self.features_from_tokens(self.tokenizer(observations))  # (B, D)

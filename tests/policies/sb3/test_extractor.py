@@ -368,7 +368,8 @@ def test_a_mechanism_is_told_with_its_number(monkeypatch):
     monkeypatch.setattr(VISIBILITIES, "_pieces", dict(VISIBILITIES._pieces))
     monkeypatch.setattr(HARD_ATTENTIONS, "_pieces", dict(HARD_ATTENTIONS._pieces))
     VISIBILITIES.register("near", "tokens within `window` steps")(Near)
-    HARD_ATTENTIONS.register("few", "the `top_k` best")(type("Few", (HardAttention,), {}))
+    soft = {"forward": lambda self, scores, soft, visible: soft}
+    HARD_ATTENTIONS.register("few", "the `top_k` best")(type("Few", (HardAttention,), soft))
     words = AttentionConfig(visibility="near", window=3, hard_attention="few", top_k=2)
     extractor = AttentionExtractor(SPACES["entities"], **SMALL, attention=words, readout="query")
     texts = [mechanism_text(each) for _, each in extractor.encoder.attention_modules()]
