@@ -11,7 +11,9 @@ from stable_baselines3.common.preprocessing import is_image_space
 from torch import nn
 
 from attention_agents.agents.config.validation import check_choice
+from attention_agents.policies.attention.attention_config import AttentionConfig
 from attention_agents.policies.gate.attention_gate import GateConfig
+from attention_agents.policies.registries import REGISTRIES
 from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.sb3.gated_extractor import GatedExtractor, attention_policy_kwargs
 from benchmarks.small_cnn import SmallCNN
@@ -23,7 +25,11 @@ ENCODERS = {
     "ungated": "the gate's network without the gate",
     "pooled": "`AttentionExtractor`, one block and the mean over tokens that are present",
 }
-"""Gates take words of `GateConfig`: `gate:floor=0.5:heads=2`."""
+"""Gates take fields of `GateConfig` and `AttentionConfig`, and arguments of `GatedExtractor`:
+`gate:floor=0.5:heads=2`, `gate:normalizer=sparsemax`, `gate:layers=2:block=gtrxl`."""
+GATE = tuple(field.name for field in fields(GateConfig))
+ATTENTION = tuple(field.name for field in fields(AttentionConfig))
+EXTRACTOR = ("layers", "width", "block")
 
 
 class UngatedExtractor(GatedExtractor):
@@ -54,7 +60,7 @@ def check_encoder(encoder: str) -> None:
     check_choice("encoder", name, ENCODERS)
     if words and name != "gate":
         raise ValueError(f"the encoder {name} has no settings, got {encoder!r}")
-    GateConfig(**dict(_setting(word) for word in words))
+    gate_arguments(words)
 
 
 def encoder_kwargs(encoder: str, algo: str, space: spaces.Space) -> dict[str, Any]:
@@ -75,20 +81,39 @@ def encoder_kwargs(encoder: str, algo: str, space: spaces.Space) -> dict[str, An
             "features_extractor_class": AttentionExtractor,
             "features_extractor_kwargs": arguments,
         }
-    gate = dict(_setting(word) for word in words)
-    kwargs = attention_policy_kwargs(algo, space, **({"gate": gate} if gate else {}))
+    kwargs = attention_policy_kwargs(algo, space, **gate_arguments(words))
     if name == "ungated":
         kwargs["features_extractor_class"] = UngatedExtractor
     return kwargs
 
 
+def gate_arguments(words: list[str]) -> dict[str, Any]:
+    """Return arguments of `GatedExtractor` from settings such as "floor=0.5".
+
+    Raises:
+        ValueError: a setting is unknown, or no value for it.
+    """
+    given = dict(_setting(word) for word in words)
+    gate = {name: value for name, value in given.items() if name in GATE}
+    attention = {name: value for name, value in given.items() if name in ATTENTION}
+    GateConfig(**gate)
+    arguments = {name: value for name, value in given.items() if name in EXTRACTOR}
+    if gate:
+        arguments["gate"] = gate
+    if attention:
+        arguments["attention"] = AttentionConfig(**attention)
+    return arguments
+
+
 def _setting(word: str) -> tuple[str, Any]:
     name, equals, value = word.partition("=")
-    check_choice("gate setting", name, [field.name for field in fields(GateConfig)])
+    check_choice("gate setting", name, [*GATE, *ATTENTION, *EXTRACTOR])
     if not equals:
         raise ValueError(f"settings of a gate are name=value, such as floor=0.5; got {word!r}")
     if value in ("true", "false"):
         return name, value == "true"
+    if name in REGISTRIES:
+        return name, value
     try:
         return name, int(value) if value.isdigit() else float(value)
     except ValueError as error:

@@ -66,6 +66,16 @@ def test_stock_is_what_sb3_makes_of_no_word_at_all() -> None:
     assert gate.policy.features_extractor.gate.config.floor == 0.5
 
 
+def test_a_gate_takes_words_of_the_catalogue_and_blocks() -> None:
+    env = make_envs(TASKS["cartpole"], seed=0, n_envs=1)
+    words = "gate:heads=2:normalizer=sparsemax:layers=3:width=16:block=gtrxl:sparsity=0.01"
+    extractor = build(TASKS["cartpole"], words, env, seed=0).policy.features_extractor
+    assert extractor.layers == 3
+    gate = extractor.gate.gate
+    assert (gate.config.heads, gate.config.sparsity) == (2, 0.01)
+    assert gate.weighting.weighting.config.normalizer == "sparsemax"
+
+
 def test_the_ungated_network_is_the_gated_one_at_its_start() -> None:
     task = TASKS["doorkey"]
     env = make_envs(task, seed=0, n_envs=2)
