@@ -57,6 +57,7 @@ ENCODER = (*ATTENTION, "policies.blocks", "policies.readouts", "policies.tokeniz
 READING = ("recording", "envs.tokens.layout", "envs.tokens.json_reader")
 RECORDED = (
     *("envs.tokens.layout", "recording.chunk", "recording.files", "recording.header"),
+    *("recording.evidence_spec", "recording.evidence_view"),
     *("recording.map_spec", "recording.map_view", "recording.observation_images"),
     *("recording.quantization", "recording.reader", "recording.rollout", "recording.step"),
 )

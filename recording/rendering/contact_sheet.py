@@ -1,4 +1,4 @@
-"""An episode on one page: a dozen moments, each with its attention and its action."""
+"""An episode on one page: a dozen moments, each with its evidence or attention, and its action."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from attention_agents.recording.evidence_view import EvidenceView, Shown
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.rendering.attended_frame import AttendedFrame
 from attention_agents.recording.rendering.drawing import RAMP, Pen, SheetPage
 from attention_agents.recording.rendering.overlay import Scene
+from attention_agents.recording.rendering.paint import EvidencePaint, format_scale
+from attention_agents.recording.rendering.signed_heat import evidence_ramp
 from attention_agents.recording.scene import colors
 from attention_agents.recording.scene.actions import action_text
 from attention_agents.recording.scene.display import MIN_HEAT_TOP, format_number
@@ -30,21 +33,29 @@ LISTED_TOKENS, ROW = 4, 20
 
 
 def contact_sheet(
-    path: str | Path, episode: Episode, layer: int | None = None, head: int | None = None
+    path: str | Path,
+    episode: Episode,
+    layer: int | None = None,
+    head: int | None = None,
+    *,
+    show: Shown = "",
+    component: str = "",
 ) -> Path:
     """Write a PNG of a dozen moments of an episode.
 
     Args:
         path: of the PNG.
         layer, head: which map to show, see `recording.map_view.choose_view`.
+        show, component: evidence or attention, and which component of evidence, see
+            `recording.evidence_view.choose_shown`.
 
     Raises:
-        ValueError: there is no such layer or head, the episode is empty or cannot be read, or the
-            file cannot be written.
+        ValueError: there is no such layer, head or component, the episode is empty or cannot be
+            read, or the file cannot be written.
     """
     if not len(episode):
         raise ValueError(f"{episode.folder} holds no step to draw")
-    scene = Scene(episode.header, episode[0], layer, head)
+    scene = Scene.of_episode(episode, layer, head, show, component)
     frame = scene.attended_frame
     wide = frame is not None and frame.width >= 2 * frame.height
     columns = WIDE_COLUMNS if wide else COLUMNS
@@ -109,26 +120,32 @@ def _draw_card(
     right = pen.draw_text(width - 10, top + 18, reward, 13, color, anchor="rm")
     action = action_text(scene.header, step.action)
     pen.draw_text(22 + used, top + 18, action, 14, colors.CHOSEN, width=width - used - right - 44)
-    largest = max(float(weights.max(initial=0.0)), 1e-9)
+    paint, largest = scene.paint, scene.paint.top(weights)
     for row, (name, weight) in enumerate(tokens):
         y = top + 34 + ROW * row + ROW // 2
         pen.draw_text(10, y, name, 13, width=130)
-        pen.draw_bar(150, y, width - 214, weight / largest, colors.bar_color(weight / largest))
-        pen.draw_text(width - 10, y, f"{weight:.3f}", 12, colors.DIM, anchor="rm")
+        paint.draw_bar(pen, 150, y, width - 214, paint.share(weight, largest))
+        pen.draw_text(width - 10, y, paint.format(weight), 12, colors.DIM, anchor="rm")
     return image
 
 
 def _titled_page(episode: Episode, scene: Scene, height: int) -> SheetPage:
     """Return a page with its title and room for cards of a height, gaps included."""
-    mechanism = scene.view.spec.mechanism
-    lines = [*scene.view.description, *([mechanism] if mechanism else [])]
-    page = SheetPage((PAGE, TITLE + height - GAP + MARGIN), episode.header, lines, room=330)
+    view, lines = scene.view, [*scene.view.description]
+    if not isinstance(view, EvidenceView) and view.spec.mechanism:
+        lines.append(view.spec.mechanism)
+    noun = "Evidence" if isinstance(view, EvidenceView) else "Attention"
+    size = (PAGE, TITLE + height - GAP + MARGIN)
+    page = SheetPage(size, episode.header, lines, 330, noun)
     pen, right = page.pen, PAGE - MARGIN
     seed = "" if episode.seed is None else f"seed {episode.seed}, "
     cut = "" if episode.complete else " (cut short)"
     total = format_number(float(episode.rewards.sum()))
     facts = f"{seed}{len(episode)} steps{cut}, return {total}"
     pen.draw_text(right, 30, facts, 16, anchor="rm")
+    if isinstance(scene.paint, EvidencePaint):
+        _draw_evidence_scale(pen, right, scene.paint, scene.layout.has_heat)
+        return page
     scale = "most of the moment"
     if scene.layout.has_heat:
         scale += f", or {MIN_HEAT_TOP:.0f} x an even spread"
@@ -136,3 +153,12 @@ def _titled_page(episode: Episode, scene: Scene, height: int) -> SheetPage:
     pen.draw_ramp(round(right - used) - RAMP[0] - 12, 60)
     pen.draw_text(right - used - RAMP[0] - 20, 60, "0", 12, colors.DIM, anchor="rm")
     return page
+
+
+def _draw_evidence_scale(pen: Pen, right: int, paint: EvidencePaint, has_heat: bool) -> None:
+    """Draw what the two hues mean, and where their scale ends."""
+    end = format_scale(paint.scale.picture if has_heat else paint.scale.token)
+    used = pen.draw_text(right, 60, f"for, +{end}", 13, colors.FOR, anchor="rm")
+    x = round(right - used) - RAMP[0] - 10
+    pen.image.paste(evidence_ramp(*RAMP, colors.BACKGROUND), (x, 60 - RAMP[1] // 2))
+    pen.draw_text(x - 10, 60, f"against, -{end}", 13, colors.AGAINST, anchor="rm")

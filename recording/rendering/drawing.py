@@ -123,6 +123,17 @@ class Pen:
         filled = width * min(max(share, 0.0), 1.0)
         self.draw_box(x, top, x + filled, top + height, color, radius=2)
 
+    def draw_signed_bar(
+        self, x: float, y: float, width: float, share: float, color: colors.Color, height: int = 8
+    ) -> None:
+        """Draw a horizontal bar that grows from its middle, to the right where `share` (-1 to 1) is
+        above 0, centered on y."""
+        top, middle = y - height / 2, x + width / 2
+        self.draw_box(x, top, x + width, top + height, colors.TRACK, radius=2)
+        end = middle + min(max(share, -1.0), 1.0) * width / 2
+        self.draw_box(min(middle, end), top, max(middle, end), top + height, color, radius=1)
+        self.draw_box(middle - 0.5, top - 2, middle + 0.5, top + height + 2, colors.FAINT)
+
     def draw_ramp(self, x: int, y: int) -> None:
         """Draw the scale of heat, centered on y."""
         ramp = Image.fromarray(colors.heat_table()[None]).resize(RAMP)
@@ -143,13 +154,21 @@ class SheetPage:
         size: (width, height) in pixels.
         header: of the recording.
         lines: which map is shown, in words.
-        room: width that these words may take.
+        room: width that these words leave free.
+        noun: what is shown.
     """
 
     MARGIN, TITLE = 26, 84
     """Pixels: round the page, and the height of the title."""
 
-    def __init__(self, size: tuple[int, int], header: Header, lines: Sequence[str], room: float):
+    def __init__(
+        self,
+        size: tuple[int, int],
+        header: Header,
+        lines: Sequence[str],
+        room: float,
+        noun: str = "Attention",
+    ):
         self.image = Image.new("RGB", size, colors.BACKGROUND)
         self.pen = Pen(self.image)
         x, width = self.MARGIN, size[0] - 2 * self.MARGIN
@@ -157,7 +176,7 @@ class SheetPage:
         self.pen.draw_text(
             x + used + 12, 32, header.algo.upper(), 15, colors.DIM, width=width * 0.2
         )
-        shown = "Attention: " + ", ".join(lines)
+        shown = f"{noun}: " + ", ".join(lines)
         self.pen.draw_text(x, 60, shown, 14, colors.DIM, width=width - room)
 
     def save_png(self, path: Path) -> Path:

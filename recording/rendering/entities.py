@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from attention_agents.recording.rendering.drawing import Pen, text_width
-from attention_agents.recording.scene.colors import BACKGROUND, TEXT, Color, bar_color
+from attention_agents.recording.rendering.paint import WEIGHTS, Paint
+from attention_agents.recording.scene.colors import BACKGROUND, TEXT, Color
 from attention_agents.recording.scene.display import MIN_LABEL_SHARE
 
 
@@ -18,6 +19,7 @@ def draw_entities(
     boxes: np.ndarray,
     names: Sequence[str],
     query: int | None,
+    paint: Paint = WEIGHTS,
 ) -> Image.Image:
     """Return the picture with a box round each entity and a line to it from the query entity.
 
@@ -27,18 +29,24 @@ def draw_entities(
     Args:
         boxes: (N, 4) in pixels of the picture.
         query: which entity attends; None where it is none of them, and there are no lines.
+        paint: of the weights.
     """
-    shares = weights / max(float(weights.max(initial=0.0)), 1e-9)
-    placed = [i for i in np.argsort(shares) if np.isfinite(boxes[i]).all()]
-    layer = SupersampledLayer(image.size)
+    top = paint.top(weights)
+    shares = np.array([paint.share(float(weight), top) for weight in weights])
+    placed = [i for i in np.argsort(np.abs(shares)) if np.isfinite(boxes[i]).all()]
+    layer = SupersampledLayer(image.size, paint)
     for i in placed:
         if query in placed and i != query:
             layer.draw_line(_middle(boxes[query]), _middle(boxes[i]), float(shares[i]))
     for i in placed:
         layer.draw_outline(boxes[i], float(shares[i]), TEXT if i == query else None)
     image = layer.blend_over(image)
-    named = [i for i in reversed(placed) if shares[i] >= MIN_LABEL_SHARE]
-    _name_entities(image, named, weights, boxes, names)
+    named = [i for i in reversed(placed) if abs(shares[i]) >= MIN_LABEL_SHARE]
+    texts = [
+        f"{name}  {paint.format(weight, 2)}"
+        for name, weight in zip(names, weights.tolist(), strict=False)
+    ]
+    _name_entities(image, named, boxes, texts)
     return image
 
 
@@ -51,7 +59,8 @@ class SupersampledLayer:
 
     SCALE = 3
 
-    def __init__(self, size: tuple[int, int]):
+    def __init__(self, size: tuple[int, int], paint: Paint = WEIGHTS):
+        self._paint = paint
         self._image = Image.new("RGBA", (size[0] * self.SCALE, size[1] * self.SCALE))
         self._draw = ImageDraw.Draw(self._image)
 
@@ -60,10 +69,14 @@ class SupersampledLayer:
         self._draw.line(points, self._ink(share), round((1 + 4 * share) * self.SCALE))
 
     def draw_outline(self, box: np.ndarray, share: float, color: Color | None) -> None:
-        width = 2 + 2 * share
+        width = 2 + 2 * abs(share)
         wider = box + np.array((-width, -width, width, width))
         x0, y0, x1, y1 = (wider * self.SCALE).tolist()
-        ink = (*color, 255) if color else self._ink(max(share, 0.25))
+        ink = (
+            (*color, 255)
+            if color
+            else self._ink(max(share, 0.25) if share >= 0 else min(share, -0.25))
+        )
         self._draw.rectangle((x0, y0, x1, y1), outline=ink, width=round(width * self.SCALE))
 
     def blend_over(self, image: Image.Image) -> Image.Image:
@@ -71,19 +84,18 @@ class SupersampledLayer:
         return Image.alpha_composite(image.convert("RGBA"), pixels).convert("RGB")
 
     def _ink(self, share: float) -> tuple[int, int, int, int]:
-        return (*bar_color(share), round(60 + 195 * share))
+        return (*self._paint.color(share), round(60 + 195 * abs(share)))
 
 
 def _name_entities(
     image: Image.Image,
     order: list[int],
-    weights: np.ndarray,
     boxes: np.ndarray,
-    names: Sequence[str],
+    texts: Sequence[str],
 ) -> None:
     pen, size, occupied = Pen(image), 13, [tuple(boxes[i].tolist()) for i in order]
     for i in order:
-        text = f"{names[i]}  {weights[i]:.2f}"
+        text = texts[i]
         width, height = text_width(text, size) + 10, 18
         x0, y0, x1, y1 = boxes[i].tolist()
         label_x = min(max((x0 + x1 - width) / 2, 0), image.width - width)

@@ -1,4 +1,8 @@
-"""The most and the least attended pieces of an episode: cut out of its pictures, token by token."""
+"""The pieces of an episode that matter most and least: cut out of its pictures, token by token.
+
+By evidence these are what spoke most for an action and most against one; by attention the most and
+the least attended ones.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,17 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from attention_agents.recording.evidence_view import EvidenceView, Shown
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.rendering.attended_frame import AttendedFrame
 from attention_agents.recording.rendering.drawing import Pen, SheetPage
 from attention_agents.recording.rendering.heat import even_weight
 from attention_agents.recording.rendering.overlay import Scene
+from attention_agents.recording.rendering.paint import format_signed
 from attention_agents.recording.scene.colors import DIM, PANEL, TEXT
 
+ATTENTION_TITLES = ("most attended", "least attended")
+EVIDENCE_TITLES = ("most evidence for what was done", "most evidence against it")
 PIECES = 24
 """Pieces of each kind."""
 COLUMNS = 8
@@ -32,65 +40,81 @@ class Piece(NamedTuple):
     step: int
     token: int
     lift: float
-    """Its weight over that of an even spread."""
+    """Its weight over that of an even spread, or its evidence."""
 
 
 def gallery(
-    path: str | Path, episode: Episode, layer: int | None = None, head: int | None = None
+    path: str | Path,
+    episode: Episode,
+    layer: int | None = None,
+    head: int | None = None,
+    *,
+    show: Shown = "",
+    component: str = "",
 ) -> Path:
-    """Write a PNG of the most and the least attended pieces of an episode.
+    """Write a PNG of the pieces of an episode with most and least evidence or attention.
 
     Args:
         path: of the PNG.
         layer, head: which map counts, see `recording.map_view.choose_view`.
+        show, component: evidence or attention, and which component of evidence, see
+            `recording.evidence_view.choose_shown`.
 
     Raises:
-        ValueError: there is no such layer or head, the episode is empty or cannot be read, no token
-            stands on a picture, or the file cannot be written.
+        ValueError: there is no such layer, head or component, the episode is empty or cannot be
+            read, no token stands on a picture, or the file cannot be written.
     """
     if not len(episode):
         raise ValueError(f"{episode.folder} holds no step to draw")
     header = episode.header
-    scene = Scene(header, episode[0], layer, head)
+    scene = Scene.of_episode(episode, layer, head, show, component)
     frame = scene.attended_frame
     if frame is None or not scene.layout.placed:
         raise ValueError(
             f"a gallery shows pieces of pictures, and no token of {header.env_id} stands on one"
         )
+    is_evidence = isinstance(scene.view, EvidenceView)
     lifts = token_lifts(episode, scene)
+    titles = EVIDENCE_TITLES if is_evidence else ATTENTION_TITLES
+    middle = 0.0 if is_evidence else 1.0
     blocks = {
-        "most attended": choose_extremes(lifts, -1),
-        "least attended": choose_extremes(lifts, 1),
+        title: choose_extremes(lifts, sign, middle=middle)
+        for title, sign in zip(titles, (-1, 1), strict=True)
     }
     row_height = SIDE + CAPTION + GAP
     rows = {title: -(-len(pieces) // COLUMNS) for title, pieces in blocks.items()}
+    noun = "Evidence" if is_evidence else "Attention"
     width = 2 * MARGIN + COLUMNS * (SIDE + GAP) - GAP
     height = TITLE + sum(HEADING + n * row_height for n in rows.values()) + MARGIN
-    page, y = SheetPage((width, height), header, scene.view.description, room=0), TITLE
+    page, y = SheetPage((width, height), header, scene.view.description, 0, noun), TITLE
     for title, pieces in blocks.items():
         page.pen.draw_text(MARGIN, y + 22, title, 17)
         y += HEADING
         for i, piece in enumerate(pieces):
             x = MARGIN + i % COLUMNS * (SIDE + GAP)
-            _draw_piece(page.pen, x, y + i // COLUMNS * row_height, piece, episode, frame)
+            _draw_piece(page.pen, x, y + i // COLUMNS * row_height, piece, episode, scene, frame)
         y += rows[title] * row_height
     return page.save_png(Path(path))
 
 
 def token_lifts(episode: Episode, scene: Scene) -> np.ndarray:
-    """Return each token's weight over that of an even spread, (T, N); NaN where it is off the
-    picture."""
+    """Return each token's weight over that of an even spread, or its evidence, (T, N); NaN where it
+    is off the picture."""
     rows = []
     for step in episode:
         weights = scene.view.token_weights(step)
-        lift = weights / max(even_weight(weights, step.present), 1e-12)
+        lift = weights
+        if not isinstance(scene.view, EvidenceView):
+            lift = weights / max(even_weight(weights, step.present), 1e-12)
         visible = step.present & np.isfinite(scene.layout.boxes(step)).all(1)
         rows.append(np.where(visible, lift, np.nan))
     return np.stack(rows)
 
 
-def choose_extremes(lifts: np.ndarray, sign: int, count: int = PIECES) -> list[Piece]:
-    """Choose the tokens of greatest (sign -1) or least (sign 1) lift, above 1 or below it.
+def choose_extremes(
+    lifts: np.ndarray, sign: int, count: int = PIECES, middle: float = 1.0
+) -> list[Piece]:
+    """Choose the tokens of greatest (sign -1) or least (sign 1) lift, above `middle` or below it.
 
     A token counts once in `MIN_STEPS_APART` steps, at its extreme; of equals the choice is spread
     over time.
@@ -105,7 +129,7 @@ def choose_extremes(lifts: np.ndarray, sign: int, count: int = PIECES) -> list[P
     for index in order.tolist():
         step, token = divmod(index, N)
         lift = float(lifts[step, token])
-        if len(pieces) == count or not sign * lift < sign:
+        if len(pieces) == count or not sign * lift < sign * middle:
             break
         near = (abs(piece.step - step) for piece in pieces if piece.token == token)
         if all(distance >= MIN_STEPS_APART for distance in near):
@@ -114,7 +138,7 @@ def choose_extremes(lifts: np.ndarray, sign: int, count: int = PIECES) -> list[P
 
 
 def _draw_piece(
-    pen: Pen, x: int, y: int, piece: Piece, episode: Episode, frame: AttendedFrame
+    pen: Pen, x: int, y: int, piece: Piece, episode: Episode, scene: Scene, frame: AttendedFrame
 ) -> None:
     step, box = episode[piece.step], frame.boxes(episode[piece.step])[piece.token]
     part = next(part for part in frame.layout.placed if piece.token < part.token_slice.stop)
@@ -131,4 +155,8 @@ def _draw_piece(
     name = part.names_at(step)[piece.token - part.token_slice.start]
     pen.draw_text(x, y + SIDE + 12, name, 12, TEXT, width=SIDE)
     caption = f"step {piece.step}, {piece.lift:.1f} x even"
+    words = scene.evidence_words(step)
+    if words is not None:
+        said = words.above if piece.lift > 0 else words.below
+        caption = f"{piece.step}: {format_signed(piece.lift)} {said}"
     pen.draw_text(x, y + SIDE + 27, caption, 11, DIM, SIDE)

@@ -53,6 +53,18 @@ def compute_heat(
         even: what every weight would be if attention were even, see `even_weight`.
         size: (height, width) of the picture.
     """
+    density, evenly = spread_over_boxes(weights, boxes, even, size)
+    lift = np.divide(density, evenly, out=np.zeros(size), where=evenly > 0)
+    return Heat(lift.astype(np.float32))
+
+
+def spread_over_boxes(
+    weights: np.ndarray, boxes: np.ndarray, even: float, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what weights lay on each pixel, and what each would if it were `even`.
+
+    Both are (height, width) float64 per pixel; the arguments are those of `compute_heat`.
+    """
     height, width = size
     density, evenly = np.zeros(size), np.zeros(size)
     for weight, box in zip(weights, boxes, strict=True):
@@ -63,8 +75,7 @@ def compute_heat(
         area = max((x1 - x0) * (y1 - y0), 1e-9)
         density[rows, columns] += float(weight) / area
         evenly[rows, columns] += even / area
-    lift = np.divide(density, evenly, out=np.zeros(size), where=evenly > 0)
-    return Heat(lift.astype(np.float32))
+    return density, evenly
 
 
 def even_weight(weights: np.ndarray, present: np.ndarray) -> float:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from attention_agents.recording.observation_images import GroupSlice, enlarge_image
 from attention_agents.recording.rendering.drawing import HEADING, Pen
-from attention_agents.recording.rendering.heat import Heat, compute_heat, draw_heat, even_weight
+from attention_agents.recording.rendering.paint import WEIGHTS, Paint, PaintedHeat
 from attention_agents.recording.scene.colors import BACKGROUND, DIM, FAINT, PANEL
 from attention_agents.recording.step import Step
 
@@ -29,8 +29,8 @@ class PastFrames:
         width: room, in pixels.
     """
 
-    def __init__(self, parts: Sequence[GroupSlice], width: int):
-        self.parts = tuple(parts)
+    def __init__(self, parts: Sequence[GroupSlice], width: int, paint: Paint = WEIGHTS):
+        self.parts, self.paint = tuple(parts), paint
         self.shown = self.parts[-max(1, (width + GAP) // (MIN_WIDTH + GAP)) :]
         """Frames that have room, oldest first."""
         rows, cols = self.parts[0].group.picture or (1, 1)
@@ -45,24 +45,29 @@ class PastFrames:
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
         """Draw the frames with their labels: steps back in time, and the weight on the frame."""
         strip, heat = self._render_heat(step, weights)
-        sums = {part.offset: float(weights[part.token_slice].sum()) for part in self.parts}
+        past = np.concatenate([weights[part.token_slice] for part in self.parts])
+        sums = {
+            part.offset: self.paint.format(float(weights[part.token_slice].sum()), 2)
+            for part in self.parts
+        }
         key = self.parts[0].group.key
         title = f"past frames of {key}" if key else "past frames"
-        note = f"weight, sum {sum(sums.values()):.2f}, to {heat.top:.1f} x even"
+        note = f"{self.paint.describe_sum(past)}, {heat.note}"
         pen.draw_heading(x, y, width, title, note)
-        pen.image.paste(draw_heat(strip, heat), (x, y + HEADING))
+        pen.image.paste(heat.draw(strip), (x, y + HEADING))
         y += HEADING + self.thumb[0] + FOOT // 2
         for slot, part in enumerate(self.shown):
             present = bool(step.present[part.token_slice].any())
-            label = f"{part.offset}:  {sums[part.offset]:.2f}" if present else f"{part.offset}"
+            label = f"{part.offset}:  {sums[part.offset]}" if present else f"{part.offset}"
             middle = x + slot * self.slot + self.thumb[1] / 2
             pen.draw_text(middle, y, label, 12, DIM if present else FAINT, anchor="mm")
         older = self.parts[: -len(self.shown)]
         if older:
-            text = f"+ {len(older)} older: {sum(sums[part.offset] for part in older):.2f}"
+            rest = sum(float(weights[part.token_slice].sum()) for part in older)
+            text = f"+ {len(older)} older: {self.paint.format(rest, 2)}"
             pen.draw_text(x + width, y, text, 12, DIM, anchor="rm")
 
-    def _render_heat(self, step: Step, weights: np.ndarray) -> tuple[Image.Image, Heat]:
+    def _render_heat(self, step: Step, weights: np.ndarray) -> tuple[Image.Image, PaintedHeat]:
         """Return the frames on one picture, and the heat on it."""
         size = (self.slot * len(self.shown) - GAP, self.thumb[0])
         strip = Image.new("RGB", size, BACKGROUND)
@@ -77,5 +82,5 @@ class PastFrames:
                 strip.paste(PANEL, (x0, 0, x0 + self.thumb[1], self.thumb[0]))
                 continue
             strip.paste(enlarge_image(picture, self.factor), (x0, 0))
-        even = even_weight(weights, step.present)
-        return strip, compute_heat(weights, boxes, even, (strip.height, strip.width))
+        every = slice(None)
+        return strip, self.paint.heat(weights, boxes, step, every, (strip.height, strip.width))

@@ -8,14 +8,17 @@ import numpy as np
 
 from attention_agents.recording.observation_images import GroupSlice
 from attention_agents.recording.rendering.drawing import HEADING, Pen, text_width
+from attention_agents.recording.rendering.paint import WEIGHTS, Paint
 from attention_agents.recording.rendering.unplaced_tokens import TokenBars
-from attention_agents.recording.scene.colors import DIM, FAINT, bar_color
+from attention_agents.recording.scene.colors import DIM, FAINT
 from attention_agents.recording.scene.display import format_rest, label_interval
 from attention_agents.recording.scene.past_objects import past_objects, row_count
 from attention_agents.recording.step import Step
 
 MIN_CELL = 6
 """Pixels of a step's bar, its gap included; a longer past is shown by its newest steps."""
+NOTHING = 1e-9
+"""Weights up to this size are none."""
 NAME, CELLS = 0.38, 0.46
 """Parts of the width: for the names and the bars of a row; the rest is for its sum."""
 
@@ -35,8 +38,8 @@ class PastTable:
 
     ROW = TokenBars.ROW
 
-    def __init__(self, parts: Sequence[GroupSlice], width: int):
-        self.parts = tuple(parts)
+    def __init__(self, parts: Sequence[GroupSlice], width: int, paint: Paint = WEIGHTS):
+        self.parts, self.paint = tuple(parts), paint
         self.shown = self.parts[-max(1, int(width * CELLS / MIN_CELL)) :]
         """Steps that have room, oldest first."""
         self.rows, objects = row_count(self.parts)
@@ -44,30 +47,32 @@ class PastTable:
 
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
         """Draw the rows; full length is the largest weight of the steps that are shown."""
-        total = sum(float(weights[part.token_slice].sum()) for part in self.parts)
+        past = np.concatenate([weights[part.token_slice] for part in self.parts])
         title = f"past steps of {self.parts[0].title}"
-        pen.draw_heading(x, y, width, title, f"weight, sum {total:.2f}")
-        top = max(float(weights[part.token_slice].max()) for part in self.shown)
+        pen.draw_heading(x, y, width, title, self.paint.describe_sum(past))
+        shown = np.concatenate([weights[part.token_slice] for part in self.shown])
+        top = self.paint.top(shown)
         y += HEADING + self.ROW // 2
         self._draw_offsets(pen, x, y, width, top)
         objects = past_objects(self.parts, step)
         sums = {row: sum(float(weights[i]) for i in objects[row].values()) for row in objects}
-        order = sorted(objects, key=lambda row: -sums[row])
+        order = sorted(objects, key=lambda row: -abs(sums[row]))
         for row in sorted(order[: self.rows], key=lambda row: row.rank):
             y += self.ROW
             pen.draw_text(x, y, row.name, 13, width=width * NAME - 8)
-            pen.draw_text(x + width, y, f"{sums[row]:.3f}", 12, anchor="rm")
+            pen.draw_text(x + width, y, self.paint.format(sums[row]), 12, anchor="rm")
             by_offset = {offset: float(weights[i]) for offset, i in objects[row].items()}
             self._draw_bars(pen, x, y, width, by_offset, top)
         rest = order[self.rows :]
         if rest:
-            text = format_rest(len(rest), sum(sums[row] for row in rest))
+            text = format_rest(len(rest), self.paint.format(sum(sums[row] for row in rest)))
             pen.draw_text(x, y + self.ROW, text, 13, DIM)
 
     def _draw_offsets(self, pen: Pen, x: int, y: int, width: int, top: float) -> None:
         """Write how old each column is, and what a full bar is."""
-        if top > 0:
-            pen.draw_text(x, y, f"full bar {top:.3f}", 12, FAINT, width=width * NAME - 8)
+        if top > NOTHING:
+            text = f"full bar {self.paint.format(top)}"
+            pen.draw_text(x, y, text, 12, FAINT, width=width * NAME - 8)
         cell, oldest = width * CELLS / len(self.shown), self.shown[0].offset
         interval = label_interval(cell, text_width(str(oldest), 12) + 4)
         for column, part in enumerate(self.shown):
@@ -82,6 +87,6 @@ class PastTable:
         cell = width * CELLS / len(self.shown)
         for column, part in enumerate(self.shown):
             if part.offset in by_offset:
-                share = by_offset[part.offset] / max(top, 1e-9)
+                share = self.paint.share(by_offset[part.offset], top)
                 x0 = x + width * NAME + column * cell
-                pen.draw_bar(x0, y, cell - 2, share, bar_color(share))
+                self.paint.draw_bar(pen, x0, y, cell - 2, share)

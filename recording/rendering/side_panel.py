@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from attention_agents.recording.evidence_view import EvidenceView
 from attention_agents.recording.header import Header
 from attention_agents.recording.map_view import MapView
 from attention_agents.recording.rendering.drawing import HEADING, Pen, wrap_text
@@ -117,8 +118,8 @@ class StepNumbers:
             pen.draw_text(x0, y + 32, text, size, color, width=0.29 * width)
 
 
-class AttentionText:
-    """Which map is shown, how far it spreads, and what of it is not drawn.
+class ShownText:
+    """Which map or evidence is shown, how far it spreads, and what of it is not drawn.
 
     Args:
         view: which map.
@@ -127,16 +128,18 @@ class AttentionText:
 
     ROW = 21
 
-    def __init__(self, view: MapView, room: int = 300):
+    def __init__(self, view: MapView | EvidenceView, room: int = 300):
         self.view = view
         first, second = view.description
-        self.title, self.query = wrap_text(first, room, 14), wrap_text(second, room, 13)
+        self.is_evidence = isinstance(view, EvidenceView)
+        lines = 5 if self.is_evidence else 2
+        self.title, self.query = wrap_text(first, room, 14), wrap_text(second, room, 13, lines)
         lines = len(self.title) + len(self.query) + view.num_details + 1
         self.height = HEADING + 3 + self.ROW * lines
 
     def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
         """Draw the lines."""
-        pen.draw_heading(x, y, width, "attention", "")
+        pen.draw_heading(x, y, width, "evidence" if self.is_evidence else "attention", "")
         y += HEADING + 10
         if not step.attended:
             pen.draw_text(x, y, "this action is not the policy's", 14, colors.BAD)

@@ -14,8 +14,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from attention_agents.recording.evidence_view import Shown
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.rendering.overlay import Scene
+from attention_agents.recording.rendering.paint import EvidencePaint
 from attention_agents.recording.scene import actions, colors
 from attention_agents.recording.scene.display import format_number
 from attention_agents.recording.scene.playback import film_rate
@@ -41,6 +43,8 @@ def play_in_terminal(
     layer: int | None = None,
     head: int | None = None,
     fps: float | None = None,
+    show: Shown = "",
+    component: str = "",
 ) -> None:
     """Show the steps of an episode one after the other.
 
@@ -48,13 +52,16 @@ def play_in_terminal(
         console: where to; one that is no terminal gets a line per step, and no waiting.
         layer, head: which map to show, see `recording.map_view.choose_view`.
         fps: steps per second; None takes the environment's own rate, slower for short episodes.
+        show, component: evidence or attention, and which component of evidence, see
+            `recording.evidence_view.choose_shown`.
 
     Raises:
-        ValueError: there is no such layer or head, the episode is empty, or a step cannot be read.
+        ValueError: there is no such layer, head or component, the episode is empty, or a step
+            cannot be read.
     """
     if not len(episode):
         raise ValueError(f"{episode.folder} holds no step to show")
-    screen = Screen(episode, layer, head)
+    screen = Screen(episode, layer, head, show, component)
     if not console.is_terminal:
         for t, step in enumerate(episode):
             console.print(
@@ -75,19 +82,31 @@ class Screen:
     Args:
         episode: at least one step.
         layer, head: which map to show.
+        show, component: evidence or attention, and which component of evidence.
     """
 
-    def __init__(self, episode: Episode, layer: int | None = None, head: int | None = None):
+    def __init__(
+        self,
+        episode: Episode,
+        layer: int | None = None,
+        head: int | None = None,
+        show: Shown = "",
+        component: str = "",
+    ):
         self._header, self._length = episode.header, len(episode)
-        self._scene = Scene(episode.header, episode[0], layer, head)
+        self._scene = Scene.of_episode(episode, layer, head, show, component)
+        self._paint = self._scene.paint
+        """Of the bars of tokens."""
         self._returns = np.cumsum(episode.rewards)
 
     def describe_step(self, step: Step, t: int) -> str:
         """Return a step as one line: the action, the reward, the most attended tokens."""
-        tokens = ", ".join(f"{name} {weight:.2f}" for name, weight in self._top_tokens(step)[:3])
+        top = self._top_tokens(step)[:3]
+        tokens = ", ".join(f"{name} {self._paint.format(weight, 2)}" for name, weight in top)
         value = "" if step.value is None else f"  value {format_number(step.value)}"
         action, reward = actions.action_text(self._header, step.action), format_number(step.reward)
-        return f"step {t}  {action}  reward {reward}{value}  attends to {tokens}"
+        verb = "evidence" if self._shows_evidence else "attends to"
+        return f"step {t}  {action}  reward {reward}{value}  {verb} {tokens or 'none'}"
 
     def draw(self, step: Step, t: int, width: int, height: int) -> Group:
         """Return a step as a renderable that fits into so many columns and rows."""
@@ -118,13 +137,33 @@ class Screen:
         numbers = Text(f"{value}reward {reward}  so far {so_far}")
         view = [Text(line, style="dim") for line in self._scene.view.description]
         tokens = self._top_tokens(step)
-        top = max([weight for _, weight in tokens], default=0.0)
-        shares = [weight / top if top > 0 else 0.0 for _, weight in tokens]
+        top = self._paint.top(np.array([weight for _, weight in tokens]))
+        shares = [self._paint.share(weight, top) for _, weight in tokens]
         bars = [
-            _bar_line(name, share, f"{weight:.3f}", colors.bar_color(share))
+            _bar_line(name, abs(share), self._paint.format(weight), self._paint.color(share))
             for (name, weight), share in zip(tokens, shares, strict=True)
         ]
-        return [action, *self._action_lines(step), numbers, Text(""), *view, *bars]
+        return [
+            action,
+            *self._action_lines(step),
+            numbers,
+            Text(""),
+            *view,
+            *self._signs(step),
+            *bars,
+        ]
+
+    @property
+    def _shows_evidence(self) -> bool:
+        return isinstance(self._paint, EvidencePaint)
+
+    def _signs(self, step: Step) -> list[Text]:
+        """Return what the two hues of evidence mean."""
+        words = self._scene.evidence_words(step)
+        if words is None:
+            return []
+        line = Text(words.above, _hex(colors.FOR), no_wrap=True)
+        return [line.append("  ").append(words.below, _hex(colors.AGAINST))]
 
     def _action_lines(self, step: Step) -> list[Text]:
         distribution = step.distribution
@@ -151,7 +190,7 @@ class Screen:
     def _top_tokens(self, step: Step) -> list[tuple[str, float]]:
         """Return names and weights of the most attended tokens and keys, the largest first."""
         ranked = rank_tokens(self._scene.layout.parts, step, self._scene.view.token_weights(step))
-        tokens = [pair for pair in ranked[:LISTED_TOKENS] if pair[1] > 0]
+        tokens = [pair for pair in ranked[:LISTED_TOKENS] if pair[1] != 0]
         return rank_weights([*tokens, *self._scene.view.extra_weights(step)])
 
 

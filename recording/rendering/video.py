@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from attention_agents.recording.evidence_view import Shown
 from attention_agents.recording.files import atomic_path
 from attention_agents.recording.reader import Episode
 from attention_agents.recording.rendering.overlay import Scene
@@ -18,21 +19,29 @@ HOLD = 1.5
 
 
 def film(
-    episode: Episode, layer: int | None = None, head: int | None = None, hold: int = 0
+    episode: Episode,
+    layer: int | None = None,
+    head: int | None = None,
+    hold: int = 0,
+    *,
+    show: Shown = "",
+    component: str = "",
 ) -> Iterator[Image.Image]:
     """Draw the steps of an episode one after the other, and at the end what the last one led to.
 
     Args:
         layer, head: which map to show, see `recording.map_view.choose_view`.
         hold: how many times the last picture is repeated.
+        show, component: evidence or attention, and which component of evidence, see
+            `recording.evidence_view.choose_shown`.
 
     Raises:
-        ValueError: there is no such layer or head, or a step cannot be read.
+        ValueError: there is no such layer, head or component, or a step cannot be read.
     """
     if not len(episode):
         return
     step = episode[0]
-    scene = Scene(episode.header, step, layer, head)
+    scene = Scene.of_episode(episode, layer, head, show, component)
     past = deque(maxlen=scene.strip_length)
     reward_so_far, picture = 0.0, None
     for t, step in enumerate(episode):

@@ -20,6 +20,10 @@ BAR: Color = (110, 124, 145)
 CHOSEN: Color = (86, 204, 196)
 GOOD: Color = (126, 211, 125)
 BAD: Color = (240, 113, 103)
+FOR: Color = (64, 156, 255)
+AGAINST: Color = (255, 146, 31)
+"""Evidence for and against: blue and orange, which people who see few colors tell apart; about as
+light as each other, and to be seen on dark and on bright pictures."""
 
 _HEAT = (
     *("1b0051", "3d0069", "640174", "8e0374", "b61368", "d83254"),
@@ -47,6 +51,11 @@ def heat_color(share: float) -> Color:
 def bar_color(share: float) -> Color:
     """Return the color of a bar or line: as `heat_color`, but never too dark to see."""
     return heat_color(MIN_BAR_SHADE + (1 - MIN_BAR_SHADE) * share)
+
+
+def evidence_color(evidence: float) -> Color:
+    """Return the hue of evidence: for where it is above 0, against where it is below."""
+    return FOR if evidence > 0 else AGAINST
 
 
 def reward_color(reward: float, zero: Color) -> Color:

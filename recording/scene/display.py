@@ -11,6 +11,9 @@ MIN_HEAT_TOP = 3.0
 MAX_HEAT_OPACITY = 0.68
 HEAT_OPACITY_POWER = 0.75
 """Heat of a share of the top is mixed in with opacity `MAX_HEAT_OPACITY * share ** power`."""
+MAX_EVIDENCE_OPACITY, EVIDENCE_OPACITY_POWER = 0.8, 0.7
+"""Evidence of a share of its scale is mixed in with opacity
+`MAX_EVIDENCE_OPACITY * |share| ** EVIDENCE_OPACITY_POWER`."""
 MIN_BAR_SHADE = 0.35
 """Bars and lines begin at this share of the scale of heat, so that none is too dark to see."""
 MIN_LABEL_SHARE = 0.05
@@ -38,6 +41,8 @@ def display_facts() -> dict[str, Any]:
         "min_heat_top": MIN_HEAT_TOP,
         "max_heat_opacity": MAX_HEAT_OPACITY,
         "heat_opacity_power": HEAT_OPACITY_POWER,
+        "max_evidence_opacity": MAX_EVIDENCE_OPACITY,
+        "evidence_opacity_power": EVIDENCE_OPACITY_POWER,
         "min_bar_shade": MIN_BAR_SHADE,
         "min_label_share": MIN_LABEL_SHARE,
         "max_rows": MAX_ROWS,
@@ -61,9 +66,9 @@ def format_number(value: float, digits: int = DIGITS) -> str:
     return f"{value:.{max(0, digits - before + (before == 1))}f}"
 
 
-def format_rest(count: int, weight: float) -> str:
+def format_rest(count: int, weight: str) -> str:
     """Return the words for tokens or objects that there is no room for."""
-    return f"1 other, {weight:.3f}" if count == 1 else f"{count} others, together {weight:.3f}"
+    return f"1 other, {weight}" if count == 1 else f"{count} others, together {weight}"
 
 
 def label_interval(room: float, label_width: float) -> int:

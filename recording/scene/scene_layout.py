@@ -138,9 +138,9 @@ def past_entities(parts: Sequence[GroupSlice]) -> tuple[tuple[GroupSlice, ...], 
 def rank_tokens(
     parts: tuple[GroupSlice, ...], step: Step, weights: np.ndarray
 ) -> list[tuple[str, float]]:
-    """Return names and weights of the tokens of some parts, the largest first; absent ones are left
-    out."""
-    shown = step.present | (weights > 0)
+    """Return names and weights of the tokens of some parts, the largest first, whatever their sign;
+    absent ones are left out."""
+    shown = step.present | (weights != 0)
     pairs = [
         (part.names_at(step)[i], float(weights[part.token_slice][i]))
         for part in parts
@@ -150,8 +150,9 @@ def rank_tokens(
 
 
 def rank_weights(named: list[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Return names and weights, the largest first; equal ones stay in their order."""
-    return sorted(named, key=lambda pair: -pair[1])
+    """Return names and weights, the largest first, whatever their sign; equal ones stay in their
+    order."""
+    return sorted(named, key=lambda pair: -abs(pair[1]))
 
 
 def _parts_on_picture(

@@ -19,7 +19,7 @@ from attention_agents.recording.map_view import MapView, choose_view
 from attention_agents.recording.rendering.contact_sheet import listed_tokens
 from attention_agents.recording.rendering.drawing import Pen
 from attention_agents.recording.rendering.overlay import Scene
-from attention_agents.recording.rendering.side_panel import AttentionText
+from attention_agents.recording.rendering.side_panel import ShownText
 from attention_agents.recording.rollout import attention_rollout
 
 N = 8
@@ -204,8 +204,8 @@ def test_the_panel_has_room_for_every_note(make_step):
         head_weights=True,
         mechanism="additive",
     )
-    plain = AttentionText(MapView(replace(TOKENS, queries="readout"), None))
-    full = AttentionText(MapView(spec, None))
+    plain = ShownText(MapView(replace(TOKENS, queries="readout"), None))
+    full = ShownText(MapView(spec, None))
     assert full.height == plain.height + 3 * full.ROW
     weights = np.full((2, 1, N + 1), 1 / 9)
     for heads in ({}, {spec.name: np.ones(2, np.float32)}):

@@ -11,7 +11,7 @@ from PIL import Image
 from attention_agents.recording.map_view import MapView
 from attention_agents.recording.rendering.drawing import Pen, drawable_text, load_font, wrap_text
 from attention_agents.recording.rendering.overlay import SIDE, Scene
-from attention_agents.recording.rendering.side_panel import AttentionText
+from attention_agents.recording.rendering.side_panel import ShownText
 
 
 def test_words_are_broken_between_them():
@@ -45,7 +45,7 @@ def test_a_rollout_is_told_in_full(header, make_step, monkeypatch, query_source)
         return write(pen, x, y, text, size, color, width, anchor)
 
     monkeypatch.setattr(Pen, "draw_text", text)
-    words, step = AttentionText(view, SIDE), make_step(0)
+    words, step = ShownText(view, SIDE), make_step(0)
     step.maps[spec.name] = np.full((1, 1, 8), 1 / 8, np.float32)
     pen = Pen(Image.new("RGB", (SIDE, words.height)))
     words.draw(pen, 0, 0, SIDE, step, view.token_weights(step))

@@ -89,5 +89,5 @@ def test_labels_do_not_touch():
     assert label_interval(30, 20) == 1
     assert label_interval(7, 20) == 4
     assert label_interval(0.001, 20) == 1000
-    assert format_rest(1, 0.25) == "1 other, 0.250"
-    assert format_rest(22, 0.5) == "22 others, together 0.500"
+    assert format_rest(1, "0.250") == "1 other, 0.250"
+    assert format_rest(22, "0.500") == "22 others, together 0.500"

@@ -133,7 +133,7 @@ def test_what_has_no_room_is_summed_up(show, tmp_path):
     objects = past_objects(road.parts[:-1], road.step(18))
     weights = weights_at(path, 18)
     sums = sorted(float(weights[list(seen.values())].sum()) for seen in objects.values())[::-1]
-    assert page.text(".past .rest") == format_rest(55 - MAX_ROWS, sum(sums[MAX_ROWS:]))
+    assert page.text(".past .rest") == format_rest(55 - MAX_ROWS, f"{sum(sums[MAX_ROWS:]):.3f}")
     (ego,) = [row for row in rows if row[0] == "ego car"]
     assert len(ego[1]) == 14, "the newest steps have room"
     assert float(ego[2]) == pytest.approx(sums[0], abs=6e-4), "a sum is over all steps"
