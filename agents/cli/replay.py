@@ -24,6 +24,7 @@ examples:
   {replay} RUN --episodes 5 --make page gallery
   {replay} RUN --beside OTHER_RUN               both on one page, on one clock
   {replay} watch RECORDING                      on a machine without a screen
+  {replay} find RECORDING "evidence of door > 0.3"
   {replay} find RECORDING "attention[key] > 0.5 and action == 'pickup'"
   {replay} hide RECORDING key@12                what if it had not seen the key at step 12
   {replay} diff RECORDING OTHER_RUN             where another agent looks elsewhere

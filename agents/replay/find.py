@@ -43,8 +43,9 @@ def find_matches(options: FindOptions) -> TextOutput:
     """
     check_query(options.condition)
     with open_or_record(options) as source:
-        view = choose_view(source.recording.header.maps, options.layer, options.head)
-        matches = find_steps(source.episodes, options.condition, view)
+        maps = source.recording.header.maps
+        view = choose_view(maps, options.layer, options.head) if maps else None
+        matches = find_steps(source.episodes, options.condition, view, options.component)
         notes = [*source.notes, f"{len(matches)} of {source.steps} steps"]
         link = link_to(source.recording, matches[0], options) if matches else None
         if link is not None:
@@ -52,22 +53,26 @@ def find_matches(options: FindOptions) -> TextOutput:
         return TextOutput([match.line for match in matches], notes)
 
 
-def find_steps(episodes: Sequence[Episode], condition: str, view: MapView) -> list[Match]:
+def find_steps(
+    episodes: Sequence[Episode], condition: str, view: MapView | None, component: str = ""
+) -> list[Match]:
     """Return the steps of episodes for which a condition holds.
 
     Args:
         episodes: of one recording.
         condition: such as "attention[key] > 0.5 and action == 'pickup'", see
             `recording.query.expression`.
-        view: the map that `attention` means.
+        view: the map that `attention` means; None where there are no maps.
+        component: whose evidence `evidence` means, by name or number; "" for the one with most.
 
     Raises:
-        ValueError: the condition cannot be read, or the recording is damaged.
+        ValueError: the condition cannot be read, or asks for what was not recorded, or the
+            recording is damaged.
     """
     return [
         Match(episode, int(step))
         for episode in episodes
-        for step in matching_steps(condition, EpisodeColumns(episode, view))
+        for step in matching_steps(condition, EpisodeColumns(episode, view, component))
     ]
 
 

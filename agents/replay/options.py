@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import tyro
 
@@ -14,7 +14,7 @@ OUTPUT_KINDS = {
     "video": "an MP4 of each episode",
     "gif": "a GIF of each episode",
     "sheet": "a PNG of a dozen moments of each episode",
-    "gallery": "a PNG of what each episode looked at most and least",
+    "gallery": "a PNG of the pieces that mattered most and least",
     "page": "one HTML page of all, to play, scrub and click",
     "npz": "all numbers as one file for numpy",
 }
@@ -57,7 +57,27 @@ class MapOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureOptions(MapOptions):
+class EvidenceOptions:
+    """Which evidence is looked at."""
+
+    component: Annotated[str, optional_arg("NAME", "the one with most evidence")] = ""
+    """Part of an action whose evidence counts, by name or number, where it has several."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownOptions(EvidenceOptions, MapOptions):
+    """What is looked at: evidence, or attention."""
+
+    show: Annotated[
+        Literal["", "evidence", "attention"],
+        optional_arg("evidence|attention", "evidence, unless a layer or head is named"),
+    ] = ""
+    """evidence: what spoke for and against the action; attention: where it may take information
+    from. The page has both."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureOptions(ShownOptions):
     """What is drawn, and where to."""
 
     make: Annotated[tuple[str, ...], optional_arg("WORD", " ".join(DEFAULT_OUTPUTS))] = (
@@ -72,7 +92,7 @@ class PictureOptions(MapOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class DrawOptions(PictureOptions, ReplayOptions):
-    """Draw episodes with their attention: a film, a contact sheet, a page.
+    """Draw episodes with evidence and attention: a film, a contact sheet, a page.
 
     Given a run it records episodes first; given a recording it only looks, and needs neither torch
     nor the model. The last lines on stdout are the paths of the recording and of the pictures.
@@ -84,14 +104,15 @@ class DrawOptions(PictureOptions, ReplayOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FindOptions(MapOptions, ReplayOptions):
+class FindOptions(EvidenceOptions, MapOptions, ReplayOptions):
     """List the steps for which a condition holds.
 
     The last line on stderr links the first of them on the page of the recording.
     """
 
     condition: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CONDITION")]
-    """Such as "attention[key] > 0.5 and action == 'pickup'"; its words are explained below."""
+    """Such as "evidence of door > 0.3" or "attention[key] > 0.5 and action == 'pickup'"; its words
+    are explained below."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +151,7 @@ class ExportOptions(ReplayOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WatchOptions(MapOptions, ReplayOptions):
+class WatchOptions(ShownOptions, ReplayOptions):
     """Play episodes in the terminal, in colored blocks, and make no files.
 
     Where stdout is no terminal, prints a line per step.

@@ -8,23 +8,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
 from attention_agents.agents.config.validation import check_choice
 from attention_agents.agents.progress_bar import progress_bars
 from attention_agents.agents.replay.options import OUTPUT_KINDS, PictureOptions
-from attention_agents.agents.replay.source import check_fps, make_dir, nonempty_episodes
+from attention_agents.agents.replay.source import (
+    check_fps,
+    check_shown,
+    make_dir,
+    nonempty_episodes,
+)
 from attention_agents.recording.export import export_npz
-from attention_agents.recording.map_view import choose_view
 from attention_agents.recording.page.page import write_page
 from attention_agents.recording.reader import Episode, Recording
 from attention_agents.recording.rendering.contact_sheet import contact_sheet
 from attention_agents.recording.rendering.gallery import gallery
-from attention_agents.recording.rendering.overlay import Scene
 from attention_agents.recording.rendering.video import HOLD, film, has_ffmpeg, write_video
 from attention_agents.recording.scene.playback import film_rate
+from attention_agents.recording.scene.scene_layout import layout_of
 
 PAGE = "replay.html"
 DEFAULT_PICTURES = PictureOptions()
@@ -82,11 +86,11 @@ def draw_recording(
         ValueError: an option is out of range or unknown, the recording is empty or damaged.
     """
     outputs = check_outputs(options.make)
-    choose_view(recording.header.maps, options.layer, options.head)
+    check_shown(recording.header, options)
     check_fps(options.fps)
     shown = nonempty_episodes(recording, episodes)
     if "gallery" in outputs:
-        check_gallery(shown, options)
+        check_gallery(shown)
     folder = recording.folder if options.out is None else make_dir(options.out)
     drawings = [
         EpisodeDrawing(episode, tuple(_draw_episode(episode, folder, options, progress)))
@@ -115,14 +119,14 @@ def check_outputs(make: Sequence[str]) -> list[str]:
     return [check_choice("word for --make", word, OUTPUT_KINDS) for word in dict.fromkeys(make)]
 
 
-def check_gallery(episodes: Sequence[Episode], options: PictureOptions) -> None:
+def check_gallery(episodes: Sequence[Episode]) -> None:
     """Refuse episodes without pieces of a picture, before anything of them is drawn.
 
     Raises:
         ValueError: no token of one stands on its picture.
     """
     for episode in episodes:
-        if not Scene(episode.header, episode[0], options.layer, options.head).layout.placed:
+        if not layout_of(episode.header, episode[0]).placed:
             raise ValueError(
                 f"a gallery shows pieces of pictures, and no token of {episode.header.env_id} "
                 "stands on one: leave 'gallery' out of what to make"
@@ -134,17 +138,19 @@ def _draw_episode(
 ) -> Iterator[Path]:
     """Write the pictures of one episode, and yield their files."""
     name, rate = episode.folder.name, options.fps or film_rate(episode)
+    layer, head = options.layer, options.head
+    shown: Any = {"show": options.show, "component": options.component}
     for suffix in _film_suffixes(options.make):
         title = f"drawing {name}"
         with progress_bars(progress, {title: len(episode)}) as advance:
-            frames = film(episode, options.layer, options.head, round(HOLD * rate))
+            frames = film(episode, layer, head, round(HOLD * rate), **shown)
             yield write_video(
                 folder / f"{name}{suffix}", _count(frames, partial(advance, title)), rate
             )
     if "sheet" in options.make:
-        yield contact_sheet(folder / f"{name}.png", episode, options.layer, options.head)
+        yield contact_sheet(folder / f"{name}.png", episode, layer, head, **shown)
     if "gallery" in options.make:
-        yield gallery(folder / f"{name}_gallery.png", episode, options.layer, options.head)
+        yield gallery(folder / f"{name}_gallery.png", episode, layer, head, **shown)
 
 
 def _count(frames: Iterator[Image.Image], advance: Callable[[], None]) -> Iterator[Image.Image]:

@@ -11,11 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attention_agents.agents.config.plugins import import_plugins
-from attention_agents.agents.replay.options import MapOptions, ReplayOptions
+from attention_agents.agents.replay.options import (
+    EvidenceOptions,
+    MapOptions,
+    ReplayOptions,
+    ShownOptions,
+)
 from attention_agents.agents.rollouts.seeds import SEED
 from attention_agents.agents.runs.record_run import record_run
 from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.recording.evidence_view import choose_shown
 from attention_agents.recording.format import HEADER_FILE
+from attention_agents.recording.header import Header
 from attention_agents.recording.map_view import choose_view
 from attention_agents.recording.reader import Episode, Recording, is_recording, open_recording
 
@@ -62,7 +69,7 @@ def open_or_record(
                 f"{path} is a recording: env, seed, stochastic and checkpoint go with a run"
             )
         recording = open_recording(path)
-        choose_view(recording.header.maps, view.layer, view.head)
+        check_shown(recording.header, options)
         yield ReplaySource(recording, nonempty_episodes(recording, options.episodes), [])
         return
     notes: list[str] = []
@@ -95,6 +102,22 @@ def _record(
         warn=notes.append,
     )
     return open_recording(folder)
+
+
+def check_shown(header: Header, options: ReplayOptions | MapOptions) -> None:
+    """Refuse to show what a recording does not have.
+
+    Raises:
+        ValueError: there is no such layer, head or component, or no evidence or no attention.
+    """
+    if isinstance(options, ShownOptions):
+        shown = options.layer, options.head, options.show, options.component
+        choose_shown(header, *shown)
+        return
+    if isinstance(options, MapOptions) and (options.layer, options.head) != (None, None):
+        choose_view(header.maps, options.layer, options.head)
+    if isinstance(options, EvidenceOptions) and options.component:
+        choose_shown(header, show="evidence", component=options.component)
 
 
 def existing_folder(path: str | Path) -> Path:

@@ -17,6 +17,7 @@ def watch_episodes(options: WatchOptions) -> TextOutput:
     """
     check_fps(options.fps)
     view = {"layer": options.layer, "head": options.head, "fps": options.fps}
+    view |= {"show": options.show, "component": options.component}
     with open_or_record(options) as source:
         for episode in source.episodes:
             play_in_terminal(episode, Console(), **view)

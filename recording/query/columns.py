@@ -1,4 +1,4 @@
-"""An episode as arrays over its steps: what happened, and where the attention was."""
+"""An episode as arrays over its steps: what happened, where evidence and attention were."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attention_agents.recording.evidence_view import EvidenceView, choose_shown
 from attention_agents.recording.header import Header
 from attention_agents.recording.map_view import MapView, entropy
 from attention_agents.recording.query.attention_shift import attention_shift
@@ -22,11 +23,13 @@ class EpisodeColumns:
 
     Args:
         episode: of a recording.
-        view: the map whose weights `attention` means.
+        view: the map whose weights `attention` means; None where there are no maps.
+        component: whose evidence `evidence` means, by name or number; "" for the one with most.
     """
 
-    def __init__(self, episode: Episode, view: MapView):
+    def __init__(self, episode: Episode, view: MapView | None, component: str = ""):
         self.episode, self.view, self.header = episode, view, episode.header
+        self._component = component
         self._vocabulary = TokenVocabulary(self.header.layout)
         self._computed: dict[str, np.ndarray] = {}
 
@@ -53,6 +56,29 @@ class EpisodeColumns:
             ValueError: no token has that name.
         """
         return np.where(self._token_mask(word), self.weights, 0).sum(-1)
+
+    def evidence(self, word: str) -> np.ndarray:
+        """Return the share of all absolute evidence on the tokens that a word means, signed, (T,)
+        float64 in [-1, 1]; NaN where it is undefined.
+
+        Raises:
+            ValueError: no token has that name, or the recording has no evidence.
+        """
+        shares, mask = self.evidence_shares, self._token_mask(word)
+        return np.where(np.isnan(shares).any(-1), np.nan, np.where(mask, shares, 0).sum(-1))
+
+    @cached_property
+    def evidence_shares(self) -> np.ndarray:
+        """Evidence of every token, as a signed share of the absolute evidence of all, (T, N)
+        float64; rows of NaN where it is undefined, and 0 where there is none."""
+        view = choose_shown(
+            self.header, show="evidence", component=self._component, episode=self.episode
+        )
+        assert isinstance(view, EvidenceView)
+        evidence = np.stack([view.token_weights(step) for step in self.episode]).astype(float)
+        evidence[[not view.is_defined(step) for step in self.episode]] = np.nan
+        total = np.abs(evidence).sum(-1, keepdims=True)
+        return evidence / np.where(total > 0, total, 1)
 
     def present(self, word: str) -> np.ndarray:
         """Return how many tokens a word means, (T,) float64.
@@ -82,7 +108,13 @@ class EpisodeColumns:
 
     @cached_property
     def weights(self) -> np.ndarray:
-        """The weight of every token by the view, (T, N) float32."""
+        """The weight of every token by the view, (T, N) float32.
+
+        Raises:
+            ValueError: the recording has no attention maps.
+        """
+        if self.view is None:
+            raise ValueError("this recording has no attention maps: ask for evidence")
         return np.stack([self.view.token_weights(step) for step in self.episode])
 
     def per_step(self, compute: Callable[[Step], float | None]) -> np.ndarray:
@@ -107,7 +139,7 @@ class EmptyColumns:
     def attention(self, word: str) -> np.ndarray:
         return np.zeros(0)
 
-    present = policy = attention
+    present = policy = evidence = attention
 
 
 def _action_probabilities(columns: EpisodeColumns) -> np.ndarray:

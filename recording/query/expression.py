@@ -1,4 +1,4 @@
-"""Queries of an episode: "attention[key] > 0.5 and action == 'pickup'".
+"""Queries of an episode: "evidence of door > 0.3", "attention[key] > 0.5 and action == 'pickup'".
 
 The text is parsed by Python's own grammar and walked by a reader of a dozen kinds of nodes, each
 worked out over all steps at once: nothing of it is ever run as code.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import difflib
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,10 +23,16 @@ MAX_DEPTH = 30
 """Brackets within brackets."""
 
 SUBSCRIPTED = {
+    "evidence": "signed share of all absolute evidence on the tokens that a word means, -1 to 1, "
+    "above 0 for what was done: evidence of door, evidence['car 1']",
     "attention": "weight on all tokens that a word means: attention[key], attention['car 1']",
     "present": "how many tokens a word means: present[key] > 0",
     "policy": "probability, Q value or mean of an action: policy['pickup']",
 }
+QUOTES = ("'", '"')
+_TEXT = r"'[^']*'" + r'|"[^"]*"'
+_QUOTED_OR_OF = re.compile(rf"(?P<column>evidence|attention)\s+of\s+(?P<word>{_TEXT}|\w+)|{_TEXT}")
+"""A quoted text, which stays as it is, or a column and the word that it is asked of."""
 FUNCTIONS = {
     "abs": "size of a number",
     "previous": "a column one step before: previous(action) == 'pickup'",
@@ -62,10 +69,25 @@ def parse_query(question: str) -> ast.expr:
     if len(question) > MAX_LENGTH:
         raise ValueError(f"a question has at most {MAX_LENGTH} characters, got {len(question)}")
     try:
-        return ast.parse(question.strip(), mode="eval").body
+        return ast.parse(_subscript(question.strip()), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else "it cannot be read"
         raise ValueError(f"cannot read the question {question!r}: {reason}") from error
+
+
+def _subscript(question: str) -> str:
+    """Write "evidence of door" as "evidence['door']", outside of quotes; of attention likewise."""
+    pieces = _QUOTED_OR_OF.finditer(question)
+    parts, end = [], 0
+    for piece in pieces:
+        parts.append(question[end : piece.start()])
+        column, word = piece["column"], piece["word"]
+        if column is None:
+            parts.append(piece[0])
+        else:
+            parts.append(f"{column}[{word if word[0] in QUOTES else repr(word)}]")
+        end = piece.end()
+    return "".join([*parts, question[end:]])
 
 
 def check_query(question: str) -> None:
