@@ -39,12 +39,12 @@ class EvidenceSpec:
     """Whether self-attention mixed the tokens before: token i then holds some of the others."""
 
     def __post_init__(self) -> None:
-        words = (*self.components, self.tokens)
-        texts = (*((word, LONGEST_WORD) for word in words), (self.margin, LONGEST_TEXT))
-        texts += ((self.baseline_source, LONGEST_TEXT),)
+        texts = tuple((name, LONGEST_WORD) for name in self.components)
+        sentences = (self.margin, self.tokens, self.baseline_source)
+        texts += tuple((sentence, LONGEST_TEXT) for sentence in sentences)
         if (
             any(len(text) > most or not text.isprintable() for text, most in texts)
-            or not all((self.components, self.margin, *words))
+            or not all((self.components, self.margin, self.tokens, *self.components))
             or self.baseline not in get_args(Baseline)
             or self.baseline_states < 0
         ):

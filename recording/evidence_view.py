@@ -62,25 +62,30 @@ class EvidenceView:
         return f"evidence{of}{why}", f"{spec.margin}, {spec.baseline_text}"
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """A line each on what the tokens are, and whether there is attention."""
+        notes = [f"tokens: {self._spec.tokens}"]
+        if self._spec.mixed:
+            notes.append("of mixed tokens, after self-attention")
+        if not self.header.maps:
+            notes.append(NO_ATTENTION)
+        return tuple(notes)
+
+    @property
     def num_details(self) -> int:
         """How many lines `describe_details` has at every step."""
-        return 1 + self._spec.mixed + (not self.header.maps)
+        return len(self.notes)
 
     def describe_details(self, step: Step) -> tuple[str, ...]:
-        """Return a line each on what the tokens are."""
-        details = [f"tokens: {self._spec.tokens}"]
-        if self._spec.mixed:
-            details.append("of mixed tokens, after self-attention")
-        if not self.header.maps:
-            details.append(NO_ATTENTION)
-        return tuple(details)
+        """Return `notes`, which are the same at every step."""
+        return self.notes
 
     def describe_spread(self, step: Step, weights: np.ndarray) -> str:
         """Add up what speaks for and against, of the evidence (N,) of a step."""
         if not self.is_defined(step):
             return UNDEFINED
         above, below = weights[weights > 0].sum(), weights[weights < 0].sum()
-        return f"for: +{above:.2f}, against: {'-' if below == 0 else ''}{below:.2f}"
+        return f"in all +{above:.2f} and {'-' if below == 0 else ''}{below:.2f}"
 
     @property
     def _spec(self):

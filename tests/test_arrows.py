@@ -118,7 +118,7 @@ ROOMS = {
     "agents.runs": Room(
         (
             *("agents.config", "agents.algorithms", "agents.rollouts", "agents.progress_bar"),
-            *("envs", "policies", "recording"),
+            *("agents.runs.sb3_zip", "envs", "policies", "recording"),
         ),
         ("numpy", "gymnasium", *TORCH, *SB3),
     ),

@@ -19,6 +19,7 @@ Without a verb: score. A run folder that is named like a verb is given as ./scor
 examples:
   {evaluate} RUN                                 100 episodes, beside the random policy
   {evaluate} RUN --episodes 20 --stochastic --json
+  {evaluate} --sb3 MODEL.zip --env CartPole-v1   any agent that Stable-Baselines3 saved
   {evaluate} faithfulness RUN
   {evaluate} faithfulness RECORDING --score-steps 200
 """
@@ -32,7 +33,7 @@ class PolicyOptions:
     """Which policy is played."""
 
     env: Annotated[str | None, optional_arg("ID", "RUN's")] = None
-    """Id of the run's environment; needed where that is module:Id."""
+    """Id of the run's environment; needed where that is module:Id, and for a zip file."""
     plugins: Modules = ()
     """Modules to import first; needed where the run was trained with some."""
     checkpoint: Annotated[str | None, optional_arg("STR", "best")] = None
@@ -53,8 +54,8 @@ class ScoreOptions(PolicyOptions):
     are the environment's own, neither clipped nor normalized.
     """
 
-    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """The run folder that training made."""
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|MODEL.zip")]
+    """The run folder that training made, or a zip file of Stable-Baselines3."""
     episodes: int = 100
     """Whole episodes to play."""
     seed: int = SEED
@@ -128,5 +129,5 @@ EVALUATE = Command(
     },
     "Evaluate a trained agent, or measure whether its attention maps explain what it does.",
     examples=EXAMPLES,
-    flags={"faithfulness": ("faithfulness", "")},
+    flags={"faithfulness": ("faithfulness", ""), "sb3": ("score", "run")},
 )

@@ -23,6 +23,7 @@ examples:
   {replay} RUN                                  record an episode; film, sheet and page
   {replay} RUN --episodes 5 --make page gallery
   {replay} RUN --beside OTHER_RUN               both on one page, on one clock
+  {replay} --sb3 MODEL.zip --env CartPole-v1    any agent that Stable-Baselines3 saved
   {replay} watch RECORDING                      on a machine without a screen
   {replay} find RECORDING "evidence of door > 0.3"
   {replay} find RECORDING "attention[key] > 0.5 and action == 'pickup'"
@@ -68,6 +69,7 @@ REPLAY = Command(
     "Look at what a trained agent attends to.",
     examples=EXAMPLES,
     flags={
+        "sb3": ("draw", "path"),
         "find": ("find", "condition"),
         "hide": ("hide", "hidden"),
         "diff": ("diff", "other_run"),

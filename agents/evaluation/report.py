@@ -113,7 +113,7 @@ def save_report(report: Report) -> Path:
     """
     folder = Path(report.run) / "evaluations"
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         number = 1
         while (path := folder / f"{report.checkpoint}_{number}.json").exists():
             number += 1

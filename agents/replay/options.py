@@ -26,12 +26,13 @@ DEFAULT_OUTPUTS = ("video", "sheet", "page")
 class ReplayOptions:
     """What is looked at; given a run, episodes of it are recorded first."""
 
-    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|RECORDING")]
-    """A run folder that training made, or the folder of a recording."""
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|RECORDING|MODEL.zip")]
+    """A run folder that training made, the folder of a recording, or a zip file of
+    Stable-Baselines3, with attention or without."""
     episodes: Annotated[int | None, optional_arg("INT", "1; of a recording, all")] = None
     """Whole episodes to play, or to look at."""
     env: Annotated[str | None, optional_arg("ID", "RUN's")] = None
-    """Id of the run's environment; needed where that is module:Id."""
+    """Id of the run's environment; needed where that is module:Id, and for a zip file."""
     plugins: Modules = ()
     """Modules to import first; needed where the run was trained with some."""
     seed: Annotated[int | None, optional_arg("INT", str(SEED))] = None

@@ -59,7 +59,7 @@ def open_or_record(
         ValueError: the path is neither, an option goes only with a run, there is no such layer,
             head or episode, or as by `record_run`.
     """
-    path = existing_folder(options.path)
+    path = existing_source(options.path)
     view = options if isinstance(options, MapOptions) else MapOptions()
     import_plugins(options.plugins)
     if is_recording(path):
@@ -83,7 +83,8 @@ def open_or_record(
 def _record(
     options: ReplayOptions, view: MapOptions, out: str | None, notes: list[str]
 ) -> Recording:
-    if not RunFolder(Path(options.path)).config_file.is_file():
+    path = Path(options.path)
+    if path.is_dir() and not RunFolder(path).config_file.is_file():
         raise ValueError(
             f"{options.path} is neither a run (no config.json) nor a recording (no {HEADER_FILE})"
         )
@@ -120,14 +121,14 @@ def check_shown(header: Header, options: ReplayOptions | MapOptions) -> None:
         choose_shown(header, show="evidence", component=options.component)
 
 
-def existing_folder(path: str | Path) -> Path:
-    """Return the folder of a run or a recording.
+def existing_source(path: str | Path) -> Path:
+    """Return the folder of a run or a recording, or a zip file of Stable-Baselines3.
 
     Raises:
-        ValueError: there is no such folder.
+        ValueError: there is no such folder or zip.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not path.is_dir() and not (path.is_file() and path.suffix == ".zip"):
         raise ValueError(f"there is no folder {path}; name a run or a recording")
     return path
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,12 +29,18 @@ from attention_agents.agents.rollouts.eval_env import (
 from attention_agents.agents.rollouts.policy_calls import Observation, PolicyInput, PolicyOutput
 from attention_agents.agents.runs.checkpoint import LoadedPolicy, load_checkpoint
 from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.agents.runs.sb3_zip.zip_run import (
+    check_observations,
+    is_sb3_zip,
+    load_zip_policy,
+)
 from attention_agents.envs.random_streams import BOUND
 from attention_agents.envs.success import SuccessRule, success_rule
 
 if TYPE_CHECKING:
     from attention_agents.recording.header import Header
     from attention_agents.recording.live.recorder import RecordAttention
+    from attention_agents.recording.live.step_evidence import EvidenceBaseline
 
 EnvType = TypeVar("EnvType", bound=gym.Env)
 
@@ -44,7 +51,7 @@ class LoadedRun:
 
     folder: RunFolder
     checkpoint: str
-    """best, final or step_<n>."""
+    """best, final or step_<n>; of a zip file of Stable-Baselines3 its name."""
     policy: LoadedPolicy
     _resources: ExitStack
     """What is closed when the run is."""
@@ -98,7 +105,7 @@ class LoadedRun:
         return self._close_with_run(make_rendering_env(self.config, warn))
 
     def recorder(self, env: gym.Env, target: Path, world: Header | None = None) -> RecordAttention:
-        """Wrap an environment so that the policy's attention is recorded; closed with the run.
+        """Wrap an environment so that evidence and attention are recorded; closed with the run.
 
         Args:
             env: that the policy acts in.
@@ -106,8 +113,8 @@ class LoadedRun:
             world: header of the recording that `env` plays again; None for a real environment.
 
         Raises:
-            ValueError: the folder is not empty or cannot be written, or the policy has no
-                attention.
+            ValueError: the folder is not empty or cannot be written, or the policy is of an
+                unknown kind.
         """
         from attention_agents.recording.live.recorder import RecordAttention
 
@@ -117,12 +124,22 @@ class LoadedRun:
                 env,
                 self.model,
                 target,
+                baseline=self.evidence_baseline,
                 normalize=self.normalize,
                 run=str(self.folder.path),
                 value_unit="normalized" if self.config.normalize_reward else "",
                 world=world,
             )
         )
+
+    @cached_property
+    def evidence_baseline(self) -> EvidenceBaseline | None:
+        """What evidence is compared with: each token's mean over states of episodes that are played
+        for it when this is first asked for. None where the policy is of an unknown kind."""
+        from attention_agents.agents.runs.evidence_baseline import measure_baseline
+
+        with closing(make_eval_env(self.config)) as env:
+            return measure_baseline(self.model.policy, env, self.actor(), self.success_rule)
 
     def _close_with_run(self, env: EnvType) -> EnvType:
         self._resources.callback(env.close)
@@ -143,10 +160,12 @@ def open_run(
             play_episodes([run.make_eval_env()], run.actor(), [7], run.success_rule)
 
     Args:
-        run: its folder.
+        run: its folder; or a zip file of Stable-Baselines3, whose recordings and evaluations go
+            into a folder of its name.
         checkpoint: best, final or step_<n>; None takes the first of best, final and the latest step
             that there is.
-        env: the run's environment, needed where the run names a module to import (`module:Id`).
+        env: the run's environment, needed where the run names a module to import (`module:Id`), and
+            for a zip file.
         device: where the policy lives, in torch's words or "auto".
 
     Raises:
@@ -154,12 +173,29 @@ def open_run(
         PluginError: the run has a plugin that is not imported.
     """
     check_device(device)
+    if not isinstance(run, RunFolder) and is_sb3_zip(run):
+        with _open_zip(Path(run), env, device, checkpoint) as loaded:
+            yield loaded
+        return
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
     name = folder.choose_checkpoint(checkpoint)
     policy = load_checkpoint(folder.checkpoint(name), device)
     check_env_trusted(policy.config, env)
     with torch_settings(policy.config.threads), ExitStack() as resources:
         yield LoadedRun(folder, name, policy, resources)
+
+
+@contextmanager
+def _open_zip(
+    path: Path, env: str | None, device: str, checkpoint: str | None
+) -> Iterator[LoadedRun]:
+    if checkpoint is not None:
+        raise ValueError(f"{path} is one model: leave --checkpoint {checkpoint} out")
+    policy = load_zip_policy(path, env, device)
+    with torch_settings(policy.config.threads), ExitStack() as resources:
+        run = LoadedRun(RunFolder(path.with_suffix("")), path.stem, policy, resources)
+        check_observations(policy.model.observation_space, run.make_eval_env(), policy.config.env)
+        yield run
 
 
 def sampling_actor(policy: LoadedPolicy) -> SamplingActor:

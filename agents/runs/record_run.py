@@ -42,8 +42,9 @@ def record_run(
     Episode i has the seed `seed + i` and plays bit for bit as in an evaluation with that seed.
 
     Args:
-        run: a run folder.
-        env: the run's environment, needed where the run names a module to import (`module:Id`).
+        run: a run folder, or a zip file of Stable-Baselines3.
+        env: the run's environment, needed where the run names a module to import (`module:Id`), and
+            for a zip file.
         episodes: how many, at least 1.
         seed: of the first episode, at least 0.
         stochastic: draw actions from the policy's distribution; else take the likeliest.
@@ -63,12 +64,12 @@ def record_run(
             written.
     """
     seeds = episode_seeds(seed, episodes)
-    folder = RunFolder.open(run)
-    _check_view(folder.config(), layer, head)
+    if not Path(run).is_file():
+        _check_view(RunFolder.open(run).config(), layer, head)
 
     from attention_agents.agents.runs.loaded_run import open_run
 
-    with open_run(folder, checkpoint, env=env, device=device) as loaded:
+    with open_run(run, checkpoint, env=env, device=device) as loaded:
         return record_episodes(loaded, seeds, stochastic, out, progress, warn)
 
 

@@ -15,11 +15,15 @@ from gymnasium.wrappers import AtariPreprocessing
 
 from attention_agents.envs.make import action_names
 from attention_agents.envs.tokens.layout import TokenLayout
+from attention_agents.envs.tokens.spaces import TokenBox
+from attention_agents.envs.tokens.specs import Features
 from attention_agents.policies.inspect.action_distribution import choice_sizes
 from attention_agents.policies.inspect.attention_modules import attention_modules
 from attention_agents.policies.inspect.tap import AttentionMap
 from attention_agents.recording.header import ActionKind, Distribution, Header
+from attention_agents.recording.live.step_evidence import StepEvidence
 from attention_agents.recording.map_spec import MEAN_OVER_QUERIES, MapSpec
+from attention_agents.recording.scene.actions import default_names
 
 PACKAGES = ("gymnasium", "stable-baselines3", "torch", "numpy")
 
@@ -66,26 +70,49 @@ def build_header(
     maps: tuple[MapSpec, ...],
     distribution: Distribution,
     map_dtype: Literal["uint8", "float32"],
+    evidence: StepEvidence | None = None,
 ) -> Header:
     """Return the header of a recording, but for the names of algorithm and run."""
     actions, observations = env.action_space, env.observation_space
     by_key = isinstance(observations, spaces.Dict)
+    kind, names = action_kind(actions), action_names(env)
+    spec = None
+    if evidence is not None:
+        spec = evidence.spec(kind, names or default_names(kind, action_sizes(actions)))
     return Header(
         env_id=env.spec.id if env.spec is not None else type(env.unwrapped).__name__,
         layout=layout,
         maps=maps,
         observation_keys=tuple(observations.spaces) if by_key else ("",),
-        action_kind=action_kind(actions),
+        action_kind=kind,
         action_sizes=action_sizes(actions),
-        action_names=action_names(env),
+        action_names=names,
         action_bounds=_action_bounds(actions),
         distribution=distribution,
         picture="frame" if env.render_mode == "rgb_array" else "observation",
         fps=float(np.clip((env.metadata.get("render_fps") or 15) / _frame_skip(env), 1, 1000)),
         map_dtype=map_dtype,
+        evidence=spec,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         versions={name: metadata.version(name) for name in PACKAGES},
     )
+
+
+def name_numbers(layout: TokenLayout, space: spaces.Space) -> TokenLayout:
+    """Return a layout whose numbers have the names that the environment gives them.
+
+    Args:
+        layout: of a policy that knows them as "x0", "x1", ... alone.
+        space: of the environment's observations.
+    """
+    groups = []
+    for group in layout.groups:
+        part = space.spaces.get(group.key) if isinstance(space, spaces.Dict) else space
+        spec = part.tokens if isinstance(part, TokenBox) else None
+        if isinstance(spec, Features) and len(spec.names) == len(group.names):
+            group = replace(group, names=spec.names)
+        groups.append(group)
+    return TokenLayout(tuple(groups))
 
 
 def action_kind(space: spaces.Space) -> ActionKind:

@@ -36,6 +36,17 @@ class PolicyEstimate(NamedTuple):
 UNKNOWN = PolicyEstimate(None, None)
 
 
+class ValidActions(NamedTuple):
+    """Which actions were valid in a pass."""
+
+    mask: Tensor | None = None
+    """(1, choices) bool; None when everything was."""
+    is_known: bool = True
+
+
+EVERY_ACTION = ValidActions()
+
+
 class PassReader:
     """Read the estimate of a policy from the features of its latest pass.
 
@@ -46,6 +57,10 @@ class PassReader:
     def __init__(self, adapter: PolicyAdapter):
         self.adapter, self.policy = adapter, adapter.policy
         self.distribution: Distribution = adapter.kind.name
+
+    def valid_actions(self, passed: FeaturePass) -> ValidActions:
+        """Return which actions were valid in a pass."""
+        return EVERY_ACTION
 
     def estimate(self, passed: FeaturePass) -> PolicyEstimate:
         """Return the estimate of one state.
@@ -66,6 +81,9 @@ class UnknownPassReader:
         continuous = isinstance(policy.action_space, spaces.Box)
         self.distribution: Distribution = "gaussian" if continuous else "probabilities"
 
+    def valid_actions(self, passed: FeaturePass) -> ValidActions:
+        return ValidActions(is_known=False)
+
     def estimate(self, passed: FeaturePass) -> PolicyEstimate:
         return UNKNOWN
 
@@ -77,16 +95,20 @@ class MaskedPassReader(PassReader):
         super().__init__(adapter)
         self._features = ForwardListener(self.policy.pi_features_extractor)
 
+    def valid_actions(self, passed: FeaturePass) -> ValidActions:
+        if self._features.call is None:
+            return ValidActions(is_known=False)
+        batch, masks = self._features.call.output, self._masks()
+        rows = _matching_rows(batch, passed.features["actor"])
+        fitting = masks is None or len(masks) == len(batch)
+        if not (fitting and _are_equal(masks, rows)):
+            return ValidActions(is_known=False)
+        return EVERY_ACTION if masks is None else ValidActions(masks[rows[:1]])
+
     def estimate(self, passed: FeaturePass) -> PolicyEstimate:
-        valid, is_known = None, self._features.call is not None
-        if self._features.call is not None:
-            batch, masks = self._features.call.output, self._masks()
-            rows = _matching_rows(batch, passed.features["actor"])
-            fitting = masks is None or len(masks) == len(batch)
-            is_known = fitting and _are_equal(masks, rows)
-            valid = masks[rows[:1]] if masks is not None and is_known else None
-        estimate = super().estimate(passed._replace(valid=valid))
-        return estimate if is_known else estimate._replace(distribution=None)
+        valid = self.valid_actions(passed)
+        estimate = super().estimate(passed._replace(valid=valid.mask))
+        return estimate if valid.is_known else estimate._replace(distribution=None)
 
     def _masks(self) -> Tensor | None:
         """Return what was valid in the latest pass, (B, choices); None when everything was."""

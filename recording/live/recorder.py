@@ -1,7 +1,8 @@
-"""Record what a policy attends to, while any loop steps its environment.
+"""Record evidence and attention of a policy, while any loop steps its environment.
 
-The maps are those of the pass that chose the action, from the tap; recording changes no action, no
-reward, no weight and no random stream.
+Both are of the pass that chose the action: maps from the tap, evidence from that pass's own tokens,
+by a gradient in a graph of its own. Recording changes no action, no reward, no weight and no random
+stream.
 """
 
 from __future__ import annotations
@@ -16,13 +17,24 @@ import numpy as np
 import torch
 
 from attention_agents.envs.token_places import get_token_places
-from attention_agents.envs.tokens.layout import TokenLayout, TokenPlaces
-from attention_agents.policies.inspect.attention_modules import acting_role, token_layouts
+from attention_agents.envs.tokens.layout import TokenPlaces
 from attention_agents.policies.inspect.policy_adapter import FeaturePass, Observations
-from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap, Pass, probe_maps
+from attention_agents.policies.inspect.tap import AttentionMap
 from attention_agents.recording.header import Header
-from attention_agents.recording.live.header import build_header, critic_maps, map_spec
-from attention_agents.recording.live.policy_estimate import UNKNOWN, PolicyEstimate, pass_reader_of
+from attention_agents.recording.live.header import (
+    build_header,
+    critic_maps,
+    map_spec,
+    name_numbers,
+)
+from attention_agents.recording.live.pass_listener import ListenedPass, PassListener
+from attention_agents.recording.live.policy_estimate import (
+    UNKNOWN,
+    PolicyEstimate,
+    ValidActions,
+    pass_reader_of,
+)
+from attention_agents.recording.live.step_evidence import EvidenceBaseline
 from attention_agents.recording.map_spec import MapSpec, stored_rows
 from attention_agents.recording.rollout import RolloutChain, build_rollout_chain
 from attention_agents.recording.step import Step
@@ -43,7 +55,11 @@ class EnvSnapshot(NamedTuple):
 
 
 class RecordAttention(gym.Wrapper):
-    """Record the episodes of an environment, and what the policy that plays it attends to.
+    """Record the episodes of an environment, and why the policy that plays it acts as it does.
+
+    Evidence says what spoke for each action and what against it; attention, where the policy has
+    some, from where it may take information. Policies of Stable-Baselines3 without any attention
+    are recorded too, with evidence at the numbers or at the cells of the last convolution.
 
         env = RecordAttention(gym.make("CartPole-v1", render_mode="rgb_array"), model, "seen")
         obs, info = env.reset(seed=1)
@@ -56,7 +72,7 @@ class RecordAttention(gym.Wrapper):
 
     Args:
         env: with `render_mode="rgb_array"` frames are recorded too.
-        model: an SB3 algorithm (anything with a `policy`) whose policy has an `AttentionExtractor`.
+        model: an SB3 algorithm (anything with a `policy`), with attention or without.
         folder: of the new recording; made when missing, must be empty.
         full: store maps from tokens to tokens as whole matrices; else their mean over queries. All
             other maps are stored whole.
@@ -68,10 +84,13 @@ class RecordAttention(gym.Wrapper):
         value_unit: of the critic, such as "normalized"; empty for the rewards' own unit.
         world: the header of another recording, for an environment that plays that one again and
             cannot itself say what it is called, nor its actions.
+        evidence: whether evidence is recorded, where the policy's networks are of a known kind.
+        baseline: what its tokens are compared with; None: each one's mean over the states recorded
+            so far.
 
     Raises:
-        ValueError: the policy has no `AttentionExtractor`, or the folder is not empty or cannot be
-            written.
+        ValueError: the policy has neither attention nor networks of a known kind, or the folder is
+            not empty or cannot be written.
     """
 
     def __init__(
@@ -87,21 +106,25 @@ class RecordAttention(gym.Wrapper):
         run: str = "",
         value_unit: str = "",
         world: Header | None = None,
+        evidence: bool = True,
+        baseline: EvidenceBaseline | None = None,
     ):
         super().__init__(env)
         self._policy = policy = model.policy
-        layouts = token_layouts(policy)
-        self._role = acting_role(layouts)
-        self._layout: TokenLayout = layouts[self._role]
-        self._tap = AttentionTap(policy)
+        listener = PassListener(policy, evidence, baseline)
+        self._listener, self._role, self._layout = listener, listener.role, listener.layout
+        if not listener.has_attention:
+            self._layout = name_numbers(self._layout, env.observation_space)
         self._reader, self._index = pass_reader_of(policy), index
         self._normalize = normalize if normalize is not None else lambda observation: observation
-        probed = [map_ for map_ in probe_maps(policy).maps if map_.role == self._role]
+        probed = listener.probe_maps()
         self._maps = tuple(map_spec(map_, full) for map_ in probed)
-        self._critic_maps = critic_maps(policy, self._maps)
-        self._chains = _rollout_chains(policy, probed, len(self._layout))
+        self._critic_maps = critic_maps(policy, self._maps) if probed else ()
+        self._chains = _rollout_chains(policy, probed, len(self._layout)) if probed else []
         maps = (*self._maps, *self._critic_maps, *(chain.spec for chain in self._chains))
-        header = build_header(env, self._layout, maps, self._reader.distribution, map_dtype)
+        header = build_header(
+            env, self._layout, maps, self._reader.distribution, map_dtype, listener.evidence
+        )
         fields = (
             {} if world is None else {name: getattr(world, name) for name in ENVIRONMENT_FIELDS}
         )
@@ -110,20 +133,20 @@ class RecordAttention(gym.Wrapper):
         self._snapshot: EnvSnapshot | None = None
         self._seed: int | None = None
         self._episode_begun = False
-        self._tap.attach()
+        listener.attach()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         self._end_episode()
         obs, info = self.env.reset(seed=seed, options=options)
-        self._tap.take()  # a pass before the reset chooses none of the actions to come
+        self._listener.take()  # a pass before the reset chooses none of the actions to come
         self._seed = seed
         self._snapshot = self._take_snapshot(obs)
         return obs, info
 
     def step(self, action: Any):
-        acting_pass, snapshot = self._complete_pass(self._tap.take()), self._snapshot
+        acting_pass, snapshot = self._complete_pass(self._listener.take()), self._snapshot
         action_taken = np.array(action)
-        estimate, critic_pass = self._estimate(acting_pass, snapshot, action_taken)
+        estimate, critic_pass, evidence = self._estimate(acting_pass, snapshot, action_taken)
         obs, reward, terminated, truncated, info = self.env.step(action)
         if snapshot is not None:
             if not self._episode_begun:
@@ -140,6 +163,7 @@ class RecordAttention(gym.Wrapper):
                     reward=float(reward),
                     terminated=bool(terminated),
                     truncated=bool(truncated),
+                    evidence=evidence,
                     **self._attention_fields(acting_pass, critic_pass),
                 )
             )
@@ -150,7 +174,7 @@ class RecordAttention(gym.Wrapper):
 
     def finish(self) -> None:
         """Finish the recording and let go of the policy, but leave the environment open."""
-        self._tap.detach()
+        self._listener.detach()
         self._end_episode()
         self._writer.close()
 
@@ -177,12 +201,12 @@ class RecordAttention(gym.Wrapper):
         self._episode_begun, self._snapshot = False, None
 
     def _estimate(
-        self, acting_pass: Pass | None, snapshot: EnvSnapshot | None, action: np.ndarray
-    ) -> tuple[PolicyEstimate, Pass | None]:
-        """Return the policy's estimate; and the pass of a critic with an extractor of its own,
-        where that was called for it."""
+        self, acting_pass: ListenedPass | None, snapshot: EnvSnapshot | None, action: np.ndarray
+    ) -> tuple[PolicyEstimate, ListenedPass | None, np.ndarray | None]:
+        """Return the policy's estimate; the pass of a critic with an extractor of its own, where
+        that was called for it; and the evidence (M, N) for the action."""
         if acting_pass is None or snapshot is None or self._role not in acting_pass.features:
-            return UNKNOWN, None
+            return UNKNOWN, None, None
         i = self._index
         batch = len(acting_pass.features[self._role])
         features = {r: f[i : i + 1] for r, f in acting_pass.features.items() if len(f) == batch}
@@ -192,16 +216,28 @@ class RecordAttention(gym.Wrapper):
 
         with torch.no_grad():
             passed = FeaturePass(features, torch.as_tensor(action)[None], observe)
+            valid = self._reader.valid_actions(passed)
             estimate = self._reader.estimate(passed)
-        return estimate, self._tap.take()
+        critic_pass = self._listener.take()
+        return estimate, critic_pass, self._evidence(acting_pass, action, valid)
 
-    def _complete_pass(self, latest: Pass | None) -> Pass | None:
+    def _evidence(
+        self, acting_pass: ListenedPass, action: np.ndarray, valid: ValidActions
+    ) -> np.ndarray | None:
+        evidence = self._listener.evidence
+        if evidence is None or acting_pass.tokens is None or not valid.is_known:
+            return None
+        return evidence.of_state(acting_pass.tokens, self._index, action, valid.mask)
+
+    def _complete_pass(self, latest: ListenedPass | None) -> ListenedPass | None:
         """Return a pass if it chose an action: then it holds every map that is recorded."""
-        names = set() if latest is None else {map_.name for map_ in latest.maps}
+        if latest is None:
+            return None
+        names = {map_.name for map_ in latest.maps}
         return latest if names.issuperset(spec.name for spec in self._maps) else None
 
     def _attention_fields(
-        self, acting_pass: Pass | None, critic_pass: Pass | None
+        self, acting_pass: ListenedPass | None, critic_pass: ListenedPass | None
     ) -> dict[str, Any]:
         """Return what a step holds of a pass, and of the critic's where that was another; without
         a pass, weights are 0."""
@@ -230,7 +266,7 @@ class RecordAttention(gym.Wrapper):
                 maps[spec.name] = soft[spec.name] = _zeros(header, spec)
         return {"maps": maps, "soft": soft, "heads": heads, "mask": present}
 
-    def _present(self, acting_pass: Pass) -> np.ndarray:
+    def _present(self, acting_pass: ListenedPass) -> np.ndarray:
         """Return which tokens are present in any map: one of a part knows of no others."""
         masks = [map_.mask for map_ in acting_pass.maps if map_.role == self._role]
         rows = [mask[self._index].cpu().numpy() for mask in masks if mask is not None]

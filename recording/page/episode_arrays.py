@@ -1,4 +1,4 @@
-"""An episode as a page holds it, its attention left out: pictures, actions, numbers by step.
+"""An episode as a page holds it, its attention left out: pictures, actions, evidence, numbers.
 
 Arrays have a leading axis T and the names that they have in a chunk where they are the same. What
 is shown as text is a number of the episode's `texts`, each of which stands there once.
@@ -14,6 +14,10 @@ import numpy as np
 
 from attention_agents.recording.header import Header
 from attention_agents.recording.observation_images import select_history_step
+from attention_agents.recording.page.evidence_arrays import (
+    episode_evidence_facts,
+    evidence_arrays,
+)
 from attention_agents.recording.page.packed_arrays import packed
 from attention_agents.recording.page.pictures import Encoded, Pictures
 from attention_agents.recording.page.score_arrays import score_arrays, score_facts
@@ -53,6 +57,7 @@ class EpisodeArrays:
             "layout": self.layout.to_json(),
             "texts": self.texts,
             "objects": self.objects,
+            **episode_evidence_facts(self.episode, self.layout),
             **score_facts(self.episode),
         }
 
@@ -99,7 +104,7 @@ def read_episode(episode: Episode, pool: Pictures) -> EpisodeArrays:
     return EpisodeArrays(
         episode,
         layout,
-        stacked | score_arrays(episode, texts),
+        stacked | score_arrays(episode, texts) | evidence_arrays(episode, texts),
         {name: np.array(values, np.int32) for name, values in pictures.items()},
         texts.texts,
         [item.name for item in objects],

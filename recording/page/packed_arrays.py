@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-TYPES = ("uint8", "int32", "int64", "float32", "float64")
+TYPES = ("int8", "uint8", "int32", "int64", "float32", "float64")
 """What the page can read; little-endian, as every browser counts."""
 
 

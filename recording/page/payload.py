@@ -18,6 +18,7 @@ from attention_agents.recording.map_view import EGO, choose_view
 from attention_agents.recording.observation_images import GroupSlice, group_slices, name_stem
 from attention_agents.recording.page import map_arrays
 from attention_agents.recording.page.episode_arrays import EpisodeArrays, read_episode
+from attention_agents.recording.page.evidence_arrays import evidence_facts
 from attention_agents.recording.page.map_arrays import REDUCTIONS, Reduction
 from attention_agents.recording.page.packed_arrays import packed
 from attention_agents.recording.page.pictures import Encoded, Pictures
@@ -86,7 +87,11 @@ def build_payload(sources: Sequence[Source], max_bytes: int) -> dict[str, Any]:
         "heat": packed(colors.heat_table()),
         "notes": [
             *encoded.notes,
-            map_arrays.NOTES[reduction],
+            *(
+                [map_arrays.NOTES[reduction]]
+                if any(s.recording.header.maps for s in sources)
+                else []
+            ),
             *([LEFT_OUT] if hidden_left_out else []),
         ],
         "reduced": reduction != "none" or encoded.reduced or hidden_left_out,
@@ -128,12 +133,14 @@ def recording_facts(source: Source, reduction: Reduction) -> dict[str, Any]:
         "parts": [_part_facts(part) for part in group_slices(header.layout)],
         "maps": map_arrays.map_facts(header, reduction),
         "roles": map_arrays.role_facts(header, reduction),
-        "first_map": header.maps.index(choose_view(header.maps).spec),
+        "evidence": evidence_facts(header),
+        "first_map": header.maps.index(choose_view(header.maps).spec) if header.maps else None,
     }
 
 
 def _display_constants() -> dict[str, Any]:
     palette = {"background": colors.BACKGROUND, "text": colors.TEXT, "chosen": colors.CHOSEN}
+    palette |= {"for": colors.FOR, "against": colors.AGAINST}
     return {**display_facts(), "ego": EGO, "colors": palette}
 
 

@@ -131,10 +131,12 @@ def _draw_card(
 
 def _titled_page(episode: Episode, scene: Scene, height: int) -> SheetPage:
     """Return a page with its title and room for cards of a height, gaps included."""
-    view, lines = scene.view, [*scene.view.description]
-    if not isinstance(view, EvidenceView) and view.spec.mechanism:
+    view, noun = scene.view, "Attention"
+    lines = [*view.description]
+    if isinstance(view, EvidenceView):
+        noun, lines = lines[0].capitalize(), [lines[1], *view.notes[1:]]
+    elif view.spec.mechanism:
         lines.append(view.spec.mechanism)
-    noun = "Evidence" if isinstance(view, EvidenceView) else "Attention"
     size = (PAGE, TITLE + height - GAP + MARGIN)
     page = SheetPage(size, episode.header, lines, 330, noun)
     pen, right = page.pen, PAGE - MARGIN

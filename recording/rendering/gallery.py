@@ -83,10 +83,12 @@ def gallery(
     }
     row_height = SIDE + CAPTION + GAP
     rows = {title: -(-len(pieces) // COLUMNS) for title, pieces in blocks.items()}
-    noun = "Evidence" if is_evidence else "Attention"
+    noun, lines = "Attention", [*scene.view.description]
+    if is_evidence:
+        noun, lines = lines[0].capitalize(), lines[1:]
     width = 2 * MARGIN + COLUMNS * (SIDE + GAP) - GAP
     height = TITLE + sum(HEADING + n * row_height for n in rows.values()) + MARGIN
-    page, y = SheetPage((width, height), header, scene.view.description, 0, noun), TITLE
+    page, y = SheetPage((width, height), header, lines, 0, noun), TITLE
     for title, pieces in blocks.items():
         page.pen.draw_text(MARGIN, y + 22, title, 17)
         y += HEADING

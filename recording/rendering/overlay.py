@@ -169,7 +169,8 @@ class Scene:
         self._action.draw(pen, x, y, SIDE, step)
         y += self._action.height + SPACE
         self._numbers.draw(pen, x, y, SIDE, step, reward_so_far)
-        self._text.draw(pen, x, y + self._numbers.height, SIDE, step, weights)
+        words = self.evidence_words(step)
+        self._text.draw(pen, x, y + self._numbers.height, SIDE, step, weights, words)
         return pen.image
 
     def draw_ending(

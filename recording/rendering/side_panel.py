@@ -13,6 +13,7 @@ from attention_agents.recording.header import Header
 from attention_agents.recording.map_view import MapView
 from attention_agents.recording.rendering.drawing import HEADING, Pen, wrap_text
 from attention_agents.recording.scene import actions, colors, display
+from attention_agents.recording.scene.evidence_words import EvidenceWords
 from attention_agents.recording.step import Step
 
 
@@ -134,11 +135,24 @@ class ShownText:
         self.is_evidence = isinstance(view, EvidenceView)
         lines = 5 if self.is_evidence else 2
         self.title, self.query = wrap_text(first, room, 14), wrap_text(second, room, 13, lines)
-        lines = len(self.title) + len(self.query) + view.num_details + 1
+        lines = len(self.title) + len(self.query) + view.num_details + 1 + self.is_evidence
         self.height = HEADING + 3 + self.ROW * lines
 
-    def draw(self, pen: Pen, x: int, y: int, width: int, step: Step, weights: np.ndarray) -> None:
-        """Draw the lines."""
+    def draw(
+        self,
+        pen: Pen,
+        x: int,
+        y: int,
+        width: int,
+        step: Step,
+        weights: np.ndarray,
+        words: EvidenceWords | None = None,
+    ) -> None:
+        """Draw the lines.
+
+        Args:
+            words: what the two hues of evidence mean; None for attention.
+        """
         pen.draw_heading(x, y, width, "evidence" if self.is_evidence else "attention", "")
         y += HEADING + 10
         if not step.attended:
@@ -154,3 +168,7 @@ class ShownText:
         ]
         for row, (line, size, color) in enumerate(lines):
             pen.draw_text(x, y + row * self.ROW, line, size, color, width=width)
+        if words is not None:
+            y, half = y + len(lines) * self.ROW, width / 2 - 8
+            used = pen.draw_text(x, y, words.above, 13, colors.FOR, width=half)
+            pen.draw_text(x + used + 16, y, words.below, 13, colors.AGAINST, width=half)

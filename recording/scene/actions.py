@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from attention_agents.recording.header import Header
+from attention_agents.recording.header import ActionKind, Header
 from attention_agents.recording.scene.display import MAX_ROWS, format_number
 
 
@@ -12,13 +14,21 @@ def action_names(header: Header) -> tuple[str, ...]:
     """Return a name for each of the A choices or dimensions."""
     if header.action_names is not None:
         return header.action_names
-    if header.action_kind == "discrete":
-        return tuple(f"action {i}" for i in range(header.action_count))
-    if header.action_kind == "multi_discrete":
-        parts = enumerate(header.action_sizes)
+    return default_names(header.action_kind, header.action_sizes)
+
+
+def default_names(kind: ActionKind, sizes: Sequence[int]) -> tuple[str, ...]:
+    """Return names for the choices or dimensions of actions that have none.
+
+    Args:
+        kind: of the actions.
+        sizes: choices of each part, see `Header.action_sizes`.
+    """
+    if kind == "multi_discrete":
+        parts = enumerate(sizes)
         return tuple(f"part {part}: {choice}" for part, size in parts for choice in range(size))
-    word = "bit" if header.action_kind == "multi_binary" else "dimension"
-    return tuple(f"{word} {i}" for i in range(header.action_count))
+    words = {"discrete": "action", "multi_binary": "bit", "continuous": "dimension"}
+    return tuple(f"{words[kind]} {i}" for i in range(sum(sizes)))
 
 
 def chosen_choices(header: Header, action: np.ndarray) -> set[int]:

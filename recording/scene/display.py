@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from attention_agents.recording.evidence_view import UNDEFINED
+
 MIN_HEAT_TOP = 3.0
 """The scale of heat never ends below this many times an even spread."""
 MAX_HEAT_OPACITY = 0.68
@@ -41,6 +43,7 @@ def display_facts() -> dict[str, Any]:
         "min_heat_top": MIN_HEAT_TOP,
         "max_heat_opacity": MAX_HEAT_OPACITY,
         "heat_opacity_power": HEAT_OPACITY_POWER,
+        "undefined_evidence": UNDEFINED,
         "max_evidence_opacity": MAX_EVIDENCE_OPACITY,
         "evidence_opacity_power": EVIDENCE_OPACITY_POWER,
         "min_bar_shade": MIN_BAR_SHADE,

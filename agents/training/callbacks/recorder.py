@@ -93,7 +93,7 @@ class _SomeEpisodes(RecordAttention):
     ):
         super().__init__(env, model, folder, **options)
         self._every_episodes, self._episode, self._acting = every_episodes, -1, False
-        self._tap.detach()
+        self._listener.detach()
 
     def begin_episode(self, obs: Any) -> None:
         """Take note that an episode has begun with this observation."""
@@ -105,14 +105,14 @@ class _SomeEpisodes(RecordAttention):
     def attach_tap(self, acting: bool) -> None:
         """Attach the tap while the policy acts in an episode that is recorded."""
         self._acting = acting
-        self._tap.detach()
-        self._tap.take()
+        self._listener.detach()
+        self._listener.take()
         if acting and self._snapshot is not None:
-            self._tap.attach()
+            self._listener.attach()
 
     def drop_latest_pass(self) -> None:
         """Drop the latest pass: what comes next chooses the next action."""
-        self._tap.take()
+        self._listener.take()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         self._end_episode()

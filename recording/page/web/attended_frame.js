@@ -4,7 +4,7 @@ import { drawFrame } from "./attended_picture.js";
 import { CausalView } from "./causal_view.js";
 import { createElement, fitCanvas, setText } from "./dom.js";
 import { TruthLegend, truthText } from "./ground_truth.js";
-import { largest, rankWeights } from "./numbers.js";
+import { largest, rankSizes } from "./numbers.js";
 
 const MAX_WINDOW_SHARE = 0.5; // of the window's height
 const MAX_HEIGHT = 560;
@@ -47,7 +47,6 @@ export class AttendedFrame {
     ];
     this.canvas.style.width = `${this.size[0]}px`;
     this.canvas.style.height = `${this.size[1]}px`;
-    this.app.colors.drawRamp(this.ramp);
     return Math.max(this.size[0], Math.min(room, MIN_WIDTH));
   }
 
@@ -78,10 +77,27 @@ export class AttendedFrame {
       return setText(this.text, "the tokens have no place on this picture");
     if (!view.facts.drawable)
       return setText(this.text, `this map weighs ${view.facts.keys}, which stand nowhere`);
+    if (view.signed) return this.drawEvidenceLegend(t, view);
+    this.app.colors.drawRamp(this.ramp);
+    this.scale.classList.remove("signed");
+    setText(this.low, "0");
     if (heat.lift) setText(this.top, heat.scale);
     const share = `${Math.round(100 * heat.share)}% of the ${view.noun} is on the picture`;
     const bold = `most: ${view.noun} ${view.format(largest(view.weights(t)))}${view.unit}; `;
     setText(this.text, (heat.lift && !view.unit ? "" : bold) + share);
+  }
+
+  /** Say what the two hues mean, where their scale ends, and how much is on the picture. */
+  drawEvidenceLegend(t, view) {
+    const [above, below] = view.words(t),
+      share = `${Math.round(100 * this.heat.share)}% of all evidence is on the picture`;
+    this.app.colors.drawRamp(this.ramp, true);
+    this.scale.hidden = false;
+    this.scale.classList.add("signed");
+    setText(this.low, below);
+    setText(this.top, above);
+    const undefinedHere = view.isDefined(t) ? "" : view.spread(t);
+    setText(this.text, undefinedHere || [this.heat.scale, share].filter(Boolean).join("; "));
   }
 
   /** Return what the picture shows in words, for those who do not see it. */
@@ -89,11 +105,12 @@ export class AttendedFrame {
     const { episode } = this.pane,
       picture = [`Picture of step ${t}`, truthText(this.pane, t)].filter(Boolean).join(", ");
     if (!view) return picture;
-    const best = rankWeights(view.weights(t))
+    const best = rankSizes(view.weights(t))
       .slice(0, 3)
-      .filter(([, weight]) => weight > 0);
-    const text = best.map(([i, weight]) => `${episode.name(t, i)} ${weight.toFixed(2)}`).join(", ");
-    return `${picture}. Most attended: ${text || "nothing"}`;
+      .filter(([, weight]) => weight !== 0);
+    const texts = best.map(([i, weight]) => `${episode.name(t, i)} ${view.format(weight)}`);
+    const what = view.signed ? `Evidence ${view.words(t).join(" (+), ")} (-)` : "Most attended";
+    return `${picture}. ${what}: ${texts.join(", ") || "nothing"}`;
   }
 
   /** Choose the token under the pointer. */

@@ -1,5 +1,6 @@
 // A picture of one step with the attention on it, on any canvas.
 
+import { barColor, barShare } from "./bars.js";
 import { display, pictureColor } from "./display.js";
 import { drawEntities, strokeBox } from "./entities.js";
 import { drawTruth } from "./ground_truth.js";
@@ -29,9 +30,10 @@ function drawAttention(context, app, pane, t, view, size, canvas, labeled, heat)
     factor = size[0] / episode.layout.size[1],
     weights = view.weights(t),
     boxes = Array.from(weights, (_, i) => episode.box(t, i));
-  const total = Math.max(sum(weights), 1e-9);
-  heat.share = sum(weights.map((weight, i) => (boxes[i] ? weight : 0))) / total;
-  drawHeat(context, app, episode, weights, boxes, view.even(t), canvas, heat);
+  const sizes = weights.map(Math.abs),
+    total = Math.max(sum(sizes), 1e-9);
+  heat.share = sum(sizes.map((size, i) => (boxes[i] ? size : 0))) / total;
+  drawHeat(context, app, episode, view, t, boxes, canvas, heat);
   const placed = boxes.map((box) => scaleBox(box, factor));
   for (const p of episode.layout.placed)
     drawPart(context, app, episode, p, t, view, placed, size, labeled);
@@ -56,13 +58,21 @@ function enlarge(context, picture, size, across) {
 }
 
 /** Mix in the heat of all tokens on the picture but entities, pixel by pixel of the canvas. */
-function drawHeat(context, app, episode, weights, boxes, even, canvas, heat) {
+function drawHeat(context, app, episode, view, t, boxes, canvas, heat) {
   if (!episode.layout.placed.some((p) => episode.parts[p].kind !== "entities")) return;
   const factor = canvas.width / episode.layout.size[1];
   const heated = boxes.map((box, i) => {
     return episode.parts[episode.partOf[i]].kind === "entities" ? null : scaleBox(box, factor);
   });
-  heat.lift = computeHeat(weights, heated, even, canvas.width, canvas.height);
+  const { signed } = view,
+    even = signed ? 1 : view.even(t);
+  heat.lift = computeHeat(view.weights(t), heated, even, canvas.width, canvas.height, signed);
+  if (signed) {
+    heat.top = view.scale.picture;
+    heat.scale = `full color: ±${Number(heat.top.toPrecision(2))}`;
+    app.colors.paint(context, heat.lift, heat.top, app.settings.opacity, true);
+    return;
+  }
   heat.top = heatTop(app.settings.scale, heat.lift);
   const most = largest(heat.lift);
   heat.scale = most > 0 ? `${heat.top.toFixed(1)} x an even spread` : "no attention";
@@ -88,7 +98,10 @@ function drawPart(context, app, episode, p, t, view, boxes, size, labeled) {
     name: episode.name(t, i),
   }));
   const opacity = Math.min(1, app.settings.opacity / display.max_heat_opacity);
-  drawEntities(context, app.colors, entities, view.queryToken(part), opacity, size, labeled);
+  const top = view.top(weights.subarray(part.start, part.start + part.count)),
+    paint = { top, share: (weight) => barShare(view, weight, top) };
+  paint.color = (share, alpha) => barColor(app.colors, view, share, alpha);
+  drawEntities(context, paint, entities, view.queryToken(part), opacity, size, labeled);
 }
 
 function drawRead(context, box) {

@@ -1,6 +1,6 @@
 // What every view of attention can answer at a step.
 
-import { entropy, sum } from "./numbers.js";
+import { entropy, largest, sum } from "./numbers.js";
 
 /** A view of attention: one weight per token at each step. */
 export class AttentionView {
@@ -10,6 +10,7 @@ export class AttentionView {
     this.chooses = false; // whether the weights are those of a hard choice
     this.latest = { t: -1, row: null };
     this.overSteps = null;
+    this.signed = false; // whether its numbers speak for or against something
     this.noun = "weight"; // of its numbers
     this.unit = "";
   }
@@ -17,6 +18,16 @@ export class AttentionView {
   /** Return one of its numbers in few characters. */
   format(weight, digits = 2) {
     return weight.toFixed(digits);
+  }
+
+  /** Return the number that fills a bar, from those of a step. */
+  top(weights) {
+    return largest(weights) || 1e-9;
+  }
+
+  /** Return the sum of some of its numbers in words. */
+  describeSum(total) {
+    return `${this.noun}, sum ${total.toFixed(2)}`;
   }
 
   /** Say whether there is attention at a step. */

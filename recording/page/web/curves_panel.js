@@ -77,7 +77,7 @@ export class CurvesPanel {
     const { episode, selected } = this.pane,
       base = this.pane.base(),
       { drawable } = base.facts;
-    this.spread.element.hidden = this.shift.element.hidden = !drawable;
+    this.spread.element.hidden = this.shift.element.hidden = !drawable || base.signed;
     this.token.element.hidden = selected === null || !drawable;
     if (selected !== null) setText(this.token.title, `${base.noun} of ${episode.nameOf(selected)}`);
     for (const row of this.rows) if (!row.element.hidden) row.redraw();

@@ -19,8 +19,7 @@ export function formatNumber(value, digits = display.number.digits) {
 }
 
 /** Return the words for tokens or objects that there is no room for. */
-export function formatRest(count, weight) {
-  const text = weight.toFixed(3);
+export function formatRest(count, text) {
   return count === 1 ? `1 other, ${text}` : `${count} others, together ${text}`;
 }
 

@@ -1,32 +1,33 @@
 // Attention to objects: a box round each entity, a line to it from the query entity, and its name.
 
 import { display, pictureColor } from "./display.js";
-import { clamp, largest } from "./numbers.js";
+import { clamp } from "./numbers.js";
 
-/** Draw the entities of a part. Boxes are in pixels of the picture, null where there is none. */
-export function drawEntities(context, colors, entities, query, opacity, size, labeled) {
-  const top = largest(entities.map((entity) => entity.weight)) || 1e-9;
+/** Draw the entities of a part. Boxes are in pixels of the picture, null where there is none.
+ * `paint` gives the share and the color of a weight. */
+export function drawEntities(context, paint, entities, query, opacity, size, labeled) {
   const placed = entities
     .filter((entity) => entity.box !== null)
-    .map((entity) => ({ ...entity, share: entity.weight / top }))
-    .sort((a, b) => a.share - b.share);
+    .map((entity) => ({ ...entity, share: paint.share(entity.weight) }))
+    .sort((a, b) => Math.abs(a.share) - Math.abs(b.share));
   const ego = placed.find((entity) => entity.token === query);
   context.save();
   context.globalAlpha = opacity;
   for (const entity of placed) {
-    if (ego && entity !== ego) drawLine(context, colors, ego.box, entity.box, entity.share);
+    if (ego && entity !== ego) drawLine(context, paint, ego.box, entity.box, entity.share);
   }
-  for (const entity of placed) drawOutline(context, colors, entity, entity === ego);
+  for (const entity of placed) drawOutline(context, paint, entity, entity === ego);
   context.restore();
   if (!labeled) return;
   const occupied = placed.map((entity) => entity.box);
   for (const entity of placed.reverse()) {
-    if (entity.share >= display.min_label_share) drawName(context, entity, occupied, size);
+    if (Math.abs(entity.share) >= display.min_label_share)
+      drawName(context, entity, occupied, size);
   }
 }
 
-function drawLine(context, colors, from, to, share) {
-  context.strokeStyle = colors.bar(share, (60 + 195 * share) / 255);
+function drawLine(context, paint, from, to, share) {
+  context.strokeStyle = paint.color(share, (60 + 195 * share) / 255);
   context.lineWidth = 1 + 4 * share;
   context.beginPath();
   context.moveTo((from[0] + from[2]) / 2, (from[1] + from[3]) / 2);
@@ -34,12 +35,13 @@ function drawLine(context, colors, from, to, share) {
   context.stroke();
 }
 
-function drawOutline(context, colors, entity, isQuery) {
-  const share = Math.max(entity.share, 0.25),
-    width = 1.5 + 1.5 * entity.share;
+function drawOutline(context, paint, entity, isQuery) {
+  const size = Math.max(Math.abs(entity.share), 0.25),
+    share = entity.share < 0 ? -size : size,
+    width = 1.5 + 1.5 * Math.abs(entity.share);
   context.strokeStyle = isQuery
     ? pictureColor("text")
-    : colors.bar(share, (60 + 195 * share) / 255);
+    : paint.color(share, (60 + 195 * size) / 255);
   context.lineWidth = width;
   strokeBox(context, entity.box, width / 2);
 }

@@ -88,10 +88,11 @@ export function pointingText(pane, t, view) {
   if (tokens === null) return "share on what matters: not known";
   if (!tokens.length) return "share on what matters: none of the tokens matters here";
   const { episode } = pane,
-    weights = view.weights(t).filter((_, i) => episode.present(t, i)),
-    even = tokens.length / weights.length,
-    total = sum(weights);
-  const share = total > 0 ? sum(tokens.map((i) => view.weights(t)[i])) / total : even;
+    sizes = view.weights(t).map(Math.abs),
+    present = sizes.filter((_, i) => episode.present(t, i)),
+    even = tokens.length / present.length,
+    total = sum(present);
+  const share = total > 0 ? sum(tokens.map((i) => sizes[i])) / total : even;
   return `share on what matters ${share.toFixed(2)}, even would be ${even.toFixed(2)}`;
 }
 

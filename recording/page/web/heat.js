@@ -1,14 +1,17 @@
 // Attention as heat on a picture: how many times more than an even spread a pixel gets. The rule is
 // that of recording/rendering/heat.py; a test compares the two.
 
-import { display } from "./display.js";
+import { evidenceOpacity } from "./bars.js";
+import { display, pictureColor } from "./display.js";
 import { fitCanvas } from "./dom.js";
 import { clamp, largest } from "./numbers.js";
 
 const MIN_DENSITY = 1e-9; // rounding leaves far less where no token sees the picture
 
-/** Return the lift of every pixel, (height * width); boxes are in pixels, null is left out. */
-export function computeHeat(weights, boxes, even, width, height) {
+/** Return the lift of every pixel, (height * width); boxes are in pixels, null is left out. With
+ * `signed` it may be below 0: of evidence and `even` 1 it is the mean of the tokens that see a
+ * pixel, see recording/rendering/signed_heat.py. */
+export function computeHeat(weights, boxes, even, width, height, signed = false) {
   const density = new Float64Array((width + 1) * (height + 1)),
     evenly = density.slice();
   boxes.forEach((box, i) => {
@@ -24,8 +27,9 @@ export function computeHeat(weights, boxes, even, width, height) {
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const expected = evenly[y * stride + x] * even;
-      if (evenly[y * stride + x] > MIN_DENSITY && even > 0)
-        lift[y * width + x] = Math.max(0, density[y * stride + x] / expected);
+      if (evenly[y * stride + x] <= MIN_DENSITY || even <= 0) continue;
+      const value = density[y * stride + x] / expected;
+      lift[y * width + x] = signed ? value : Math.max(0, value);
     }
   }
   return lift;
@@ -81,20 +85,19 @@ export class HeatColors {
   }
 
   /** Mix heat into a canvas, pixel by pixel. `top` is the lift of the hottest color, `opacity` the
-   * opacity there. */
-  paint(context, lift, top, opacity) {
-    const { width, height } = context.canvas;
-    const colors = new Uint32Array(256),
-      bytes = new Uint8ClampedArray(colors.buffer);
-    for (let i = 0; i < 256; i++) {
-      bytes.set(this.table.subarray(3 * i, 3 * i + 3), 4 * i);
-      bytes[4 * i + 3] = Math.round(255 * opacity * (i / 255) ** display.heat_opacity_power);
-    }
-    const image = new ImageData(width, height),
+   * opacity there; `signed` for evidence. */
+  paint(context, lift, top, opacity, signed = false) {
+    const { width, height } = context.canvas,
+      image = new ImageData(width, height),
       pixels = new Uint32Array(image.data.buffer);
+    const [above, below] = signed
+      ? ["for", "against"].map((name) => hueTable(display.colors[name], evidenceOpacity(opacity)))
+      : [this.heatTable(opacity), null];
     const scale = 255 / top;
-    for (let i = 0; i < pixels.length; i++)
-      pixels[i] = colors[Math.min(255, Math.round(lift[i] * scale))];
+    for (let i = 0; i < pixels.length; i++) {
+      const level = Math.min(255, Math.round(Math.abs(lift[i]) * scale));
+      pixels[i] = (lift[i] < 0 && below ? below : above)[level];
+    }
     this.buffer.width = width;
     this.buffer.height = height;
     this.buffer.getContext("2d").putImageData(image, 0, 0);
@@ -104,12 +107,46 @@ export class HeatColors {
     context.restore();
   }
 
-  /** Draw the scale from none to hottest, as it looks over nothing. */
-  drawRamp(canvas) {
+  /** Return the colors of 256 levels of heat, with their opacity. */
+  heatTable(opacity) {
+    return colorTable((i, bytes) => {
+      bytes.set(this.table.subarray(3 * i, 3 * i + 3), 4 * i);
+      return opacity * (i / 255) ** display.heat_opacity_power;
+    });
+  }
+
+  /** Draw the scale from none to hottest, as it looks over nothing; of evidence from what speaks
+   * against to what speaks for. */
+  drawRamp(canvas, signed = false) {
     const context = fitCanvas(canvas, 96, 8);
+    if (signed) {
+      for (let x = 0; x < 96; x++) {
+        const share = (x - 47.5) / 47.5,
+          opacity = Math.abs(share) ** display.evidence_opacity_power;
+        context.fillStyle = pictureColor(share > 0 ? "for" : "against", opacity);
+        context.fillRect(x, 0, 1, 8);
+      }
+      return;
+    }
     for (let x = 0; x < 96; x++) {
       context.fillStyle = this.color(x / 95);
       context.fillRect(x, 0, 1.5, 8);
     }
   }
+}
+
+/** Return 256 colors as numbers of 4 bytes; `fill` writes three of them and returns the opacity. */
+function colorTable(fill) {
+  const colors = new Uint32Array(256),
+    bytes = new Uint8ClampedArray(colors.buffer);
+  for (let i = 0; i < 256; i++) bytes[4 * i + 3] = Math.round(255 * fill(i, bytes));
+  return colors;
+}
+
+/** Return the colors of 256 levels of one hue: nothing at 0. */
+function hueTable(color, opacity) {
+  return colorTable((i, bytes) => {
+    bytes.set(color, 4 * i);
+    return opacity * (i / 255) ** display.evidence_opacity_power;
+  });
 }

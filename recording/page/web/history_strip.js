@@ -1,10 +1,11 @@
 // The steps of a history as their frames, with a bar each.
 
+import { barColor, barShare } from "./bars.js";
 import { display } from "./display.js";
 import { createElement, fitCanvas, setText } from "./dom.js";
 import { trueTokens } from "./ground_truth.js";
 import { Heading } from "./heading.js";
-import { largest, rankWeights, sum } from "./numbers.js";
+import { rankWeights, sum } from "./numbers.js";
 import { partWeights } from "./token_parts.js";
 
 /** The tokens of a history as the frames of their steps, with a bar each. */
@@ -50,10 +51,10 @@ export class HistoryStrip {
 
   draw(t, view) {
     const weights = view.weights(t),
-      top = largest(weights) || 1e-9,
+      top = view.top(weights),
       total = sum(partWeights(weights, this.part)),
       matters = trueTokens(this.pane, t) ?? [];
-    setText(this.heading.note, `${view.noun}, sum ${total.toFixed(2)}`);
+    setText(this.heading.note, view.describeSum(total));
     for (const slot of this.slots)
       this.fillSlot(slot, t, view, weights[slot.token], top, matters.includes(slot.token));
   }
@@ -61,14 +62,14 @@ export class HistoryStrip {
   fillSlot(slot, t, view, weight, top, matters) {
     const { episode, app } = this.pane,
       present = episode.present(t, slot.token),
-      share = present ? weight / top : 0,
+      share = present ? barShare(view, weight, top) : 0,
       when = slot.offset ? String(slot.offset) : "now";
-    slot.filled.style.height = `${100 * share}%`;
-    slot.filled.style.background = app.colors.bar(share);
+    slot.filled.style.height = `${100 * Math.abs(share)}%`;
+    slot.filled.style.background = barColor(app.colors, view, share);
     slot.element.classList.toggle("absent", !present);
     slot.element.setAttribute("aria-pressed", String(this.pane.chosen() === slot.token));
     slot.element.classList.toggle("matters", matters);
-    const weightText = `${view.noun} ${weight.toFixed(3)}${matters ? ", matters" : ""}`;
+    const weightText = `${view.noun} ${view.format(weight, 3)}${matters ? ", matters" : ""}`;
     const text = present ? weightText : "before the episode began";
     slot.element.setAttribute("aria-label", `step ${when}, ${text}`);
     slot.element.title = `${when}: ${text}`;

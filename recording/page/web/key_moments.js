@@ -22,7 +22,7 @@ export const KEY_MOMENTS = {
     label: "attention shift",
     key: "s",
     hint: "the steps at which most of the weight moved elsewhere, at least a tenth of it",
-    find: (pane) => attentionShifts(pane.base()),
+    find: (pane) => (pane.base().signed ? [] : attentionShifts(pane.base())),
   },
 };
 

@@ -3,6 +3,7 @@
 import { createButton, createElement } from "./dom.js";
 import { toggleTruth } from "./ground_truth.js";
 import { KEY_MOMENTS } from "./key_moments.js";
+import { EVIDENCE } from "./map_kinds.js";
 import { clamp } from "./numbers.js";
 
 /** Return the key bindings: which keys, what they do in words, and the function. */
@@ -24,6 +25,11 @@ export function keyBindings(app) {
       [[key], `next ${label}`, () => app.jump(kind, 1)],
       [[`Shift+${key.toUpperCase()}`], `previous ${label}`, () => app.jump(kind, -1)],
     ]),
+    [
+      ["e"],
+      "evidence or attention",
+      () => pane().showKind(pane().shown.map === EVIDENCE ? "attention" : "evidence"),
+    ],
     [["l"], "next layer", () => turn("map", 1)],
     [["Shift+L"], "previous layer", () => turn("map", -1)],
     [["h"], "next head", () => turn("head", 1)],

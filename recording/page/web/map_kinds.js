@@ -2,6 +2,7 @@
 
 export const ROLLOUT = "rollout";
 export const CAUSAL = "causal";
+export const EVIDENCE = "evidence";
 
 /** Say whether a recorded map is the rollout of others. */
 export function isRecordedRollout(facts) {
@@ -17,13 +18,16 @@ export function isRolloutMap(episode, map) {
 
 /** Return a role's rollout: that of the page from whole matrices, else the recorded one or null. */
 export function rolloutOf(episode, role) {
-  const { reason, recorded } = episode.recording.roles[role];
+  const facts = episode.recording.roles[role];
+  if (!facts) return null; // a policy without attention
+  const { reason, recorded } = facts;
   return reason ? recorded : ROLLOUT;
 }
 
-/** Return the number of a role's own map: the one that is shown where there is no rollout. */
+/** Return the number of a role's own map: the one that is shown where there is no rollout; null
+ * where there are no maps. */
 export function ownMap(episode, role) {
-  return episode.recording.roles[role].own_map;
+  return episode.recording.roles[role]?.own_map ?? null;
 }
 
 /** Return what a map is called among those of its role. */

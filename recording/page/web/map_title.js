@@ -1,6 +1,6 @@
 // What the map of a pane is called beside that of another.
 
-import { CAUSAL, isRolloutMap, mapName, ownMap, rolloutOf } from "./map_kinds.js";
+import { CAUSAL, EVIDENCE, isRolloutMap, mapName, ownMap, rolloutOf } from "./map_kinds.js";
 import { firstShown } from "./shown_map.js";
 
 /** Return that a pane shows another map than the first; empty where they show the same. */
@@ -26,6 +26,7 @@ function mapTitle(pane) {
   const { episode, shown } = pane;
   if (isRolloutMap(episode, shown.map)) return `${rolePrefix(pane)}rollout`;
   if (shown.map === CAUSAL) return "causal map";
+  if (shown.map === EVIDENCE) return "evidence";
   return rolePrefix(pane) + mapName(episode.recording.maps[shown.map]);
 }
 

@@ -44,6 +44,11 @@ export function rankWeights(values) {
   return Array.from(values, (value, i) => [i, value]).sort((a, b) => b[1] - a[1] || a[0] - b[0]);
 }
 
+/** Return pairs of index and value, the largest magnitude first; equal ones stay in their order. */
+export function rankSizes(values) {
+  return rankWeights(Array.from(values, Math.abs)).map(([i]) => [i, values[i]]);
+}
+
 /** Return the value below which a share of values lies. */
 export function quantile(values, share) {
   const sorted = Float64Array.from(values).sort();

@@ -10,6 +10,15 @@ import { partWeights, scaleBox } from "./token_parts.js";
 const MAX_GRID_HEIGHT = 260;
 const PAST_FRAME = [110, 140]; // most height and width
 
+/** Return where the scale of a picture ends: of evidence that of the episode. */
+function pictureTop(app, view, ...lifts) {
+  return view.signed ? view.scale.picture : heatTop(app.settings.scale, ...lifts);
+}
+
+function topText(view, top) {
+  return view.signed ? `to ±${Number(top.toPrecision(2))}` : `to ${top.toFixed(1)} x even`;
+}
+
 /** The observed picture of a part on a canvas of its own. */
 class ObservedPicture {
   constructor(pane, p, attributes = {}) {
@@ -35,17 +44,18 @@ class ObservedPicture {
     const { canvas } = this,
       ratio = canvas.width / this.part.picture[1],
       weights = view.weights(t),
-      boxes = Array.from(weights, (_, i) => this.box(t, i, ratio));
-    return computeHeat(weights, boxes, view.even(t), canvas.width, canvas.height);
+      boxes = Array.from(weights, (_, i) => this.box(t, i, ratio)),
+      even = view.signed ? 1 : view.even(t);
+    return computeHeat(weights, boxes, even, canvas.width, canvas.height, view.signed);
   }
 
   /** Draw the picture, where it is visible, the heat on it, and what matters. */
-  draw(t, lift, top, visible = true) {
+  draw(t, view, lift, top, visible = true) {
     const { app, episode } = this.pane,
       picture = app.pictures.get(episode.observed(this.p, t));
     this.context.imageSmoothingEnabled = false;
     if (picture && visible) this.context.drawImage(picture, 0, 0, ...this.size);
-    app.colors.paint(this.context, lift, top, app.settings.opacity);
+    app.colors.paint(this.context, lift, top, app.settings.opacity, view.signed);
     drawTruth(this.context, this.pane, t, (i) => this.box(t, i, this.factor));
   }
 
@@ -77,13 +87,10 @@ export class PartGrid {
   draw(t, view) {
     this.picture.resize(Math.max(1, this.element.clientWidth), MAX_GRID_HEIGHT);
     const lift = this.picture.lift(t, view),
-      top = heatTop(this.pane.app.settings.scale, lift),
+      top = pictureTop(this.pane.app, view, lift),
       total = sum(partWeights(view.weights(t), this.part));
-    this.picture.draw(t, lift, top);
-    setText(
-      this.heading.note,
-      `${view.noun}, sum ${total.toFixed(2)}, to ${top.toFixed(1)} x even`,
-    );
+    this.picture.draw(t, view, lift, top);
+    setText(this.heading.note, `${view.describeSum(total)}, ${topText(view, top)}`);
   }
 }
 
@@ -116,17 +123,14 @@ export class PastFrames {
       weights = view.weights(t);
     for (const frame of this.frames) frame.resize(maxWidth, maxHeight);
     const lifts = this.frames.map((frame) => frame.lift(t, view)),
-      top = heatTop(this.pane.app.settings.scale, ...lifts),
+      top = pictureTop(this.pane.app, view, ...lifts),
       sums = this.frames.map(({ part }) => sum(partWeights(weights, part)));
-    setText(
-      this.heading.note,
-      `${view.noun}, sum ${sum(sums).toFixed(2)}, to ${top.toFixed(1)} x even`,
-    );
+    setText(this.heading.note, `${view.describeSum(sum(sums))}, ${topText(view, top)}`);
     this.frames.forEach((frame, n) => {
       const { offset, start } = frame.part,
         present = this.pane.episode.present(t, start);
-      frame.draw(t, lifts[n], top, present);
-      setText(this.labels[n], present ? `${offset}: ${sums[n].toFixed(2)}` : String(offset));
+      frame.draw(t, view, lifts[n], top, present);
+      setText(this.labels[n], present ? `${offset}: ${view.format(sums[n])}` : String(offset));
     });
   }
 }

@@ -1,6 +1,7 @@
 // The block of JSON: arrays of numbers, and pictures.
 
 const ARRAYS = {
+  int8: Int8Array,
   uint8: Uint8Array,
   int32: Int32Array,
   int64: BigInt64Array,

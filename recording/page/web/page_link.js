@@ -1,7 +1,7 @@
 // The state of the page in its address, such as #t=120&layer=1&head=3, and back.
 
 import { display } from "./display.js";
-import { CAUSAL, ROLLOUT, isRecordedRollout, ownMap } from "./map_kinds.js";
+import { CAUSAL, EVIDENCE, ROLLOUT, isRecordedRollout, ownMap } from "./map_kinds.js";
 import { clamp } from "./numbers.js";
 import { availableMap, firstShown } from "./shown_map.js";
 
@@ -75,6 +75,7 @@ function paneLink(app, pane) {
     ["episode", episode.index],
     ["role", shown.role === firstShown(episode).role ? null : shown.role],
     ["layer", facts ? (isRecordedRollout(facts) ? ROLLOUT : facts.layer) : shown.map],
+    ["component", shown.map === EVIDENCE ? shown.component : null],
     ["part", facts && facts.part ? facts.part : null],
     ["head", shown.head],
     ["query", shown.query],
@@ -116,7 +117,8 @@ function parsePane(link, end) {
     recording: count("recording") ?? 0,
     episode: count("episode") ?? 0,
     role: text("role"),
-    layer: [ROLLOUT, CAUSAL].find((map) => map === text("layer")) ?? count("layer"),
+    layer: [ROLLOUT, CAUSAL, EVIDENCE].find((map) => map === text("layer")) ?? count("layer"),
+    component: count("component"),
     part: text("part"),
     head: text("head") === "max" ? "max" : (count("head") ?? "mean"),
     query: count("query"),
@@ -158,6 +160,7 @@ function shownByLink(episode, wanted) {
     ...base,
     role,
     map,
+    component: wanted.component,
     head: wanted.head,
     query: wanted.query,
     tokenRow: wanted.tokenRow,

@@ -1,10 +1,11 @@
 // Objects of past steps: a row for each, with a bar for each step in which it was observed.
 
+import { barShare, fillBar } from "./bars.js";
 import { formatOffset, formatRest, labelInterval } from "./display.js";
 import { createElement, setText } from "./dom.js";
 import { trueTokens } from "./ground_truth.js";
 import { Heading } from "./heading.js";
-import { clamp, largest, sum } from "./numbers.js";
+import { largest, sum } from "./numbers.js";
 import { partTokens, partWeights } from "./token_parts.js";
 
 const MIN_COLUMN = 12; // CSS pixels of a step's bar; a longer past is shown by its newest steps
@@ -65,15 +66,16 @@ export class PastTable {
     const filled = createElement("span", { class: "filled" }),
       track = createElement("span", { class: "track" }, filled);
     const element = createElement("button", { type: "button" }, track);
-    const cell = { element, filled, token: null };
+    const cell = { element, track, filled, token: null };
     element.addEventListener("click", () => this.pane.select(cell.token));
     return cell;
   }
 
   draw(t, view) {
     const weights = view.weights(t),
-      top = largest(this.shown.map((part) => largest(partWeights(weights, part)))),
-      objects = this.objects(t, weights).sort((a, b) => b.sum - a.sum);
+      largestShown = largest(this.shown.map((part) => largest(partWeights(weights, part)))),
+      top = view.signed ? view.top(weights) : largestShown,
+      objects = this.objects(t, weights).sort((a, b) => Math.abs(b.sum) - Math.abs(a.sum));
     const rest = objects.splice(this.rows.length);
     objects.sort((a, b) => a.number - b.number);
     this.rows.forEach((row, n) => {
@@ -82,9 +84,12 @@ export class PastTable {
     });
     const total = sum(this.parts.map((part) => sum(partWeights(weights, part)))),
       full = top > 0 ? `, full bar ${view.format(top, 3)}` : "";
-    setText(this.heading.note, `${view.noun}, sum ${total.toFixed(2)}${full}`);
+    setText(this.heading.note, `${view.describeSum(total)}${full}`);
     this.rest.hidden = !rest.length;
-    setText(this.rest, formatRest(rest.length, sum(rest.map((object) => object.sum))));
+    setText(
+      this.rest,
+      formatRest(rest.length, view.format(sum(rest.map((object) => object.sum)), 3)),
+    );
   }
 
   /** Return the objects of the past at a step: names, sums, and the token at each offset. */
@@ -119,9 +124,8 @@ export class PastTable {
       cell.token = i;
       cell.element.hidden = i === null;
       if (i === null) return;
-      const share = weights[i] / top;
-      cell.filled.style.width = `${100 * clamp(share, 0, 1)}%`;
-      cell.filled.style.background = this.pane.app.colors.bar(share);
+      const share = barShare(view, weights[i], top);
+      fillBar(this.pane.app.colors, view, cell.track, cell.filled, share);
       cell.element.classList.toggle("matters", matters.includes(i));
       cell.element.setAttribute("aria-pressed", String(this.pane.chosen() === i));
       const weight = `${view.noun} ${view.format(weights[i], 3)}`,

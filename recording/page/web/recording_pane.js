@@ -9,11 +9,11 @@ import { pointingText } from "./ground_truth.js";
 import { HeadsPanel } from "./heads_panel.js";
 import { HistoryStrip } from "./history_strip.js";
 import { keyMoments } from "./key_moments.js";
-import { ROLLOUT, isRolloutMap, ownMap } from "./map_kinds.js";
+import { EVIDENCE, ROLLOUT, isRolloutMap, ownMap } from "./map_kinds.js";
 import { otherMapText } from "./map_title.js";
 import { PartGrid, PastFrames } from "./observation_grid.js";
 import { PastTable } from "./past_table.js";
-import { availableMap, createView, firstShown } from "./shown_map.js";
+import { availableMap, createView, firstAttention, firstShown } from "./shown_map.js";
 import { AttentionText, NumbersPanel } from "./step_panel.js";
 import { BestTokens, PartBars } from "./token_bars.js";
 import { TokenPanel } from "./token_panel.js";
@@ -84,8 +84,8 @@ export class RecordingPane {
 
   /** Return a view of the episode, made once. `query` is a number or null. */
   view(shown, query) {
-    const { role, map, head, soft } = shown,
-      key = JSON.stringify([role, map, head, query, soft]);
+    const { role, map, head, soft, component } = shown,
+      key = JSON.stringify([role, map, head, query, soft, component]);
     if (!this.viewCache.has(key)) {
       if (this.viewCache.size > 200) this.viewCache.clear();
       this.viewCache.set(key, createView(this.episode, shown, query));
@@ -150,12 +150,22 @@ export class RecordingPane {
       wanted = { ...old, ...change };
     const [role, map, head] = ["role", "map", "head"].map((name) => name in change);
     if (role && change.role !== old.role) wanted.map = null;
-    else if (head && !map && isRolloutMap(episode, old.map)) wanted.map = ownMap(episode, old.role);
+    else if (head && !map && (isRolloutMap(episode, old.map) || old.map === EVIDENCE))
+      wanted.map = ownMap(episode, old.role) ?? old.map;
     if (map && !head && isRolloutMap(episode, change.map)) wanted.head = "mean";
     this.shown = availableMap(episode, wanted);
     this.mapChosen ||= role || map || head;
     this.rememberBefore(old);
     this.changed();
+  }
+
+  /** Show evidence, or attention as it is shown first. */
+  showKind(kind) {
+    const { episode } = this,
+      evidence = kind === "evidence";
+    if (evidence ? !episode.facts.evidence : firstAttention(episode) === null) return;
+    const map = evidence ? EVIDENCE : firstAttention(episode);
+    this.show({ role: firstShown(episode).role, map, head: "mean" });
   }
 
   /** Remember what was shown before one head was. */

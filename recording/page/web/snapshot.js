@@ -1,10 +1,11 @@
 // The current picture as a PNG, with what belongs to it in words.
 
 import { drawFrame } from "./attended_picture.js";
-import { formatNumber } from "./display.js";
+import { barColor, barShare } from "./bars.js";
+import { formatNumber, pictureColor } from "./display.js";
 import { themeColor } from "./dom.js";
 import { pointingText, truthText } from "./ground_truth.js";
-import { rankWeights } from "./numbers.js";
+import { rankSizes } from "./numbers.js";
 
 const PICTURE = [960, 640]; // room, in pixels
 const MAX_LISTED_TOKENS = 5;
@@ -36,7 +37,7 @@ function drawCard(app, pane) {
   const view = t < episode.steps && pane.viewAt(within).isKnown(within) ? pane.viewAt(t) : null,
     lines = captionLines(pane, t, view);
   const best =
-    view && view.facts.drawable ? rankWeights(view.weights(t)).slice(0, MAX_LISTED_TOKENS) : [];
+    view && view.facts.drawable ? rankSizes(view.weights(t)).slice(0, MAX_LISTED_TOKENS) : [];
   const picture = drawPicture(app, pane, t, view);
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(480, picture ? picture.canvas.width : 0);
@@ -46,9 +47,11 @@ function drawCard(app, pane) {
   const context = canvas.getContext("2d");
   if (picture) context.drawImage(picture.canvas, 0, 0);
   let y = writeLines(context, lines, top, canvas.width);
-  if (picture && picture.heat.lift) y = drawScale(context, app, picture.heat.scale, y);
-  for (const [i, weight] of best)
-    y = drawToken(context, app, episode.name(t, i), weight, weight / (best[0][1] || 1), y);
+  if (picture && picture.heat.lift) y = drawScale(context, app, picture.heat.scale, y, view, t);
+  for (const [i, weight] of best) {
+    const share = barShare(view, weight, view.signed ? view.top() : best[0][1] || 1);
+    y = drawToken(context, app, view, episode.name(t, i), weight, share, y);
+  }
   return canvas;
 }
 
@@ -97,7 +100,17 @@ function writeLines(context, lines, top, width) {
   return top + LINE * lines.length;
 }
 
-function drawScale(context, app, scale, y) {
+function drawScale(context, app, scale, y, view, t) {
+  if (view && view.signed) {
+    const [above, below] = view.words(t);
+    context.fillStyle = pictureColor("against");
+    context.fillText(below, 0, y + 14, 170);
+    context.fillStyle = pictureColor("for");
+    context.fillText(above, 180, y + 14, 170);
+    context.fillStyle = themeColor("dim");
+    context.fillText(scale, 360, y + 14);
+    return y + LINE;
+  }
   for (let x = 0; x < 96; x++) {
     context.fillStyle = app.colors.color(x / 95);
     context.fillRect(14 + x, y + 6, 1.5, 8);
@@ -108,12 +121,13 @@ function drawScale(context, app, scale, y) {
   return y + LINE;
 }
 
-function drawToken(context, app, name, weight, share, y) {
+function drawToken(context, app, view, name, weight, share, y) {
   context.fillStyle = themeColor("text");
   context.fillText(name, 0, y + 14, 170);
-  context.fillStyle = app.colors.bar(share);
-  context.fillRect(180, y + 6, 180 * share, 8);
+  context.fillStyle = barColor(app.colors, view, share);
+  if (view.signed) context.fillRect(270, y + 6, 90 * share, 8);
+  else context.fillRect(180, y + 6, 180 * share, 8);
   context.fillStyle = themeColor("dim");
-  context.fillText(weight.toFixed(3), 372, y + 14);
+  context.fillText(view.format(weight, 3), 372, y + 14);
   return y + LINE;
 }

@@ -32,7 +32,7 @@ export class NumbersPanel {
 export class AttentionText {
   constructor() {
     this.heading = new Heading("attention");
-    this.lines = Array.from({ length: 7 }, (_, n) =>
+    this.lines = Array.from({ length: 9 }, (_, n) =>
       createElement("p", { class: n ? null : "attended" }),
     );
     this.reason = createElement("p", { class: "why" });
@@ -47,13 +47,14 @@ export class AttentionText {
 
   /** `pointing` is how much of it lies on what matters, in words. */
   draw(t, view, attended, pointing) {
-    const { reason, recorded } = view.episode.recording.roles[view.facts.role];
-    this.reason.hidden = !reason || recorded !== null;
+    const { reason, recorded } = view.episode.recording.roles[view.facts.role] ?? {};
+    this.reason.hidden = !reason || recorded !== null || view.signed;
+    setText(this.heading.title, view.signed ? "evidence" : "attention");
     setText(this.reason, this.reason.hidden ? "" : `No attention rollout: ${reason}.`);
     const [first, second] = view.lines(t);
     const texts = attended
       ? [first, second, ...view.notes(t), view.spread(t), pointing]
-      : ["this action is not the policy's: nothing was attended to"];
+      : ["this action is not the policy's: there is nothing to show"];
     this.lines.forEach((line, n) => {
       line.hidden = !texts[n];
       setText(line, texts[n] ?? "");

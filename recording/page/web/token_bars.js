@@ -1,13 +1,15 @@
 // Tokens in rows, each with a bar: those without a place on the frame, and the most attended ones.
 
+import { barShare, fillBar } from "./bars.js";
 import { display, formatNumber, formatRest } from "./display.js";
 import { createElement, setText } from "./dom.js";
 import { trueTokens } from "./ground_truth.js";
 import { Heading } from "./heading.js";
-import { clamp, largest, rankWeights, sum } from "./numbers.js";
+import { largest, rankSizes, rankWeights, sum } from "./numbers.js";
 import { partTokens, partWeights } from "./token_parts.js";
 
 const MAX_BEST = 8;
+const BEST_TITLES = { removal: "matters most", evidence: "most evidence" };
 const NO_TOKEN = { token: null, observed: "", absent: false, read: false };
 
 /** Rows of tokens with a bar each; a row can be chosen. */
@@ -66,8 +68,7 @@ class TokenRows {
     setText(row.observed, absent ? "" : facts.observed);
     setText(row.weight, absent ? "absent" : `${facts.read ? "read " : ""}${facts.text}`);
     row.track.hidden = absent;
-    row.filled.style.width = `${100 * clamp(facts.share, 0, 1)}%`;
-    row.filled.style.background = this.pane.app.colors.bar(facts.share);
+    fillBar(this.pane.app.colors, facts.view, row.track, row.filled, facts.share);
   }
 }
 
@@ -82,7 +83,8 @@ function tokenFacts(pane, t, i, weights, top, view) {
     observed: value === null ? episode.category(t, i) : formatNumber(value),
     weight,
     text: view.format(weight, 3),
-    share: weight / top,
+    share: barShare(view, weight, top),
+    view,
     absent: !episode.present(t, i),
     read: view.chooses && weight > 0,
   };
@@ -90,7 +92,7 @@ function tokenFacts(pane, t, i, weights, top, view) {
 
 /** Describe a key that is no token for a row. */
 function keyFacts(name, weight, top, view) {
-  return { ...NO_TOKEN, name, weight, text: view.format(weight, 3), share: weight / top };
+  return { ...NO_TOKEN, name, weight, text: view.format(weight, 3), share: weight / top, view };
 }
 
 /** The tokens of one part as named bars. */
@@ -104,17 +106,18 @@ export class PartBars {
 
   draw(t, view) {
     const weights = view.weights(t),
-      top = largest(weights) || 1e-9,
+      top = view.top(weights),
       total = sum(partWeights(weights, this.part)),
       hidden = this.part.count - display.max_rows;
     let order = partTokens(this.part),
       rest = "";
     if (hidden > 0) {
-      order = order.sort((a, b) => weights[b] - weights[a] || a - b).slice(0, display.max_rows);
-      rest = formatRest(hidden, total - sum(order.map((i) => weights[i])));
+      const size = (i) => Math.abs(weights[i]);
+      order = order.sort((a, b) => size(b) - size(a) || a - b).slice(0, display.max_rows);
+      rest = formatRest(hidden, view.format(total - sum(order.map((i) => weights[i])), 3));
     }
     const facts = order.map((i) => tokenFacts(this.pane, t, i, weights, top, view));
-    this.rows.show(facts, `${view.noun}, sum ${total.toFixed(2)}`, rest);
+    this.rows.show(facts, view.describeSum(total), rest);
   }
 }
 
@@ -135,17 +138,15 @@ export class BestTokens {
     if (this.element.hidden) return;
     if (!facts.drawable) return this.drawKeys(view, view.row(t), facts);
     const weights = view.weights(t),
-      top = largest(weights) || 1e-9;
-    setText(
-      this.rows.heading.title,
-      facts.queries === "removal" ? "matters most" : "most attended",
-    );
-    const best = rankWeights(weights)
+      top = view.top(weights);
+    setText(this.rows.heading.title, BEST_TITLES[facts.queries] ?? "most attended");
+    const best = rankSizes(weights)
       .filter(([i]) => this.pane.episode.present(t, i))
       .slice(0, MAX_BEST)
       .map(([i]) => tokenFacts(this.pane, t, i, weights, top, view));
     const extras = view.extras(t).map(([name, weight]) => keyFacts(name, weight, top, view));
-    const tokens = [...best, ...extras].sort((a, b) => b.weight - a.weight).slice(0, MAX_BEST);
+    const size = (facts) => Math.abs(facts.weight),
+      tokens = [...best, ...extras].sort((a, b) => size(b) - size(a)).slice(0, MAX_BEST);
     this.rows.show(tokens, view.noun);
   }
 

@@ -4,7 +4,7 @@ import { formatNumber } from "./display.js";
 import { createButton, createElement, setText } from "./dom.js";
 import { trueTokens } from "./ground_truth.js";
 import { Heading } from "./heading.js";
-import { mapName } from "./map_kinds.js";
+import { EVIDENCE, mapName } from "./map_kinds.js";
 
 /** The chosen token at a step. */
 export class TokenPanel {
@@ -77,6 +77,7 @@ export class TokenPanel {
   rowText() {
     const { pane } = this,
       view = pane.viewAt(pane.t);
+    if (view.signed) return "The picture shows what each token speaks for, and what against.";
     if (view.facts.queries === "removal")
       return "The picture shows how much the policy changes without each token.";
     if (pane.hasTokenRows()) {
@@ -99,13 +100,13 @@ export class TokenPanel {
     const roleMaps = maps
       .map((facts, index) => [index, facts])
       .filter(([, facts]) => facts.role === pane.shown.role && facts.drawable);
-    const heads = Math.max(...roleMaps.map(([, facts]) => facts.stored_heads));
+    const heads = Math.max(0, ...roleMaps.map(([, facts]) => facts.stored_heads));
     const columns = [...Array(heads).keys()];
+    const titles = roleMaps.length ? ["read by", "mean"] : [];
     const head = createElement(
       "tr",
       {},
-      createElement("th", { scope: "col" }, "read by"),
-      createElement("th", { scope: "col" }, "mean"),
+      ...titles.map((title) => createElement("th", { scope: "col" }, title)),
     );
     if (heads > 1)
       head.append(...columns.map((h) => createElement("th", { scope: "col" }, `head ${h}`)));
@@ -120,11 +121,31 @@ export class TokenPanel {
         ...cells,
       );
     });
+    rows.unshift(...this.evidenceRows(t, i));
     if (pane.episode.removal && pane.episode.removal.has(t)) rows.push(this.causalRow(t, i));
     this.table.replaceChildren(
       createElement("thead", {}, head),
       createElement("tbody", {}, ...rows),
     );
+  }
+
+  /** Return rows of what the token speaks for, one for each component. */
+  evidenceRows(t, i) {
+    const { pane } = this,
+      { evidence } = pane.episode.recording;
+    const views = (evidence?.components ?? []).map((_, component) =>
+      pane.view({ ...pane.shown, map: EVIDENCE, component }, null),
+    );
+    return views.map((view, component) => {
+      const value = view.weights(t)[i],
+        [above, below] = view.words(t),
+        words = view.isDefined(t)
+          ? `${view.format(value, 3)} ${value < 0 ? below : above}`
+          : "none",
+        name = views.length > 1 ? `evidence, ${evidence.components[component]}` : "evidence";
+      const cell = createElement("td", { class: "words", colspan: "9" }, words);
+      return createElement("tr", {}, createElement("th", { scope: "row" }, name), cell);
+    });
   }
 
   /** Return the row of how much the policy changes without it. */

@@ -1,7 +1,7 @@
 // Which map is shown: role, layer, head, whose query, and which token is chosen.
 
 import { createChoice, createElement, setOptions } from "./dom.js";
-import { CAUSAL, isRecordedRollout, mapName, rolloutOf } from "./map_kinds.js";
+import { CAUSAL, EVIDENCE, isRecordedRollout, mapName, rolloutOf } from "./map_kinds.js";
 import { hasCausalMap } from "./shown_map.js";
 
 /** The choices above a picture. */
@@ -10,6 +10,12 @@ export class ViewControls {
     this.pane = pane;
     const change = (name, parse) => (value) => pane.show({ [name]: parse(value) });
     const asNumber = (value) => (value === "" ? null : /^\d+$/.test(value) ? Number(value) : value);
+    this.what = createChoice("Show", "evidence or attention (e)", (value) => pane.showKind(value));
+    this.component = createChoice(
+      "Component",
+      "which part of the action the evidence is for",
+      change("component", Number),
+    );
     this.role = createChoice("Role", "who attends", change("role", String));
     this.layer = createChoice("Map", "which layer's map (l, Shift+L)", change("map", asNumber));
     this.head = createChoice("Head", "which head (h, Shift+H)", change("head", asNumber));
@@ -22,7 +28,8 @@ export class ViewControls {
       "what was read, or the weights before the hard choice",
       change("soft", (v) => v === "soft"),
     );
-    const choices = [this.role, this.layer, this.head, this.query, this.soft, this.token];
+    const choices = [this.what, this.component, this.role, this.layer, this.head];
+    choices.push(this.query, this.soft, this.token);
     this.element = createElement("div", { class: "views" }, ...choices.map((item) => item.element));
   }
 
@@ -35,13 +42,11 @@ export class ViewControls {
     const { pane } = this,
       { shown, episode } = pane,
       { maps } = episode.recording,
-      rollout = rolloutOf(episode, shown.role);
+      rollout = rolloutOf(episode, shown.role),
+      isEvidence = shown.map === EVIDENCE;
+    this.drawEvidence(isEvidence);
     const roles = [...new Set(maps.map((facts) => facts.role))];
-    setOptions(
-      this.role.select,
-      roles.map((role) => [role, role]),
-      shown.role,
-    );
+    setOptions(this.role.select, isEvidence ? [] : roles.map((role) => [role, role]), shown.role);
     const layers = maps
       .map((facts, i) => [facts, i])
       .filter(([facts]) => facts.role === shown.role && !isRecordedRollout(facts));
@@ -50,7 +55,22 @@ export class ViewControls {
     if (hasCausalMap(episode, shown.role)) listed.push([CAUSAL, "causal (derived)"]);
     setOptions(this.layer.select, listed, String(shown.map));
     this.drawMap(maps[shown.map] ?? null);
+    if (isEvidence)
+      for (const { element } of [this.layer, this.head, this.query, this.soft])
+        element.hidden = true;
     setOptions(this.token.select, ...this.tokenOptions());
+  }
+
+  /** List what can be shown, and of evidence its components. */
+  drawEvidence(isEvidence) {
+    const { episode, shown } = this.pane,
+      { maps, evidence } = episode.recording;
+    const kinds = ["evidence", "attention"].map((kind) => [kind, kind]);
+    const both = evidence && maps.length > 0;
+    setOptions(this.what.select, both ? kinds : [], isEvidence ? "evidence" : "attention");
+    const components = isEvidence ? evidence.components : [];
+    const listed = components.map((name, i) => [String(i), name]);
+    setOptions(this.component.select, listed, String(shown.component));
   }
 
   /** Return the tokens under the names that they have at this step, and which is chosen. */

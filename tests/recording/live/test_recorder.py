@@ -345,13 +345,6 @@ def test_an_atari_step_lasts_as_long_as_its_frames(tmp_path):
     assert fps == env.metadata["render_fps"] / 4
 
 
-def test_a_policy_without_attention_is_refused(tmp_path):
-    model = PPO("MlpPolicy", "CartPole-v1", device="cpu")
-    with pytest.raises(ValueError, match="has no AttentionExtractor"):
-        RecordAttention(make_env("CartPole-v1"), model, tmp_path / "seen")
-    assert not (tmp_path / "seen").exists()
-
-
 def test_a_taken_folder_is_refused_and_the_policy_left_alone(tmp_path):
     model = build("ppo discrete")
     (tmp_path / "mine.txt").write_text("")

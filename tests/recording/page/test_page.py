@@ -615,7 +615,7 @@ def test_arrays_come_back(dtype):
 
 def test_other_arrays_are_refused():
     assert unpacked(packed(np.array([True, False]))).tolist() == [1, 0]
-    with pytest.raises(ValueError, match=r"must be of uint8, int32, .*, got complex128"):
+    with pytest.raises(ValueError, match=r"must be of int8, uint8, int32, .*, got complex128"):
         packed(np.zeros(3, complex))
 
 

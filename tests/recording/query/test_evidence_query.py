@@ -46,7 +46,7 @@ def episode(tmp_path, header, make_step):
         ("abs(evidence['ego car']) > 0.49", [0, 1]),
         ("evidence of 'car 11' > 0.2", [0, 1]),
         ("evidence of cars > 0.49", [0]),  # 2 + 1 - 1 of 4
-        ("evidence[dash] == 0", [0, 1, 2, 4]),  # undefined at step 3
+        ("abs(evidence[dash]) < 0.01", [0, 1, 2, 4]),  # undefined at step 3
         ("evidence of fuel < 0 and action == 'left'", [4]),
         ("evidence   of  fuel < -0.49 or attention of fuel < 0", [4]),
     ],
