@@ -59,7 +59,7 @@ class EvidenceView:
         spec, count = self._spec, len(self._spec.components)
         of = f" on {self.component_name}, 1 of {count}" if self.component_name else ""
         why = f" ({self.reason})" if self.reason else ""
-        return f"evidence{of}{why}", f"{spec.margin}, {spec.baseline_text}"
+        return f"evidence{of}{why}", f"{spec.margin}; {spec.baseline_text}"
 
     @property
     def notes(self) -> tuple[str, ...]:

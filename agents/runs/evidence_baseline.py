@@ -45,7 +45,7 @@ def measure_baseline(
             play_episodes([short], collector, [FIRST_SEED + episode], is_success)
             if means.states >= STATES:
                 break
-    source = f"{means.states} states of episodes from seed {FIRST_SEED} on"
+    source = f"{means.states} states of episodes from seed {FIRST_SEED}"
     return EvidenceBaseline("mean", means, source)
 
 

@@ -17,7 +17,7 @@ from attention_agents.recording.rendering.paint import (
     PaintedHeat,
     format_scale,
 )
-from attention_agents.recording.rendering.signed_heat import evidence_ramp
+from attention_agents.recording.rendering.signed_heat import evidence_ramp, fade_colors
 from attention_agents.recording.scene.colors import AGAINST, BACKGROUND, DIM, FAINT, FOR
 from attention_agents.recording.scene.evidence_words import EvidenceWords
 from attention_agents.recording.scene.scene_layout import SceneLayout
@@ -171,6 +171,8 @@ class AttendedFrame:
             tokens = np.concatenate([np.arange(len(weights))[part.token_slice] for part in parts])
             heat = self.paint.heat(weights, boxes, step, tokens, (self.height, self.width))
             image = heat.draw(image)
+        elif self.layout.placed and isinstance(self.paint, EvidencePaint):
+            image = fade_colors(image)
         for part in self.layout.placed:
             if part.group.kind == "entities":
                 query = part.group.ego if self.query_source == EGO else None

@@ -18,6 +18,7 @@ from attention_agents.recording.rendering.signed_heat import (
     SignedHeat,
     compute_signed_heat,
     draw_signed_heat,
+    fade_colors,
 )
 from attention_agents.recording.scene.colors import Color, bar_color, evidence_color
 from attention_agents.recording.scene.evidence_scale import EvidenceScale
@@ -34,7 +35,7 @@ class PaintedHeat(NamedTuple):
     def draw(self, image: Image.Image) -> Image.Image:
         """Return an RGB picture with the heat mixed in."""
         if isinstance(self.heat, SignedHeat):
-            return draw_signed_heat(image, self.heat)
+            return draw_signed_heat(fade_colors(image), self.heat)
         return draw_heat(image, self.heat)
 
 

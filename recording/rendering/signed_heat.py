@@ -5,9 +5,10 @@ that see it, each counted by 1 / area, as in `rendering.heat`:
 
     mean[pixel] = sum_i(evidence_i / area_i) / sum_i(1 / area_i)    over tokens i that see it
 
-It is 0, and the picture keeps its own colors, where tokens say nothing or none sees the pixel. For
-display a share, the mean over the scale's end and at most 1, is mixed in by its hue alone, with
-opacity `MAX_EVIDENCE_OPACITY * |share| ** EVIDENCE_OPACITY_POWER`.
+It is 0, and nothing is mixed in, where tokens say nothing or none sees the pixel. For display a
+share, the mean over the scale's end and at most 1, is mixed in by its hue alone, with opacity
+`MAX_EVIDENCE_OPACITY * |share| ** EVIDENCE_OPACITY_POWER`. The picture below keeps its light and
+`KEPT_COLOR` of its colors, so that these are not taken for evidence.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from PIL import Image
 
 from attention_agents.recording.rendering.heat import spread_over_boxes
 from attention_agents.recording.scene.colors import AGAINST, FOR
-from attention_agents.recording.scene.display import EVIDENCE_OPACITY_POWER, MAX_EVIDENCE_OPACITY
+from attention_agents.recording.scene.display import (
+    EVIDENCE_OPACITY_POWER,
+    KEPT_COLOR,
+    MAX_EVIDENCE_OPACITY,
+)
 
 
 class SignedHeat(NamedTuple):
@@ -57,6 +62,12 @@ def draw_signed_heat(image: Image.Image, heat: SignedHeat) -> Image.Image:
     ink = np.where(share[..., None] > 0, np.array(FOR), np.array(AGAINST)).astype(np.uint8)
     mask = Image.fromarray(np.rint(255 * opacity).astype(np.uint8))
     return Image.composite(Image.fromarray(ink), image.convert("RGB"), mask)
+
+
+def fade_colors(image: Image.Image) -> Image.Image:
+    """Return an RGB picture with most of its colors taken out, and as light as it was."""
+    image = image.convert("RGB")
+    return Image.blend(image.convert("L").convert("RGB"), image, KEPT_COLOR)
 
 
 def evidence_ramp(width: int, height: int, background: tuple[int, int, int]) -> Image.Image:

@@ -13,9 +13,11 @@ MIN_HEAT_TOP = 3.0
 MAX_HEAT_OPACITY = 0.68
 HEAT_OPACITY_POWER = 0.75
 """Heat of a share of the top is mixed in with opacity `MAX_HEAT_OPACITY * share ** power`."""
-MAX_EVIDENCE_OPACITY, EVIDENCE_OPACITY_POWER = 0.8, 0.7
+MAX_EVIDENCE_OPACITY, EVIDENCE_OPACITY_POWER = 0.8, 0.5
 """Evidence of a share of its scale is mixed in with opacity
 `MAX_EVIDENCE_OPACITY * |share| ** EVIDENCE_OPACITY_POWER`."""
+KEPT_COLOR = 0.25
+"""Share of its colors that a picture keeps under evidence: the two hues are to be told from them."""
 MIN_BAR_SHADE = 0.35
 """Bars and lines begin at this share of the scale of heat, so that none is too dark to see."""
 MIN_LABEL_SHARE = 0.05
@@ -45,6 +47,7 @@ def display_facts() -> dict[str, Any]:
         "heat_opacity_power": HEAT_OPACITY_POWER,
         "undefined_evidence": UNDEFINED,
         "max_evidence_opacity": MAX_EVIDENCE_OPACITY,
+        "kept_color": KEPT_COLOR,
         "evidence_opacity_power": EVIDENCE_OPACITY_POWER,
         "min_bar_shade": MIN_BAR_SHADE,
         "min_label_share": MIN_LABEL_SHARE,

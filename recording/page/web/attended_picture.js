@@ -18,10 +18,20 @@ export function drawFrame(context, app, pane, t, view, size, canvas, labeled = t
   context.fillRect(0, 0, ...size);
   if (picture) enlarge(context, picture, size, canvas.width);
   const heat = { lift: null, scale: "", share: 0, top: 0 };
+  if (view && view.signed && episode.layout.placed.length) fadeColors(context, size);
   if (view && view.facts.drawable && episode.layout.placed.length)
     drawAttention(context, app, pane, t, view, size, canvas, labeled, heat);
   if (labeled) drawTruth(context, pane, t, (i) => scaleBox(episode.box(t, i), factor));
   return heat;
+}
+
+/** Take most colors out of what is drawn, so that they are not taken for evidence. */
+export function fadeColors(context, size) {
+  context.save();
+  context.globalCompositeOperation = "saturation";
+  context.fillStyle = `rgb(128 128 128 / ${1 - display.kept_color})`;
+  context.fillRect(0, 0, ...size);
+  context.restore();
 }
 
 /** Draw heat, entities and the chosen token; note in `heat` what was heat. */

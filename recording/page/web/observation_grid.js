@@ -1,5 +1,6 @@
 // Observed pictures beside the frame, with heat on them: the observation's own grid, past frames.
 
+import { fadeColors } from "./attended_picture.js";
 import { createElement, fitCanvas, setText } from "./dom.js";
 import { drawTruth } from "./ground_truth.js";
 import { Heading } from "./heading.js";
@@ -55,6 +56,7 @@ class ObservedPicture {
       picture = app.pictures.get(episode.observed(this.p, t));
     this.context.imageSmoothingEnabled = false;
     if (picture && visible) this.context.drawImage(picture, 0, 0, ...this.size);
+    if (view.signed) fadeColors(this.context, this.size);
     app.colors.paint(this.context, lift, top, app.settings.opacity, view.signed);
     drawTruth(this.context, this.pane, t, (i) => this.box(t, i, this.factor));
   }
