@@ -17,7 +17,7 @@ MAX_EVIDENCE_OPACITY, EVIDENCE_OPACITY_POWER = 0.8, 0.5
 """Evidence of a share of its scale is mixed in with opacity
 `MAX_EVIDENCE_OPACITY * |share| ** EVIDENCE_OPACITY_POWER`."""
 KEPT_COLOR = 0.25
-"""Share of its colors that a picture keeps under evidence: the two hues are to be told from them."""
+"""Share of its colors that a picture keeps under evidence, whose two hues are to be told apart."""
 MIN_BAR_SHADE = 0.35
 """Bars and lines begin at this share of the scale of heat, so that none is too dark to see."""
 MIN_LABEL_SHARE = 0.05

@@ -50,6 +50,8 @@ export class AttentionText {
     const { reason, recorded } = view.episode.recording.roles[view.facts.role] ?? {};
     this.reason.hidden = !reason || recorded !== null || view.signed;
     setText(this.heading.title, view.signed ? "evidence" : "attention");
+    const isMap = !view.signed && view.facts.queries !== "removal";
+    setText(this.heading.note, isMap ? "where it may take information from" : "");
     setText(this.reason, this.reason.hidden ? "" : `No attention rollout: ${reason}.`);
     const [first, second] = view.lines(t);
     const texts = attended
