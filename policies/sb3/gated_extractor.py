@@ -180,7 +180,9 @@ def attention_policy_kwargs(
     ...             policy_kwargs=attention_policy_kwargs(PPO, env.observation_space))
     """
     name = algorithm if isinstance(algorithm, str) else algorithm.__name__
-    check_sparsity(name, extractor_kwargs.get("sparsity", 0.0))
+    gate = extractor_kwargs.get("gate") or {}
+    within = gate.sparsity if isinstance(gate, GateConfig) else gate.get("sparsity", 0.0)
+    check_sparsity(name, extractor_kwargs.get("sparsity", 0.0) or within)
     kwargs: dict[str, Any] = {
         "features_extractor_class": GatedExtractor,
         "features_extractor_kwargs": extractor_kwargs,

@@ -16,6 +16,8 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Cells, Entities
 from attention_agents.policies.attention.attention_config import AttentionConfig
+from attention_agents.policies.gate.attention_gate import GateConfig
+from attention_agents.policies.gate.sparsity import mean_entropy
 from attention_agents.policies.inspect.tap import AttentionTap
 from attention_agents.policies.sb3.gated_extractor import GatedExtractor, attention_policy_kwargs
 
@@ -260,6 +262,38 @@ LOCAL = AttentionConfig(visibility="local")
 def test_blocks_that_cannot_be(words: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         GatedExtractor(OBSERVATIONS["numbers"], **words)
+
+
+@pytest.mark.parametrize(
+    "words", [{"sparsity": 0.01}, {"gate": {"sparsity": 0.01}}, {"gate": GateConfig(sparsity=0.01)}]
+)
+def test_sparsity_with_trpo_is_refused(words: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"second derivatives, and sparsity=0.01 .* such as ppo"):
+        attention_policy_kwargs(TRPO, OBSERVATIONS["numbers"], **words)
+    assert attention_policy_kwargs(PPO, OBSERVATIONS["numbers"], **words)
+
+
+def test_sparsity_closes_the_gates_of_what_ppo_does_not_need() -> None:
+    """Every number counts nothing for the reward: the entropy of all heads goes down."""
+    entropies = []
+    for sparsity in (0.0, 0.3):
+        space = OBSERVATIONS["numbers"]
+        kwargs = attention_policy_kwargs(PPO, space, sparsity=sparsity)
+        model = PPO(
+            "MlpPolicy",
+            Noise(space, DISCRETE),
+            n_steps=64,
+            policy_kwargs=kwargs,
+            learning_rate=1e-2,
+            seed=0,
+            device="cpu",
+        )
+        model.learn(256)
+        gate = model.policy.features_extractor.gate
+        weights = gate.weights(torch.as_tensor(sample(space))[:, None])
+        entropies.append(float(mean_entropy(weights).detach()))
+        assert gate.config.floor == (0.0 if sparsity else 0.25)
+    assert entropies[1] < 0.8 * entropies[0]
 
 
 def test_sets_are_refused_with_advice() -> None:
