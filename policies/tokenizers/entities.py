@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attention_agents.envs.tokens.specs import Entities, History
@@ -42,10 +42,12 @@ class EntityTokenizer(nn.Module):
             self.register_buffer("is_ego", is_ego, persistent=False)
 
     def forward(self, obs: Float[Tensor, "B N F"]) -> Tokens:
+        mask = None if self.presence is None else obs[:, :, self.presence] > 0.5
+        if mask is not None:
+            obs = blank_absent_rows(obs, mask)
         tokens = self.content(obs)
         if self.ego is not None:
             tokens = tokens + self.is_ego * self.ego_mark
-        mask = None if self.presence is None else obs[:, :, self.presence] > 0.5
         places = None if self.position is None else obs[:, :, self.position]  # (B, N, 2)
         return Tokens(tokens, mask, places)
 
@@ -62,4 +64,13 @@ class HistoryTokenizer(nn.Module):
         self.age = nn.Parameter(torch.randn(spec.steps, width))
 
     def forward(self, obs: Float[Tensor, "B N F1"]) -> Tokens:
-        return Tokens(self.content(obs[:, :, 1:]) + self.age, obs[:, :, 0] > 0.5)
+        present = obs[:, :, 0] > 0.5
+        rows = blank_absent_rows(obs[:, :, 1:], present)
+        return Tokens(self.content(rows) + self.age, present)
+
+
+def blank_absent_rows(
+    rows: Float[Tensor, "B N F"], present: Bool[Tensor, "B N"]
+) -> Float[Tensor, "B N F"]:
+    """Return rows of 0 for what is absent: NaN or inf there would go through a weight of 0."""
+    return torch.where(present[:, :, None], rows, 0.0)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attention_agents.envs.tokens.specs import Cells, Entities, Frames, Patches
 from attention_agents.policies.tokenizers.cells import CellTokenizer
-from attention_agents.policies.tokenizers.entities import EntityTokenizer
+from attention_agents.policies.tokenizers.entities import EntityTokenizer, blank_absent_rows
 from attention_agents.policies.tokenizers.patches import PatchTokenizer
 from attention_agents.policies.tokens import Tokens
 
@@ -42,10 +42,11 @@ class FrameTokenizer(nn.Module):
 
     def forward(self, obs: Float[Tensor, "B T P1"]) -> Tokens:
         B, T, _ = obs.shape
-        frames = obs[:, :, 1:].reshape(B * T, *self.shape) / self.scale
+        seen = obs[:, :, 0] > 0.5  # (B, T)
+        frames = blank_absent_rows(obs[:, :, 1:], seen).reshape(B * T, *self.shape) / self.scale
         values, mask, places = self.part(frames)
         tokens = values.unflatten(0, (B, T)) + self.age  # (B, T, N, D)
-        present = (obs[:, :, :1] > 0.5).expand(B, T, tokens.shape[2])  # (B, T, N)
+        present = seen[:, :, None].expand(B, T, tokens.shape[2])  # (B, T, N)
         if mask is not None:
             present = present & mask.unflatten(0, (B, T))
         places = None if places is None else places.reshape(B, -1, 2)  # (B, T * N, 2)

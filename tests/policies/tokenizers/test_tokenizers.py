@@ -8,6 +8,7 @@ from gymnasium import spaces
 from attention_agents.envs.tokens.layout import Conv
 from attention_agents.envs.tokens.spaces import TokenBox, build_layout, choose_spec, choose_specs
 from attention_agents.envs.tokens.specs import Cells, Entities, Features, Frames, History, Patches
+from attention_agents.policies.sb3.extractor import AttentionExtractor
 from attention_agents.policies.tokenizers.observation import ObservationTokenizer
 
 B, D = 2, 7
@@ -143,6 +144,31 @@ def test_only_the_presence_column_makes_an_entity_absent():
     assert tokens.mask.tolist() == [[True, False, True], [False, False, False]]
 
 
+@pytest.mark.parametrize("fill", [-999.0, 1e30, torch.inf, torch.nan])
+@pytest.mark.parametrize("readout", ["query", "mean", "slots"])
+def test_what_absent_rows_hold_changes_nothing(fill, readout):
+    rows = Entities(4, ("presence", "x", "y"), presence=0, position=(1, 2))
+    space = TokenBox(-np.inf, np.inf, (4, 3), tokens=rows)
+    extractor = AttentionExtractor(space, width=8, heads=2, readout=readout)
+    obs = torch.zeros(B, 4, 3)
+    obs[:, :2] = torch.tensor([[1, 0.3, 0.4], [1, 0.1, 0.2]])
+    other = obs.clone()
+    other[:, 2:, 1:] = fill
+    torch.testing.assert_close(extractor(other), extractor(obs), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("picture", [False, True])
+def test_what_absent_steps_hold_changes_nothing(picture):
+    spec = Frames(3, Cells(2, 2, channels=1, channels_first=True)) if picture else History(3, 4)
+    module = tokenizer(TokenBox(-np.inf, np.inf, (3, 5), tokens=spec))
+    obs = torch.zeros(B, 3, 5)
+    obs[:, 2] = 1
+    other = obs.clone()
+    other[:, 0, 1:] = torch.nan
+    assert module(other).values.isfinite().all()
+    assert changed_tokens(module, obs, other) == []
+
+
 def test_steps_before_the_episode_are_absent():
     space = TokenBox(-9, 9, (3, 1 + 2), tokens=History(3, 2))
     tokens = tokenizer(space)(torch.tensor([[[0.0, 0, 0], [1, 0, 0], [1, 5, 5]]]))
@@ -160,7 +186,8 @@ def test_places_are_the_position_columns_as_observed():
     spec = Entities(3, ("presence", "y", "hp", "x"), presence=0, position=(3, 1))
     obs = torch.randn(B, 3, 4) * 100
     tokens = tokenizer(TokenBox(-np.inf, np.inf, (3, 4), tokens=spec))(obs)
-    torch.testing.assert_close(tokens.places, obs[:, :, [3, 1]], rtol=0, atol=0)
+    places = torch.where(tokens.mask[:, :, None], obs[:, :, [3, 1]], 0.0)
+    torch.testing.assert_close(tokens.places, places, rtol=0, atol=0)
 
 
 def test_places_of_a_dict_are_joined_and_nan_where_a_part_has_none():
@@ -234,7 +261,8 @@ def test_frames_share_their_content_and_differ_by_age(name):
     assert tokens.values.shape == (B, T * N, D)
     scale = 255 if spec.of_bytes else 1
     for t in range(T):
-        alone = part.part(obs[:, t, 1:].reshape(B, *spec.part.shape) / scale).values
+        seen = obs[:, t, 1:] * obs[:, t, :1]  # nothing of frames from before the episode
+        alone = part.part(seen.reshape(B, *spec.part.shape) / scale).values
         torch.testing.assert_close(
             tokens.values[:, t * N : (t + 1) * N], alone + part.age[t], rtol=1e-5, atol=1e-5
         )
@@ -275,7 +303,8 @@ def test_entities_of_a_frame_are_there_where_both_say_so():
     mask = tokens.mask.view(B, T, 5)
     assert (mask[0] == torch.tensor([True, False, True, True, False])).all()
     assert mask[1].any(-1).tolist() == [False, True, True]
-    torch.testing.assert_close(tokens.places, tables[..., 1:].reshape(B, T * 5, 2))
+    places = torch.where(mask[..., None], tables[..., 1:], 0.0)
+    torch.testing.assert_close(tokens.places, places.reshape(B, T * 5, 2))
 
 
 def test_the_agent_is_one_of_the_present_frame():
