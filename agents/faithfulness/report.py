@@ -89,8 +89,6 @@ class FaithfulnessReport:
     def notes(self) -> tuple[str, ...]:
         """What else a reader should know."""
         notes, best, curves = [], self.best, self.chance["both"]
-        if self.has_attention and self.evidence is not None:
-            notes.append(self.evidence_verdict)
         if best is not None and best.name != self.drawn and best.verdict != "nothing to explain":
             opening = "Best: the map"
             notes.append(verdict_sentence(best, self.chance, opening, self.scorer.top))
@@ -160,10 +158,11 @@ class FaithfulnessReport:
 
     def to_xrl_table(self) -> Table:
         """Lay the measures of XRL-Bench out for people."""
-        table = Table(title=f"Measures of XRL-Bench ({xrl_bench.SOURCE})", box=SIMPLE_HEAD)
+        title = f"Measures of XRL-Bench, and which direction is better ({xrl_bench.SOURCE})"
+        table = Table(title=title, box=SIMPLE_HEAD)
         table.add_column("map", no_wrap=True)
         for name, (better, _) in xrl_bench.MEASURES.items():
-            table.add_column(f"{name.upper()}\n{better} is better", justify="right", no_wrap=True)
+            table.add_column(f"{name.upper()}\n{better}", justify="right", no_wrap=True)
         for rating in self.ratings:
             means = (rating[name] for name in ("aim", "aum", "pgi", "pgu"))
             cells = ["" if value is None else f"{value.mean:.3f}" for value in means]
@@ -194,7 +193,7 @@ FAMILIES = ("evidence", "attention", "gradient", "removal", "random")
 
 
 def print_report(report: FaithfulnessReport) -> None:
-    """Print the table, the verdict and the notes on stdout."""
+    """Print the tables, the verdicts and the notes on stdout."""
     console = Console(file=sys.stdout)
     console.width = max(console.width, WIDTH)
     console.print(report.to_table())
@@ -202,6 +201,8 @@ def print_report(report: FaithfulnessReport) -> None:
     for name, (_, text) in xrl_bench.MEASURES.items():
         print(f"{name.upper()}: {text}")
     print()
+    if report.has_attention and report.evidence is not None:
+        print(report.evidence_verdict)
     for line in (report.verdict, *report.notes):
         print(line)
 

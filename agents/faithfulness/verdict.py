@@ -162,9 +162,17 @@ def caveats(rating: MapRating, chance: MapRating, top: int = TOP) -> list[str]:
             "random order"
         )
     if flips is not None and chance_flips is not None and flips.high < chance_flips.low:
+        heaviest, random = (
+            ("token", "a random one")
+            if top == 1
+            else (
+                f"{top} tokens",
+                f"{top} random ones",
+            )
+        )
         texts.append(
-            f"yet without the {top} tokens that it weighs most the action changes in "
-            f"{flips.mean:.0%} of states, without {top} random ones in {chance_flips.mean:.0%}"
+            f"yet without the {heaviest} that it weighs most the action changes in "
+            f"{flips.mean:.0%} of states, without {random} in {chance_flips.mean:.0%}"
         )
     hit, chance_hit = rating["hit"], chance["hit"]
     if hit is not None and chance_hit is not None and hit.high < chance_hit.mean:
