@@ -62,6 +62,7 @@ class RecordedPolicy:
         normalize: Callable[[Any], Any],
         episode: Episode,
         truth: Truth = "kl",
+        removal: TokenRemoval | None = None,
     ) -> RecordedPolicy:
         """Compute the outputs of a policy in an episode.
 
@@ -70,17 +71,21 @@ class RecordedPolicy:
             normalize: what is done to observations before the policy gets them.
             episode: a recorded one.
             truth: what counts as the effect of a token, and so how tokens are removed.
+            removal: with the means of tokens over more than this episode; None to measure those of
+                the episode.
 
         Raises:
             ValueError: the policy is another than the recorded one, or of an unknown kind.
         """
         check_layout(policy, episode)
-        adapter, removal = adapter_of(policy), TokenRemoval(policy, masks=truth == "kl")
+        adapter = adapter_of(policy)
+        if removal is None:
+            removal = measure_removal(policy, normalize, [episode], truth)
         recorded = RecordedEpisode.read(episode)
         states = recorded.states(adapter, normalize)
         role, inputs = removal.role, removal.inputs[removal.role]
         outputs, present = [], []
-        with torch.no_grad(), removal.measure_means(), removal.capture_tokens() as tokens:
+        with torch.no_grad(), removal.capture_tokens() as tokens:
             for part in _split_range(len(states), states_at_once(inputs)):
                 batch = states[part]
                 rows = torch.arange(len(batch), device=policy.device)
@@ -155,7 +160,10 @@ class RecordedPolicy:
         """How tokens are removed, for each part of the observation."""
         layout, maskable = self.inputs.layout, self.removal.maskable
         parts = zip(layout.slices, layout.groups, strict=True)
-        texts = (describe_removal(group, bool(maskable[part.start])) for part, group in parts)
+        texts = (
+            describe_removal(group, bool(maskable[part.start]), self.removal.span)
+            for part, group in parts
+        )
         return tuple(dict.fromkeys(texts))
 
     def select_steps(self, steps: Int[np.ndarray, "S"]) -> RecordedPolicy:
@@ -232,6 +240,26 @@ class RecordedPolicy:
         if outputs.value is not None:
             stored["value"] = outputs.value.cpu().numpy().astype(np.float32)
         return stored
+
+
+def measure_removal(
+    policy: Any, normalize: Callable[[Any], Any], episodes: Sequence[Episode], truth: Truth
+) -> TokenRemoval:
+    """Return how tokens are removed, with the mean of each over all states of some episodes.
+
+    Raises:
+        ValueError: the policy, or an episode, has other tokens than the other.
+    """
+    span = "episode" if len(episodes) == 1 else "recording"
+    removal, adapter = TokenRemoval(policy, masks=truth == "kl", span=span), adapter_of(policy)
+    at_once = states_at_once(removal.inputs[removal.role])
+    with torch.no_grad(), removal.measure_means():
+        for episode in episodes:
+            states = RecordedEpisode.read(episode).states(adapter, normalize)
+            for part in _split_range(len(states), at_once):
+                batch = states[part]
+                adapter.evaluate(batch, torch.arange(len(batch), device=policy.device))
+    return removal
 
 
 def leave_one_out(

@@ -28,6 +28,7 @@ from attention_agents.agents.faithfulness.recorded_policy import (
     RecordedPolicy,
     Truth,
     leave_one_out,
+    measure_removal,
 )
 from attention_agents.agents.faithfulness.saliency_maps import (
     CAUSAL,
@@ -259,10 +260,16 @@ def score_recording(
     sampled = spread_evenly(distinct, score_steps)
     limit = max(1, CAUSAL_REMOVALS // len(recording.header.layout))
     causal = spread_evenly([np.arange(len(episode)) for episode in recording.episodes], limit)
+    removal = None
+    if truth == "margin":  # one baseline for all episodes, as evidence has
+        whole = [episode for episode in recording.episodes if len(episode)]
+        removal = measure_removal(policy, loaded.normalize, whole, truth)
     for i, episode in enumerate(recording.episodes):
         steps, mask = np.union1d(causal[i], sampled[i]), ground_truth.masks[i]
         if len(steps):
-            recorded = RecordedPolicy.from_episode(policy, loaded.normalize, episode, truth)
+            recorded = RecordedPolicy.from_episode(
+                *(policy, loaded.normalize, episode, truth, removal)
+            )
             scores = scorer.score_causal(recorded, steps, None if mask is None else mask[steps])
             write_leave_one_out(episode.folder, scores)
             has_choice = np.any(np.isfinite(recorded.margins), axis=1)  # (T,)

@@ -51,6 +51,7 @@ class TokenRemoval:
         policy: of SB3, with attention or without; each extractor loses the same tokens.
         baseline: "mean" or "zero", what stands in place of a token that is not masked.
         masks: whether a token that can be absent is removed by its mask.
+        span: what the means are taken over, in words.
 
     Raises:
         ValueError: it is not known where the tokens of the policy's extractor stand.
@@ -61,11 +62,17 @@ class TokenRemoval:
         pixels blurred, so that what is removed is what attention reads.
     """
 
-    def __init__(self, policy: nn.Module, baseline: str = "mean", masks: bool = True):
+    def __init__(
+        self,
+        policy: nn.Module,
+        baseline: str = "mean",
+        masks: bool = True,
+        span: str = "episode",
+    ):
         self.inputs = token_inputs(policy)
         self.role = acting_role(self.inputs)
         """Of the extractor that chooses the action."""
-        self.baseline, self.masks = baseline, masks
+        self.baseline, self.masks, self.span = baseline, masks, span
         self.means: dict[str, TokenMeans] = {}
 
     @property
@@ -196,10 +203,13 @@ class _RemovedPart(NamedTuple):
     """Stands in place of what is replaced."""
 
 
-def describe_removal(group: TokenGroup, maskable: bool, baseline: str = "mean") -> str:
-    """Describe how the tokens of a group are removed."""
-    title = group.key or group.kind
-    replaced = (
-        "replaced by zeros" if baseline == "zero" else ("replaced by their mean over the episode")
-    )
-    return f"{title}: {'masked' if maskable else replaced}"
+def describe_removal(
+    group: TokenGroup, maskable: bool, span: str = "episode", baseline: str = "mean"
+) -> str:
+    """Describe how the tokens of a group are removed.
+
+    Args:
+        span: what means are taken over, in words.
+    """
+    replaced = "zeros" if baseline == "zero" else f"their mean over the {span}"
+    return f"{group.key or group.kind}: {'masked' if maskable else f'replaced by {replaced}'}"

@@ -10,7 +10,11 @@ from gymnasium import spaces
 from stable_baselines3 import PPO, SAC
 
 from attention_agents.agents.faithfulness.rebuilt_env import GroundTruth
-from attention_agents.agents.faithfulness.recorded_policy import RecordedPolicy, leave_one_out
+from attention_agents.agents.faithfulness.recorded_policy import (
+    RecordedPolicy,
+    leave_one_out,
+    measure_removal,
+)
 from attention_agents.agents.faithfulness.run_study import report_faithfulness, study_faithfulness
 from attention_agents.agents.faithfulness.saliency_maps import evidence_map
 from attention_agents.agents.faithfulness.scoring import causal_map
@@ -25,7 +29,7 @@ N, STEPS = 7, 23
 REACH = spaces.Box(np.array([-2, 0, -1], "f"), np.array([2, 1, 1], "f"))
 GATE = dict(features_extractor_class=GatedExtractor)
 FACTS = {"checkpoint": "made"}
-UNKNOWN = GroundTruth([None], "not known")
+UNKNOWN = GroundTruth([None, None], "not known")
 
 
 class Numbers(gym.Env):
@@ -75,13 +79,14 @@ def seeded():
     return torch.Generator().manual_seed(8)
 
 
-def record(model, actions, folder):
+def record(model, actions, folder, episodes=1):
     env = RecordAttention(Numbers(actions), model, folder, map_dtype="float32")
-    obs, _ = env.reset(seed=3)
-    over = False
-    while not over:
-        action, _ = model.predict(obs, deterministic=True)
-        obs, _, over, _, _ = env.step(action)
+    for seed in range(episodes):
+        obs, _ = env.reset(seed=3 + seed)
+        over = False
+        while not over:
+            action, _ = model.predict(obs, deterministic=True)
+            obs, _, over, _, _ = env.step(action)
     env.close()
     return open_recording(folder)
 
@@ -148,6 +153,28 @@ def test_the_truth_is_the_drop_of_the_margin_when_a_token_is_its_mean(
     else:
         np.testing.assert_allclose(causal.rows[:, 4], expected.sum(1), atol=1e-4)
     assert evidence_map(recorded, steps).parts.shape == (3, parts, N)
+
+
+def test_one_baseline_serves_all_episodes_of_a_recording(tmp_path):
+    two = spaces.Discrete(2)
+    model = build(two, **GATE)
+    recording = record(model, two, tmp_path / "seen", episodes=2)
+    removal = measure_removal(model.policy, lambda o: o, recording.episodes, "margin")
+    rows = [step.observation[""] for episode in recording.episodes for step in episode]
+    assert removal.means["actor"].states == 2 * STEPS
+    mean = removal.means["actor"].baseline[0][:, 0].numpy()
+    np.testing.assert_allclose(mean, np.mean(rows, 0), atol=1e-5)
+    report = report_faithfulness(
+        recording, LoadedPolicy(model, Plain(), None), UNKNOWN, FACTS, score_steps=9
+    )
+    assert report.scorer.removal == ("features: replaced by their mean over the recording",)
+    last = RecordedPolicy.from_episode(
+        model.policy, lambda o: o, recording.episodes[1], "margin", removal
+    )
+    scores = recording.episodes[1].leave_one_out
+    assert scores is not None and scores.margin_drop is not None
+    again = leave_one_out(last, scores.steps).margin_drop
+    np.testing.assert_allclose(scores.margin_drop, again, atol=1e-6)
 
 
 def test_the_old_truth_has_no_sign(tmp_path):

@@ -298,7 +298,7 @@ def test_a_person_asks_whether_the_maps_can_be_believed(run):
     assert path == run / "recordings" / "recording_1" / FAITHFULNESS_FILE
     assert any(line.startswith("The map actor/rollout ") for line in lines)
     assert any(line.startswith("The map evidence ") for line in lines)
-    assert "removed entities: replaced by their mean over the episode" in lines
+    assert "removed entities: replaced by their mean over the recording" in lines
     assert any(line.startswith("AIM: share of actions that stay") for line in lines)
     recording = open_recording(path.parent)
     assert recording.faithfulness is not None

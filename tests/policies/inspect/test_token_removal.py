@@ -236,4 +236,4 @@ def test_how_tokens_are_removed_is_said():
     assert describe_removal(group, True) == "herd: masked"
     (group,) = FEATURES.tokens.token_groups("")
     assert describe_removal(group, False) == "features: replaced by their mean over the episode"
-    assert describe_removal(group, False, "zero") == "features: replaced by zeros"
+    assert describe_removal(group, False, baseline="zero") == "features: replaced by zeros"
