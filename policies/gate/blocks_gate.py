@@ -79,6 +79,8 @@ class GatePlan:
         Raises:
             ValueError: sizes do not fit, a word is unknown, or nothing would act upon it.
         """
+        if self.layers == 1:
+            return self._build_gate(layout, channels)
         context = LayerContext(
             width=self.width,
             heads=self.heads,
@@ -90,17 +92,16 @@ class GatePlan:
             has_positions=False,
         )
         check_sizes(context, self.layers)
-        check_gate_words(self.attention, self.layers)
-        gate = AttentionGate(len(layout), channels, self.gate, self.attention, layout)
-        if self.layers == 1:
-            if self.block != BLOCKS.default:
-                raise ValueError(
-                    f"block={self.block!r} needs a layer before the gate; use layers=2"
-                )
-            return gate
+        gate = self._build_gate(layout, channels)
         built = BlocksGate(TokenBlocks(context, channels, self.layers - 1, self.block), gate)
         check_used(context, built if gate.weighting is not None else built.blocks)
         return built
+
+    def _build_gate(self, layout: TokenLayout, channels: int) -> AttentionGate:
+        check_gate_words(self.attention, self.layers)
+        if self.layers == 1 and self.block != BLOCKS.default:
+            raise ValueError(f"block={self.block!r} needs a layer before the gate; use layers=2")
+        return AttentionGate(len(layout), channels, self.gate, self.attention, layout)
 
 
 def gate_modules(gate: AttentionGate | BlocksGate) -> list[LayerModule]:

@@ -28,8 +28,9 @@ from attention_agents.policies.gate.gated_specs import (
 )
 from attention_agents.policies.registries import BLOCKS, SCORES
 
-ACTOR_CRITICS_OF_Q = ("sac", "td3", "ddpg", "tqc", "crossq")
-"""Algorithms whose `CnnPolicy` has hidden layers of [256, 256]; of all others it has none."""
+ACTOR_CRITICS_OF_Q = ("sac", "td3", "ddpg", "tqc")
+"""Algorithms whose `CnnPolicy` has hidden layers of [256, 256]; of all others it has none, but for
+CrossQ, whose layers are those of its `MlpPolicy`."""
 LARGE, SMALL = 512, 128
 """Features of a picture after the Nature DQN's convolutions, and after a smaller network."""
 
@@ -188,7 +189,7 @@ def attention_policy_kwargs(
         "features_extractor_kwargs": extractor_kwargs,
     }
     if is_image_space(observation_space):
-        kwargs["net_arch"] = picture_layers(name)
+        kwargs |= picture_layers(name)
     return kwargs
 
 
@@ -209,9 +210,11 @@ def check_sparsity(algorithm: str, sparsity: float) -> None:
         )
 
 
-def picture_layers(algorithm: str) -> list[int]:
-    """Return the hidden layers that SB3 puts behind its convolutions, by an algorithm's name."""
-    return [256, 256] if algorithm.lower() in ACTOR_CRITICS_OF_Q else []
+def picture_layers(algorithm: str) -> dict[str, Any]:
+    """Return `net_arch` as SB3 has it behind its convolutions, by an algorithm's name."""
+    if algorithm.lower() == "crossq":
+        return {}
+    return {"net_arch": [256, 256] if algorithm.lower() in ACTOR_CRITICS_OF_Q else []}
 
 
 def _picture(spec: TokenSpec, width: int | None, plan: GatePlan) -> Any:

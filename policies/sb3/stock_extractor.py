@@ -81,7 +81,7 @@ def stock_policy_kwargs(
     return {
         "features_extractor_class": StockExtractor,
         "features_extractor_kwargs": {"tokens": tokens},
-        **({"net_arch": picture_layers(name)} if is_picture else {}),
+        **(picture_layers(name) if is_picture else {}),
     }
 
 
