@@ -26,8 +26,6 @@ def settle_config(options: TrainConfig) -> RunConfig:
     history = default_history(options, family)
     with closing(make_probe_env(options, history)) as env:
         observation = observation_family(env.observation_space, read_tokens(options.tokens))
-    if history:
-        observation = "entities"  # a window of the past is pooled, as sets are
     return settle_gate(resolve_config(options, family, observation))
 
 

@@ -166,9 +166,11 @@ class History:
     steps: Count
     features: Count
     """F, without the presence column, which is column 0."""
+    names: tuple[str, ...] = ()
+    """Of the F numbers of a step; empty where they have none."""
 
     def fits_shape(self, shape: tuple[int, ...]) -> bool:
-        return shape == (self.steps, 1 + self.features)
+        return len(self.names) in (0, self.features) and shape == (self.steps, 1 + self.features)
 
     def token_groups(self, key: str) -> tuple[TokenGroup, ...]:
         offsets = tuple(range(1 - self.steps, 1))
@@ -204,8 +206,12 @@ class Frames:
 
 TokenSpec = Features | Categories | Entities | Cells | Patches | History | Frames
 
-ADDED_LATER = {Cells: ("channels_first", "words"), Entities: ("position",)}
-"""Fields that files of version 0.1.0 lack."""
+ADDED_LATER = {
+    Cells: ("channels_first", "words"),
+    Entities: ("position",),
+    History: ("names",),
+}
+"""Fields that older files lack."""
 
 
 def spec_to_json(spec: TokenSpec) -> dict[str, Any]:

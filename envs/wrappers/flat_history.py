@@ -9,6 +9,8 @@ import numpy as np
 from gymnasium import spaces
 
 from attention_agents.envs.tokens.layout import TokenLayout, TokenPlaces
+from attention_agents.envs.tokens.spaces import build_layout, choose_specs
+from attention_agents.envs.tokens.specs import Features
 from attention_agents.envs.tokens.specs import History as HistorySpec
 from attention_agents.envs.wrappers.observation_window import ObservationWindow, check_window_steps
 
@@ -52,7 +54,8 @@ class History(gym.ObservationWrapper):
                 f"{self._part}; for pictures, use attention_agents.FrameHistory"
             )
         flat: Any = spaces.flatten_space(self._part)
-        self._window = ObservationWindow(flat, HistorySpec(steps, F), np.dtype(np.float32))
+        spec = HistorySpec(steps, F, number_names(self._part))
+        self._window = ObservationWindow(flat, spec, np.dtype(np.float32))
         self.observation_space = self._window.space
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
@@ -65,3 +68,13 @@ class History(gym.ObservationWrapper):
     def token_places(self, layout: TokenLayout, frame_shape: tuple[int, ...]) -> TokenPlaces:
         """Return no places: a step of the past does not stand on the present frame."""
         return TokenPlaces.unknown(len(layout))
+
+
+def number_names(space: spaces.Space) -> tuple[str, ...]:
+    """Return a name for each number of an observation of plain numbers; none for any other."""
+    try:
+        specs = choose_specs(space)
+        layout = build_layout(specs)
+    except ValueError:
+        return ()
+    return layout.names if all(isinstance(spec, Features) for spec in specs.values()) else ()

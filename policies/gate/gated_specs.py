@@ -9,7 +9,13 @@ from dataclasses import replace
 
 from gymnasium import spaces
 
-from attention_agents.envs.tokens.layout import Conv, TokenGroup, TokenLayout, receptive_boxes
+from attention_agents.envs.tokens.layout import (
+    Conv,
+    TokenGroup,
+    TokenLayout,
+    add_age,
+    receptive_boxes,
+)
 from attention_agents.envs.tokens.spaces import TokenBox, TokenChoice, choose_spec, choose_specs
 from attention_agents.envs.tokens.specs import (
     Categories,
@@ -17,6 +23,7 @@ from attention_agents.envs.tokens.specs import (
     Entities,
     Features,
     Frames,
+    History,
     Patches,
     TokenSpec,
 )
@@ -73,12 +80,11 @@ def _gated_spec(space: spaces.Space, choice: TokenChoice, key: str) -> TokenSpec
     """
     name = f"the part {key!r}" if key else "this observation"
     spec = _chosen_spec(space, choice)
-    if isinstance(spec, Cells) and not spec.categories:
-        picture = Patches(spec.rows, spec.cols, spec.channels, MINATAR, spec.channels_first)
-        return replace(picture, convs=_convolutions(picture))
-    if isinstance(spec, Patches):
-        return replace(spec, convs=_convolutions(spec))
-    if isinstance(spec, Features | Categories | Cells):
+    if isinstance(spec, Frames) and not isinstance(spec.part, Entities):
+        return replace(spec, part=_gated_frame(spec.part))
+    if isinstance(spec, Patches | Cells):
+        return _gated_frame(spec)
+    if isinstance(spec, Features | Categories | History):
         return spec
     raise ValueError(
         f"a gate is for observations whose places mean something, and {name} is made of "
@@ -119,6 +125,15 @@ def _chosen_spec(space: spaces.Space, choice: TokenChoice) -> TokenSpec:
     return choose_spec(space, choice)
 
 
+def _gated_frame(spec: Patches | Cells) -> Patches | Cells:
+    """Return how a picture or grid is cut; planes of plain numbers are a picture."""
+    if isinstance(spec, Cells) and spec.categories:
+        return spec
+    if isinstance(spec, Cells):
+        spec = Patches(spec.rows, spec.cols, spec.channels, MINATAR, spec.channels_first)
+    return replace(spec, convs=_convolutions(spec))
+
+
 def _convolutions(spec: Patches) -> tuple[Conv, ...]:
     """Return the reference network's convolutions, with strides that leave 36 to 100 cells."""
     if min(spec.height, spec.width) < LEAST_PICTURE:
@@ -145,6 +160,11 @@ def _cell_count(spec: Patches, convs: tuple[Conv, ...]) -> int:
 
 
 def _groups(spec: TokenSpec, key: str) -> tuple[TokenGroup, ...]:
+    if isinstance(spec, History):
+        return _step_groups(spec, key)
+    if isinstance(spec, Frames):  # one picture, which stands where its newest frame does
+        (group,) = spec.part.token_groups(key)
+        return (replace(group, offsets=(0,) * len(group), frame=spec.part.shape),)
     if not isinstance(spec, Categories):
         return spec.token_groups(key)
     names = [
@@ -155,8 +175,26 @@ def _groups(spec: TokenSpec, key: str) -> tuple[TokenGroup, ...]:
     return (TokenGroup("features", tuple(f"{key} {n}" if key else n for n in names), key),)
 
 
+def _step_groups(spec: History, key: str) -> tuple[TokenGroup, ...]:
+    """Return the numbers of each step of a window, the oldest step first."""
+    names = spec.names or tuple(f"x{i}" for i in range(spec.features))
+    names = tuple(f"{key} {name}" if key else name for name in names)
+    return tuple(
+        TokenGroup(
+            "features",
+            tuple(add_age(name, t) for name in names),
+            key,
+            offsets=(t,) * spec.features,
+            frame=(spec.features,),
+        )
+        for t in range(1 - spec.steps, 1)
+    )
+
+
 def count_numbers(spec: TokenSpec) -> int:
     """Return how many numbers a part is; 0 for pictures and grids."""
     if isinstance(spec, Features):
         return len(spec.names)
+    if isinstance(spec, History):
+        return spec.steps * spec.features
     return sum(spec.sizes) if isinstance(spec, Categories) else 0

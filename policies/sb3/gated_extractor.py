@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 from gymnasium import spaces
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
 from attention_agents.envs.tokens.spaces import TokenChoice
-from attention_agents.envs.tokens.specs import Cells, Patches, TokenSpec
+from attention_agents.envs.tokens.specs import Cells, Frames, History, Patches, TokenSpec
 from attention_agents.policies.attention.attention_config import AttentionConfig
 from attention_agents.policies.encoder import LayerModule
 from attention_agents.policies.gate.attention_gate import GateConfig
@@ -25,6 +25,12 @@ from attention_agents.policies.gate.gated_specs import (
     count_numbers,
     gated_layout,
     gated_specs,
+)
+from attention_agents.policies.gate.windows import (
+    WindowNumbers,
+    stack_frames,
+    stacked_frame,
+    window_numbers,
 )
 from attention_agents.policies.registries import BLOCKS, SCORES
 
@@ -61,8 +67,8 @@ class GatedExtractor(BaseFeaturesExtractor):
             it takes the place of the gate's own, and lifts its floor.
 
     Raises:
-        ValueError: a part of the observation is a set, whose places mean nothing, or a history; a
-            word is unknown, sizes do not fit, or words do not go together.
+        ValueError: a part of the observation is a set, whose places mean nothing; a word is
+            unknown, sizes do not fit, or words do not go together.
 
     >>> from stable_baselines3 import PPO
     >>> model = PPO("MlpPolicy", "CartPole-v1", device="cpu",
@@ -106,6 +112,7 @@ class GatedExtractor(BaseFeaturesExtractor):
         self.layers = layers
         self.layout = gated_layout(specs)
         self.keys, self.numbers = tuple(specs), numbers
+        self.windows = {k: s for k, s in specs.items() if isinstance(s, Frames | History)}
         self.tokens = nn.Identity()
         self.gate = plan.build(gated_layout({k: specs[k] for k in numbers}), 1) if numbers else None
         self.pictures = nn.ModuleDict({_module_name(key): p for key, p in pictures.items()})
@@ -124,10 +131,14 @@ class GatedExtractor(BaseFeaturesExtractor):
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
         parts = observations if isinstance(observations, dict) else {"": observations}
-        features = {key: part(parts[key]) for key, part in self.pictures_by_key.items()}
+        features = {}
+        for key, picture in self.pictures_by_key.items():
+            window = self.windows.get(key)
+            frames = isinstance(window, Frames)
+            features[key] = picture(stack_frames(parts[key], window) if frames else parts[key])
         if self.gate is not None:
-            flat = torch.cat([parts[key].flatten(1) for key in self.numbers], 1)  # (B, N)
-            features |= self._split_numbers(self.gate(self.tokens(flat[:, None])))
+            numbers, mask = self._join_numbers(parts)
+            features |= self._split_numbers(self.gate(self.tokens(numbers), mask))
         return torch.cat([features[key] for key in self.keys], 1)
 
     @property
@@ -137,20 +148,40 @@ class GatedExtractor(BaseFeaturesExtractor):
         return {key: self.pictures[_module_name(key)] for key in keys}
 
     def features_from_tokens(
-        self, numbers: Float[Tensor, "B 1 N"] | None, pictures: Mapping[str, Tensor]
+        self,
+        numbers: Float[Tensor, "B 1 N"] | None,
+        pictures: Mapping[str, Tensor],
+        mask: Bool[Tensor, "B N"] | None = None,
     ) -> Float[Tensor, "B F"]:
         """Return the features that tokens give, as they stand before anything weighs them.
 
         Args:
             numbers: of all parts that are numbers, in their order; None where there are none.
             pictures: (B, C, N) by key, the cells of each picture or grid.
+            mask: True where a number is present; None when all are.
         """
         parts = self.pictures_by_key
         features = {key: parts[key].features_from_tokens(cells) for key, cells in pictures.items()}
         if self.gate is not None:
             assert numbers is not None, "numbers need their tokens"
-            features |= self._split_numbers(self.gate(numbers))
+            features |= self._split_numbers(self.gate(numbers, mask))
         return torch.cat([features[key] for key in self.keys], 1)
+
+    def _join_numbers(
+        self, parts: Mapping[str, Tensor]
+    ) -> tuple[Float[Tensor, "B 1 N"], Bool[Tensor, "B N"] | None]:
+        """Return the numbers of all parts that are numbers, and which are present."""
+        joined = [
+            window_numbers(parts[key])
+            if key in self.windows
+            else WindowNumbers(parts[key].flatten(1), None)
+            for key in self.numbers
+        ]
+        values = torch.cat([part.values for part in joined], 1)  # (B, N)
+        if all(part.mask is None for part in joined):
+            return values[:, None], None
+        masks = [torch.ones_like(v, dtype=torch.bool) if m is None else m for v, m in joined]
+        return values[:, None], torch.cat(masks, 1)
 
     def _split_numbers(self, gated: Float[Tensor, "B 1 N"]) -> dict[str, Tensor]:
         sizes = list(self.numbers.values())
@@ -188,9 +219,19 @@ def attention_policy_kwargs(
         "features_extractor_class": GatedExtractor,
         "features_extractor_kwargs": extractor_kwargs,
     }
-    if is_image_space(observation_space):
+    if is_picture(observation_space, extractor_kwargs.get("tokens", "auto")):
         kwargs |= picture_layers(name)
     return kwargs
+
+
+def is_picture(
+    observation_space: spaces.Space, tokens: TokenChoice | Mapping[str, TokenChoice] = "auto"
+) -> bool:
+    """Return whether SB3 would use `CnnPolicy` for an observation, or for its steps stacked."""
+    if is_image_space(observation_space) or isinstance(observation_space, spaces.Dict):
+        return is_image_space(observation_space)
+    (spec,) = gated_specs(observation_space, tokens).values()
+    return isinstance(spec, Frames) and spec.of_bytes
 
 
 def check_sparsity(algorithm: str, sparsity: float) -> None:
@@ -218,6 +259,8 @@ def picture_layers(algorithm: str) -> dict[str, Any]:
 
 
 def _picture(spec: TokenSpec, width: int | None, plan: GatePlan) -> Any:
+    if isinstance(spec, Frames):
+        spec = stacked_frame(spec)
     if isinstance(spec, Patches):
         large = len(spec.convs) == len(NATURE)
         return GatedConvolutions(spec, width or (LARGE if large else SMALL), plan)

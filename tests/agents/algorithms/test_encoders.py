@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -11,11 +12,8 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.torch_layers import (
-    CombinedExtractor,
-    FlattenExtractor,
-    NatureCNN,
-)
+from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor, NatureCNN
+from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 
 from attention_agents.agents.algorithms.build import build_model, make_vec_env
 from attention_agents.agents.algorithms.checks import check_encoder
@@ -25,7 +23,9 @@ from attention_agents.agents.config.run_config import RunConfig, TrainConfig
 from attention_agents.agents.training.settle import describe_encoder, settle_config
 from attention_agents.envs.tokens.layout import Conv
 from attention_agents.envs.tokens.spaces import TokenBox
-from attention_agents.envs.tokens.specs import Cells, Entities, Patches
+from attention_agents.envs.tokens.specs import Cells, Entities, Frames, Patches
+from attention_agents.policies.gate.windows import stack_frames, stacked_frame
+from attention_agents.policies.inspect.tap import AttentionTap
 from attention_agents.policies.sb3.gated_extractor import GatedExtractor
 from attention_agents.policies.sb3.stock_extractor import StockExtractor
 
@@ -116,8 +116,9 @@ def answers(model: Any, obs: Any) -> list[torch.Tensor]:
             values = policy.predict_values(tensors, (zeros, zeros), starts)
             return [distribution.distribution.logits, values]
         if hasattr(policy, "get_distribution"):
-            distribution = policy.get_distribution(tensors).distribution
-            return [distribution.logits, policy.predict_values(tensors)]
+            drawn = policy.get_distribution(tensors).distribution
+            params = drawn.logits if hasattr(drawn, "logits") else drawn.mean
+            return [params, policy.predict_values(tensors)]
         if hasattr(policy, "actor"):
             actions = (
                 policy.actor(tensors, deterministic=True)
@@ -250,3 +251,90 @@ def test_a_gate_may_have_any_number_of_heads_where_there_are_no_blocks() -> None
 )
 def test_a_run_says_which_encoder_it_has(words: dict, text: str) -> None:
     assert describe_encoder(settled("ppo", "numbers", **words)).startswith(text)
+
+
+WINDOWS = {
+    "CartPole-v1": (3, 4),
+    "MinAtar/Breakout-v1": None,
+    "MiniGrid-DoorKey-5x5-v0": None,
+    "CarRacing-v3": None,
+}
+"""Environments whose past is observed: steps and numbers of a step, where these are numbers."""
+
+
+def windows_of(config: RunConfig, steps: int) -> Any:
+    """Return the first windows of an episode: those of the first steps are not full."""
+    with closing(make_vec_env(config)) as env:
+        drawn = [env.reset()]
+        for _ in range(steps - 1):
+            drawn.append(env.step(np.array([env.action_space.sample()]))[0])
+    if isinstance(drawn[0], dict):
+        return {key: np.concatenate([obs[key] for obs in drawn]) for key in drawn[0]}
+    return np.concatenate(drawn)
+
+
+@pytest.mark.parametrize("env_id", WINDOWS)
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_gate_over_the_past_starts_as_the_stock_network_on_it(env_id: str, layers: int) -> None:
+    words: dict[str, Any] = {"env": env_id, "algo": "ppo", "history": 3, "n_envs": 1}
+    words |= {"device": "cpu", "n_timesteps": 8}
+    configs = [
+        settle_config(TrainConfig(**words, encoder="gate", layers=layers)),
+        settle_config(TrainConfig(**words, encoder="stock")),
+    ]
+    gated, stock = (build(config) for config in configs)
+    obs = windows_of(configs[0], SAMPLES)
+    for ours, theirs in zip(answers(gated, obs), answers(stock, obs), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+    layout = gated.policy.features_extractor.layout
+    if WINDOWS[env_id] is not None:
+        assert len(layout) == 3 * 4 and layout.names[3:5] == (
+            "pole angular velocity, -2 steps",
+            "cart position, -1 step",
+        )
+
+
+@pytest.mark.parametrize("algo", ["ppo", "dqn"])
+def test_stock_on_a_history_is_sb3_on_stacked_observations(algo: str) -> None:
+    """`VecFrameStack` makes the same window, and the network that reads it is SB3's own."""
+    words: dict[str, Any] = {"env": "CartPole-v1", "algo": algo, "history": 3, "n_envs": 1}
+    config = settle_config(TrainConfig(**words, encoder="stock", device="cpu", normalize=False))
+    model = build(config)
+    env = VecFrameStack(DummyVecEnv([lambda: gym.make("CartPole-v1")]), 3)
+    arguments = {} if algo == "ppo" else {"policy_kwargs": {"net_arch": [256, 256]}}
+    theirs = algorithm_class(algo)("MlpPolicy", env, seed=0, device="cpu", **arguments)
+    pairs = zip(
+        model.policy.state_dict().values(), theirs.policy.state_dict().values(), strict=True
+    )
+    assert all(torch.equal(a, b) for a, b in pairs)
+    window = windows_of(config, SAMPLES)
+    flat = window[:, :, 1:].reshape(SAMPLES, -1)
+    assert (window[0, :2] == 0).all() and (window[0, 2, 1:] != 0).any()
+    for ours, plain in zip(answers(model, window), answers(theirs, flat), strict=True):
+        assert torch.equal(ours, plain)
+
+
+def test_stacked_pictures_are_what_sb3_stacks() -> None:
+    """Bytes of a window reach the convolutions as those of `VecFrameStack` do."""
+    part = Patches(40, 36, 3, (Conv(2, 3),), channels_first=True)
+    spec = Frames(2, part, of_bytes=True)
+    frames = torch.randint(0, 256, (SAMPLES, 2, 3, 40, 36)).float()
+    window = torch.cat([torch.ones(SAMPLES, 2, 1), frames.flatten(2)], 2)
+    assert torch.equal(stack_frames(window, spec), frames.flatten(1, 2) / 255)
+    last = replace(spec, part=replace(part, channels_first=False))
+    window = torch.cat([torch.ones(SAMPLES, 2, 1), frames.permute(0, 1, 3, 4, 2).flatten(2)], 2)
+    assert torch.equal(stack_frames(window, last), frames.flatten(1, 2) / 255)
+    assert stacked_frame(last) == replace(part, channels=6)
+
+
+def test_a_gate_over_the_past_hides_what_has_not_been() -> None:
+    config = settle_config(TrainConfig(env="CartPole-v1", algo="ppo", history=3, device="cpu"))
+    assert config.encoder.kind == "gate"
+    policy = build(config).policy
+    with AttentionTap(policy) as tap:
+        policy.predict(windows_of(replace(config, n_envs=1), 2))
+        (weights,) = tap.take().maps
+    present = torch.tensor([[False] * 8 + [True] * 4, [False] * 4 + [True] * 8])
+    assert torch.equal(weights.mask, present)
+    expected = present / present.sum(1, keepdim=True)
+    torch.testing.assert_close(weights.weights[:, :, 0], expected[:, None].expand(-1, 4, -1))

@@ -1,0 +1,66 @@
+"""Windows of the past as one observation of the present: offsets side by side, channels stacked.
+
+This is what `VecFrameStack` of Stable-Baselines3 makes of the same steps: steps from before the
+episode are zeros.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from attention_agents.envs.tokens.specs import Cells, Entities, Frames, Patches
+
+MAX_BYTE = 255.0
+"""Of a picture of bytes; Stable-Baselines3 divides pictures by it, but not rows of numbers."""
+
+
+class WindowNumbers(NamedTuple):
+    """Numbers of K steps of F features, oldest step first."""
+
+    values: Float[Tensor, "B KF"]
+    mask: Bool[Tensor, "B KF"] | None
+    """False where the episode was not that old yet; None where all are present."""
+
+
+def window_numbers(window: Float[Tensor, "B K F1"]) -> WindowNumbers:
+    """Put the rows of a window side by side.
+
+    Args:
+        window: rows of (presence, F numbers), oldest first.
+    """
+    values = window[:, :, 1:]  # (B, K, F)
+    present = (window[:, :, :1] > 0.5).expand_as(values)
+    return WindowNumbers(values.flatten(1), present.flatten(1))
+
+
+def stacked_frame(spec: Frames) -> Patches | Cells:
+    """Return how the frames of a window are cut when they are stacked to one.
+
+    A picture has the channels of all frames, a cell the categories of all frames.
+    """
+    part, T = spec.part, spec.steps
+    if isinstance(part, Patches):
+        return replace(part, channels=T * part.channels, channels_first=True)
+    assert isinstance(part, Cells), "frames of entities are sets"
+    return replace(part, categories=part.categories * T)
+
+
+def stack_frames(window: Float[Tensor, "B T P1"], spec: Frames) -> Float[Tensor, "B ..."]:
+    """Return the frames of a window as one that `stacked_frame` describes.
+
+    Args:
+        window: rows of (presence, a frame's P numbers), oldest first.
+        spec: of the window.
+    """
+    assert not isinstance(spec.part, Entities), "frames of entities are sets"
+    B, T, _ = window.shape
+    frames = window[:, :, 1:].reshape(B, T, *spec.part.shape)
+    if isinstance(spec.part, Cells):
+        return frames.permute(0, 2, 1, 3).flatten(2)  # (B, N, T * C)
+    if not spec.part.channels_first:
+        frames = frames.permute(0, 1, 4, 2, 3)  # (B, T, C, height, width)
+    return frames.flatten(1, 2) / (MAX_BYTE if spec.of_bytes else 1.0)  # (B, T * C, ...)
