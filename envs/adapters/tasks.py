@@ -39,15 +39,19 @@ class TaskAdapter(Adapter):
 
 
 def cue_tokens(task: CueRecall, layout: TokenLayout) -> Sequence[int]:
-    """Return the token of a history that is of the step with the cue, at the junction; before it,
-    actions mean nothing. Without a history the cue is not in sight there."""
+    """Return the token of a history that is of the step with the cue, or of its cues where each
+    number is a token, at the junction; before it, actions mean nothing. Without a history the cue
+    is not in sight there."""
     if task.position < task.length:
         return ()
+    offset = task.cue_step - task.steps
     for tokens, group in zip(layout.slices, layout.groups, strict=True):
-        if group.kind == "history" and group.offsets is not None:
-            offset = task.cue_step - task.steps
-            if offset in group.offsets:
-                return (tokens.start + group.offsets.index(offset),)
+        if group.offsets is None or offset not in group.offsets:
+            continue
+        if group.kind == "history":
+            return (tokens.start + group.offsets.index(offset),)
+        names = enumerate(group.names, tokens.start)
+        return tuple(i for i, name in names if name.startswith("cue "))
     return ()
 
 
