@@ -23,8 +23,9 @@ from attention_agents.policies.state_dict_keys import rename_keys_on_load
 from attention_agents.policies.tokenizers.observation import ObservationTokenizer
 from attention_agents.policies.tokens import Tokens
 
-STATES = 64
-"""Random states by which the read of a set is brought to unit size."""
+STATES, FEWEST_STATES, TOKENS = 64, 8, 8192
+"""Random states by which the read of a set is brought to unit size: so many, or so few that they
+hold about 8192 tokens, yet 8 at least."""
 
 
 class AttentionExtractor(BaseFeaturesExtractor):
@@ -105,7 +106,8 @@ class AttentionExtractor(BaseFeaturesExtractor):
         is_set = any(isinstance(spec, Entities) for spec in specs.values())
         drawn_again = any(isinstance(part, nn.Linear | nn.Conv2d) for part in self.modules())
         if is_set and not drawn_again:
-            states = random_states(observation_space, specs, STATES, own_seed("random states"))
+            count = max(FEWEST_STATES, min(STATES, TOKENS // len(self.layout)))
+            states = random_states(observation_space, specs, count, own_seed("random states"))
             self.encoder.set_standard(self.tokenizer(state) for state in states)
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
