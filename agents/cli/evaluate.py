@@ -22,6 +22,7 @@ examples:
   {evaluate} --sb3 MODEL.zip --env CartPole-v1   any agent that Stable-Baselines3 saved
   {evaluate} faithfulness RUN
   {evaluate} faithfulness RECORDING --score-steps 200
+  {evaluate} faithfulness MODEL.zip --env CartPole-v1
 """
 
 
@@ -74,8 +75,8 @@ class FaithfulnessOptions(PolicyOptions):
     recording.
     """
 
-    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|RECORDING")]
-    """The run folder that training made, or a recording of a run."""
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|RECORDING|ZIP")]
+    """The run folder that training made, a recording of a run, or a zip file of SB3."""
     episodes: Annotated[int | None, optional_arg("INT", "10; of a recording, all")] = None
     """Whole episodes to record."""
     seed: Annotated[int | None, optional_arg("INT", str(SEED))] = None

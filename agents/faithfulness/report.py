@@ -132,7 +132,7 @@ class FaithfulnessReport:
                 "source": xrl_bench.SOURCE,
                 "better": {name: better for name, (better, _) in xrl_bench.MEASURES.items()},
                 "measures": {name: text for name, (_, text) in xrl_bench.MEASURES.items()},
-                "k": xrl_bench.K,
+                "k": self.scorer.extremes,
                 "noise": xrl_bench.NOISE,
             },
             "maps": [rating.to_json() for rating in self.ratings],
@@ -143,7 +143,8 @@ class FaithfulnessReport:
         """Lay it out for people."""
         facts = self.facts
         title = f"{facts['env']}: {facts['algo']} ({facts['checkpoint']}), what its maps are worth"
-        table = Table(title=title, caption="* the map that is drawn", box=SIMPLE_HEAD)
+        caption = "* the attention map that is drawn" if self.drawn else None
+        table = Table(title=title, caption=caption, box=SIMPLE_HEAD)
         table.add_column("order of", no_wrap=True)
         used = [name for name in COLUMNS if any(_cell_text(part, name) for part in self.ratings)]
         for name in used:
@@ -158,11 +159,10 @@ class FaithfulnessReport:
 
     def to_xrl_table(self) -> Table:
         """Lay the measures of XRL-Bench out for people."""
-        title = f"Measures of XRL-Bench, and which direction is better ({xrl_bench.SOURCE})"
-        table = Table(title=title, box=SIMPLE_HEAD)
+        table = Table(title=f"measures of XRL-Bench, k = {self.scorer.extremes}", box=SIMPLE_HEAD)
         table.add_column("map", no_wrap=True)
         for name, (better, _) in xrl_bench.MEASURES.items():
-            table.add_column(f"{name.upper()}\n{better}", justify="right", no_wrap=True)
+            table.add_column(f"{name.upper()}\n{better} is\nbetter", justify="right", no_wrap=True)
         for rating in self.ratings:
             means = (rating[name] for name in ("aim", "aum", "pgi", "pgu"))
             cells = ["" if value is None else f"{value.mean:.3f}" for value in means]
@@ -200,6 +200,7 @@ def print_report(report: FaithfulnessReport) -> None:
     console.print(report.to_xrl_table())
     for name, (_, text) in xrl_bench.MEASURES.items():
         print(f"{name.upper()}: {text}")
+    print(f"Source: {xrl_bench.SOURCE}")
     print()
     if report.has_attention and report.evidence is not None:
         print(report.evidence_verdict)

@@ -19,6 +19,7 @@ from attention_agents.agents.runs.checkpoint import LoadedPolicy
 from attention_agents.agents.runs.loaded_run import open_run
 from attention_agents.agents.runs.record_run import record_episodes
 from attention_agents.agents.runs.run_folder import RunFolder
+from attention_agents.agents.runs.sb3_zip.zip_run import is_sb3_zip
 from attention_agents.policies.inspect.attention_modules import attention_modules
 from attention_agents.policies.inspect.policy_adapter import adapter_of
 from attention_agents.recording.leave_one_out import write_faithfulness
@@ -45,8 +46,9 @@ def study_faithfulness(
     """Rate the maps of a recording of a run; given a run, record it first.
 
     Args:
-        path: a run folder, or a recording of a run.
-        env: the run's environment, needed where the run names a module to import (`module:Id`).
+        path: a run folder, a recording of a run, or a zip file of Stable-Baselines3.
+        env: the run's environment, needed where the run names a module to import (`module:Id`), and
+            for a zip file.
         checkpoint: best, final or step_<n>; None takes the first of them that there is. That of a
             recording must be the one that was recorded.
         episodes, seed, stochastic: what is recorded, see `agents.runs.record_run`; of a run only.
@@ -71,18 +73,20 @@ def study_faithfulness(
             f"{path} is a recording: episodes, seed and stochastic go with a run, which is "
             "recorded first"
         )
-    folder = RunFolder.open(path) if recording is None else run_of_recording(recording)
+    source: RunFolder | Path = path if recording is None else run_of_recording(recording)
     seeds = episode_seeds(
         SEED if seed is None else seed, EPISODES if episodes is None else episodes
     )
-    with open_run(folder, checkpoint, env=env, device=device) as run:
+    with open_run(source, checkpoint, env=env, device=device) as run:
         warn = (lambda text: print(text, file=sys.stderr)) if recording is None else str
         env_of_run = run.make_rendering_env(warn)
         if recording is None:
             recorded = record_episodes(run, seeds, stochastic, None, progress, env=env_of_run)
             recording = open_recording(recorded)
         check_recording(recording, run.model.policy)
-        facts = {"run": str(folder.path), "checkpoint": run.checkpoint}
+        facts: dict[str, Any] = {"run": str(run.folder.path), "checkpoint": run.checkpoint}
+        if isinstance(source, Path) and is_sb3_zip(source):
+            facts["encoder"] = None  # which one a zip holds, no configuration says
         ground_truth = find_ground_truth(env_of_run, recording)
         return report_faithfulness(
             recording, run.policy, ground_truth, facts, score_steps, progress, truth
@@ -113,7 +117,8 @@ def report_faithfulness(
         scorer = score_recording(
             *(recording, loaded, ground_truth, score_steps, truth, on_progress)
         )
-    config, view = loaded.config, choose_view(recording.header.maps)
+    config, maps = loaded.config, recording.header.maps
+    view = choose_view(maps) if maps else None
     report = FaithfulnessReport(
         recording=str(recording.folder),
         facts={
@@ -127,7 +132,7 @@ def report_faithfulness(
             "truth_kind": truth,
         },
         scorer=scorer,
-        drawn=view.spec.name if view.drawable else "",
+        drawn="" if view is None or not view.drawable else view.spec.name,
         ratings=rate_maps(scorer),
         truth=ground_truth.reason,
         is_recurrent=adapter_of(loaded.model.policy).is_recurrent,
@@ -149,16 +154,22 @@ def check_recording(recording: Recording, policy: Any) -> None:
     check_layout(policy, first)
 
 
-def run_of_recording(recording: Recording) -> RunFolder:
+def run_of_recording(recording: Recording) -> RunFolder | Path:
     """Return the run that a recording lies in, or else the one that it names.
+
+    In place of a run it can be the zip file of Stable-Baselines3 that was recorded.
 
     Raises:
         ValueError: neither is there.
     """
     parent, name = recording.folder.resolve().parent.parent, recording.header.run
-    for folder in (parent, *([Path(name)] if name else [])):
+    folders = (parent, *([Path(name)] if name else []))
+    for folder in folders:
         if RunFolder(folder).config_file.is_file():
             return RunFolder.open(folder)
+    for folder in folders:
+        if is_sb3_zip(f"{folder}.zip"):
+            return Path(f"{folder}.zip")
     raise ValueError(
         f"the run of the recording {recording.folder} is not found: it lies in none, and names "
         f"{name!r}; put it into the run's folder recordings/"

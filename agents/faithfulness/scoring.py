@@ -40,7 +40,7 @@ from attention_agents.agents.faithfulness.saliency_maps import (
     sarfa_map,
 )
 from attention_agents.agents.faithfulness.weight_shuffle import shuffled_weights
-from attention_agents.agents.faithfulness.xrl_bench import XrlScores, score_maps
+from attention_agents.agents.faithfulness.xrl_bench import K, XrlScores, extreme_count, score_maps
 from attention_agents.agents.runs.checkpoint import LoadedPolicy
 from attention_agents.policies.inspect.policy_adapter import adapter_of
 from attention_agents.recording.leave_one_out import LeaveOneOut, write_leave_one_out
@@ -100,7 +100,7 @@ class RecordingScorer:
         self.results: dict[str, MapResults] = {}
         self.largest_changes: list[float] = []
         """At each step along whose orders tokens were removed, as a share."""
-        self.unit, self.causal_steps, self.top = "", 0, TOP
+        self.unit, self.causal_steps, self.top, self.extremes = "", 0, TOP, K
         self.removal: tuple[str, ...] = ()
         """How tokens are removed, for each part of the observation."""
         self._on_progress, self._rng = on_progress, np.random.default_rng(SEED)
@@ -113,6 +113,7 @@ class RecordingScorer:
         scores = leave_one_out(recorded, steps, mask, on_progress)
         self.unit, self.removal = recorded.unit, recorded.removal_texts
         self.top = top_count(recorded.present.shape[1])
+        self.extremes = extreme_count(recorded.present.shape[1])
         self.causal_steps += len(steps)
         return scores
 

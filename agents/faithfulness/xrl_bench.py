@@ -5,8 +5,9 @@ a policy whose tokens are numbers that is the same.
 
 Source: Xiong et al. 2024, XRL-Bench: a benchmark for evaluating and comparing explainable
 reinforcement learning techniques, section 3.3, https://arxiv.org/abs/2402.12685, and its code,
-https://github.com/fuxiAIlab/xrl-bench (`k=3`, `is_abs=True`, noise of 0.5). Differs: relative
-changes are measured in magnitudes, for its code clips what is below 0; ties go by place.
+https://github.com/fuxiAIlab/xrl-bench (`k=3`, `is_abs=True`, noise of 0.5). Differs: no more
+than half of the tokens are important; relative changes are measured in magnitudes, for its code
+clips what is below 0.
 """
 
 from __future__ import annotations
@@ -28,19 +29,19 @@ from attention_agents.agents.faithfulness.saliency_maps import (
 from attention_agents.policies.inspect.action_distribution import PolicyOutputs
 
 K = 3
-"""Tokens that count as the important ones, and as many as the unimportant ones."""
+"""Most tokens that count as the important ones, and as the unimportant ones."""
 NOISE = 0.5
 """Standard deviation of the noise that is added to tokens."""
 LEAST = 1e-3
 """Magnitude below which a relative change is not measured."""
 SEED = 0
 
-SOURCE = "Xiong et al. 2024, XRL-Bench, https://arxiv.org/abs/2402.12685, on tokens"
+SOURCE = "Xiong et al. 2024, XRL-Bench, https://arxiv.org/abs/2402.12685, section 3.3; on tokens"
 MEASURES = {
-    "aim": ("lower", "share of actions that stay when the 3 heaviest tokens are zeros"),
-    "aum": ("higher", "share of actions that stay when the 3 lightest tokens are zeros"),
-    "pgi": ("higher", "change of the prediction when noise is added to the 3 heaviest tokens"),
-    "pgu": ("lower", "change of the prediction when noise is added to the 3 lightest tokens"),
+    "aim": ("lower", "share of actions that stay when the k heaviest tokens are zeros"),
+    "aum": ("higher", "share of actions that stay when the k lightest tokens are zeros"),
+    "pgi": ("higher", "change of the prediction when noise is added to the k heaviest tokens"),
+    "pgu": ("lower", "change of the prediction when noise is added to the k lightest tokens"),
     "ris": ("lower", "largest relative change of the map by that of the tokens, with noise on all"),
 }
 """Which direction is better, and what is measured. The prediction is the probability or Q value of
@@ -56,6 +57,11 @@ class XrlScores(NamedTuple):
     pgu: Float[np.ndarray, "S"]
     ris: Float[np.ndarray, "S"]
     """NaN for a map that one pass does not give."""
+
+
+def extreme_count(N: int) -> int:
+    """Return k, how many of N tokens count as important, and how many as unimportant."""
+    return max(1, min(K, N // 2))
 
 
 def score_maps(
@@ -142,13 +148,14 @@ def _join(parts: list[SaliencyMap]) -> SaliencyMap:
 def _extremes(
     weights: Float[np.ndarray, "S N"], present: Bool[np.ndarray, "S N"]
 ) -> tuple[Bool[np.ndarray, "S N"], Bool[np.ndarray, "S N"]]:
-    """Return the K heaviest of the present tokens at each step, and the K lightest."""
+    """Return the k heaviest of the present tokens at each step, and the k lightest."""
     heavy, light = np.zeros_like(present), np.zeros_like(present)
+    k = extreme_count(present.shape[1])
     for s, (row, here) in enumerate(zip(weights, present, strict=True)):
         tokens = np.flatnonzero(here)
         order = tokens[np.argsort(row[tokens], kind="stable")]
-        light[s, order[:K]] = True
-        heavy[s, order[::-1][:K]] = True
+        light[s, order[:k]] = True
+        heavy[s, order[::-1][:k]] = True
     return heavy, light
 
 

@@ -80,18 +80,6 @@ class LoadedRun:
             sampling_actor(self.policy) if stochastic else GreedyActor(self.policy.compute_actions)
         )
 
-    def check_attends(self) -> None:
-        """Refuse a policy without attention, where attention shall be shown.
-
-        Raises:
-            ValueError: the run was trained with the encoder "stock".
-        """
-        if self.config.encoder.kind == "stock":
-            raise ValueError(
-                f"{self.folder.path} was trained with --encoder stock: it has no attention to "
-                "show; evaluate it, or train it with --encoder gate"
-            )
-
     def make_eval_env(self) -> gym.Env:
         """Make an environment that the run is evaluated in; it is closed with the run."""
         return self._close_with_run(make_eval_env(self.config))
@@ -118,7 +106,6 @@ class LoadedRun:
         """
         from attention_agents.recording.live.recorder import RecordAttention
 
-        self.check_attends()
         return self._close_with_run(
             RecordAttention(
                 env,

@@ -91,7 +91,6 @@ def record_episodes(
     """
     from attention_agents.agents.rollouts.episodes import play_episodes
 
-    run.check_attends()
     env = run.make_rendering_env(warn) if env is None else env
     target = run.folder.make_recording_folder() if out is None else Path(out)
     recorder = run.recorder(env, target)

@@ -18,7 +18,7 @@ from attention_agents.agents.faithfulness.recorded_policy import (
 from attention_agents.agents.faithfulness.run_study import report_faithfulness, study_faithfulness
 from attention_agents.agents.faithfulness.saliency_maps import evidence_map
 from attention_agents.agents.faithfulness.scoring import causal_map
-from attention_agents.agents.faithfulness.xrl_bench import score_maps
+from attention_agents.agents.faithfulness.xrl_bench import extreme_count, score_maps
 from attention_agents.agents.runs.checkpoint import LoadedPolicy
 from attention_agents.policies.sb3.gated_extractor import GatedExtractor
 from attention_agents.recording.leave_one_out import LeaveOneOut, read_leave_one_out
@@ -213,6 +213,10 @@ def test_the_measures_of_xrl_bench_on_a_policy_of_one_number(tmp_path):
     x, w = recorded.states.observations.numpy(), evidence_map(recorded, steps).rows
     assert np.isfinite(scores.ris).all() and (w[:, [0, 1, 3, 4, 5, 6]] == 0).all()
     assert x.shape == w.shape
+
+
+def test_of_few_tokens_no_more_than_half_are_important():
+    assert [extreme_count(N) for N in (1, 2, 3, 4, 6, 400)] == [1, 1, 1, 2, 3, 3]
 
 
 def test_drops_are_stored_and_read_again(tmp_path):

@@ -392,6 +392,43 @@ def test_a_run_is_loaded_once_and_played_in_one_environment(run, monkeypatch):
     assert len(loads) == 2 and len(envs) <= 4
 
 
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stock")
+    options = TrainConfig(
+        env="CartPole-v1", n_timesteps=64, encoder="stock", n_envs=1, device="cpu", eval_freq=0,
+        save_freq=0, progress=False, log_folder=str(folder),
+        hyperparams={"n_steps": 32, "batch_size": 32},
+    )  # fmt: skip
+    return train(options)
+
+
+def test_a_stock_run_is_rated_by_its_evidence(stock):
+    report = study_faithfulness(stock, episodes=2, score_steps=5, device="cpu")
+    families = {rating.name: rating.results.family for rating in report.ratings}
+    assert "attention" not in families.values()
+    assert {"evidence", "gradient x input", "causal", "SARFA", "random"} == set(families)
+    assert report.verdict.startswith("The policy has no attention. The map evidence ")
+    assert (report.drawn, report.best) == ("", None)
+    assert report.to_json()["encoder"]["kind"] == "stock"
+
+
+def test_a_zip_of_stable_baselines3_is_rated_in_the_environment_that_is_named(stock, tmp_path):
+    model = load_final(stock).model
+    model.save(tmp_path / "agent.zip")
+    with pytest.raises(ValueError, match="does not say which environment it is for: add --env ID"):
+        study_faithfulness(tmp_path / "agent.zip", device="cpu")
+    report = study_faithfulness(
+        tmp_path / "agent.zip", env="CartPole-v1", episodes=1, score_steps=4, device="cpu"
+    )
+    assert report.evidence is not None and report.to_json()["encoder"] is None
+    again = study_faithfulness(
+        Path(report.recording), env="CartPole-v1", score_steps=4, device="cpu"
+    )
+    assert again.evidence is not None
+    assert again.evidence["correlation"] == report.evidence["correlation"]
+
+
 def test_the_cue_is_known_at_the_junction_and_its_removal_is_what_it_says(cued):
     report = study_faithfulness(cued, episodes=2, score_steps=5, truth="kl", device="cpu")
     recording = open_recording(report.recording)
