@@ -130,13 +130,15 @@ class AttentionGate(TappableAttention):
     def forward(
         self, x: Float[Tensor, "B C N"], mask: Bool[Tensor, "B N"] | None = None
     ) -> Float[Tensor, "B C N"]:
-        """Return the gated tokens; absent ones are 0.
+        """Return the gated tokens; absent ones are 0, whatever they hold.
 
         Args:
             x: tokens, channels first.
             mask: True where a token is present; None when all are.
         """
         B, C, N = x.shape
+        if mask is not None:
+            x = x.masked_fill(~mask[:, None], 0.0)
         if self.weighting is not None:
             return self._forward_words(x, mask, self.weighting)
         weights = self.weights(x, mask)  # (B, H, N)
@@ -150,8 +152,7 @@ class AttentionGate(TappableAttention):
         else:
             gate = weights * scale + floor
             gated = (x.view(B, self.groups, -1, N) * gate[:, :, None]).view(B, C, N)
-        gated = self._add_sparsity(gated, weights)
-        return gated if mask is None else gated.masked_fill(~mask[:, None], 0.0)
+        return self._add_sparsity(gated, weights)
 
     def weights(
         self, x: Float[Tensor, "B C N"], mask: Bool[Tensor, "B N"] | None = None
@@ -216,8 +217,7 @@ class AttentionGate(TappableAttention):
             gate = gate.mean(1, keepdim=True)  # (B, 1, N)
         gated = (x.view(B, self.groups, -1, N) * gate[:, :, None]).view(B, C, N)
         weights = attended.weights if attended.soft is None else attended.soft
-        gated = self._add_sparsity(gated, weights[:, :, 0])
-        return gated if mask is None else gated.masked_fill(~mask[:, None], 0.0)
+        return self._add_sparsity(gated, weights[:, :, 0])
 
     def _score_words(
         self, x: Tensor, mask: Tensor | None, weighting: GateWeighting

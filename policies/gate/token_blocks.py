@@ -62,6 +62,8 @@ class TokenBlocks(nn.Module):
             x: tokens, channels first.
             mask: True where a token is present; None when all are.
         """
+        if mask is not None:
+            x = x.masked_fill(~mask[:, None], 0.0)
         tokens = Tokens(self.embed(x, mask), mask)
         for block in self.blocks:
             tokens = block(tokens)
@@ -71,9 +73,10 @@ class TokenBlocks(nn.Module):
     def embed(
         self, x: Float[Tensor, "B C N"], mask: Bool[Tensor, "B N"] | None
     ) -> Float[Tensor, "B N D"]:
-        """Return what the blocks read: where each token stands, and what it holds."""
-        if mask is not None:
-            x = x.masked_fill(~mask[:, None], 0.0)
+        """Return what the blocks read: where each token stands, and what it holds.
+
+        Absent tokens hold 0.
+        """
         if x.shape[1] == 1:
             return torch.addcmul(self.place, symlog(x).transpose(1, 2), self.content)
         share = 1.0 if mask is None else mask.float().mean(1)[:, None, None].clamp(min=1e-6)

@@ -8,6 +8,7 @@ import torch.utils.flop_counter
 from torch import nn
 
 from attention_agents.envs.tokens.layout import TokenGroup, TokenLayout
+from attention_agents.policies.attention.attention_config import AttentionConfig
 from attention_agents.policies.blocks.block import Block
 from attention_agents.policies.gate.attention_gate import AttentionGate, GateConfig
 from attention_agents.policies.gate.blocks_gate import BlocksGate, GatePlan
@@ -101,6 +102,28 @@ def test_no_token_at_all_is_finite(channels: int) -> None:
     y.sum().backward()
     assert (y == 0).all()
     assert all(p.grad is None or p.grad.isfinite().all() for p in gate.parameters())
+
+
+@pytest.mark.parametrize("channels", [1, C])
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("normalizer", ["softmax", "entmax15"])
+def test_absent_tokens_may_hold_anything(channels: int, layers: int, normalizer: str) -> None:
+    """NaN and inf go into no gradient either."""
+    config = GateConfig(heads=2, sparsity=0.1)
+    words = AttentionConfig(normalizer=normalizer)
+    torch.manual_seed(0)
+    gate = GatePlan(config, layers, D, H, attention=words).build(LAYOUT, channels)
+    x = tokens(channels)
+    gradients = []
+    for anything in (0.0, torch.nan, torch.inf):
+        gate.zero_grad()
+        y = gate(torch.where(MASK[:, None], x, anything), MASK)
+        y.square().sum().backward()
+        assert y.isfinite().all()
+        gradients.append([p.grad for p in gate.parameters() if p.grad is not None])
+    assert gradients[0]
+    for other in gradients[1:]:
+        torch.testing.assert_close(other, gradients[0], rtol=0, atol=0)
 
 
 def test_a_token_hears_of_another_at_a_distance() -> None:
