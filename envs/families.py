@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import gymnasium as gym
 
@@ -95,13 +97,21 @@ def find_family(env_id: str) -> Family:
     """Return the family of an id, `module:Id` included."""
     name = env_id.rpartition(":")[2]
     spec = gym.registry.get(name)
-    entry = spec.entry_point if spec is not None else None
-    for family in FAMILIES:
-        if spec is None and re.match(family.ids, name):
-            return family
-        if isinstance(entry, str) and re.match(rf"{family.source}[.:]", entry):
-            return family
+    if spec is None:
+        return next((f for f in FAMILIES if re.match(f.ids, name)), UNKNOWN_FAMILY)
+    for module in _modules_behind(spec.entry_point):  # the nearest first
+        for family in FAMILIES:
+            if re.match(rf"{family.source}(\.|$)", module):
+                return family
     return UNKNOWN_FAMILY
+
+
+def _modules_behind(entry_point: Any) -> list[str]:
+    """Return where an environment's class and its bases lie; imports nothing."""
+    module, _, name = entry_point.partition(":") if isinstance(entry_point, str) else ("", "", "")
+    made_by = getattr(sys.modules.get(module), name, None) if module else entry_point
+    bases = made_by.__mro__ if isinstance(made_by, type) else ()
+    return [module, *(base.__module__ for base in bases)]
 
 
 def find_adapter(env: gym.Env) -> Adapter:

@@ -81,5 +81,30 @@ class MissionWords:
         return indices
 
 
+class MissionEncoder:
+    """Give the missions of an environment as word indices, where they vary.
+
+    Args:
+        env: the bare environment.
+    """
+
+    def __init__(self, env: MiniGridEnv):
+        self._words = MissionWords.from_env(env)
+        self._mission, self._encoded = "", np.empty(0)
+
+    @property
+    def spaces(self) -> dict[str, TokenBox]:
+        """The part of the observation that missions are; none where there is only one mission."""
+        return {} if self._words is None else {"mission": self._words.space}
+
+    def encode(self, mission: str) -> dict[str, np.ndarray]:
+        """Return the mission as such a part; none where there is only one mission."""
+        if self._words is None:
+            return {}
+        if mission != self._mission:
+            self._mission, self._encoded = mission, self._words.encode_mission(mission)
+        return {"mission": self._encoded}
+
+
 def _split_words(mission: str) -> list[str]:
     return mission.lower().replace(",", " ").split()

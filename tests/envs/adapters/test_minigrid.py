@@ -1,13 +1,20 @@
 """MiniGrid: the cells that the agent sees, and the tiles where they stand."""
 
+import sys
+from types import ModuleType
+
+import gymnasium as gym
 import numpy as np
 import pytest
 
 pytest.importorskip("minigrid")
 
+from minigrid import wrappers
 from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX
 from minigrid.core.world_object import Ball
+from minigrid.envs import DoorKeyEnv
 
+from attention_agents.envs.adapters.minigrid import ViewTokens
 from attention_agents.envs.make import make_env
 from attention_agents.envs.token_places import get_token_places
 from attention_agents.envs.tokens.spaces import build_layout, choose_specs
@@ -114,7 +121,7 @@ def test_constant_missions_are_left_out_and_varying_ones_are_words():
         "direction",
     ]
     env = make_env("MiniGrid-GoToDoor-5x5-v0")
-    words = env.get_wrapper_attr("_vocabulary")
+    words = env.get_wrapper_attr("_missions")._words
     for seed in range(4):
         obs, _ = env.reset(seed=seed)
         read = [words.vocabulary[i - 2] for i in obs["mission"][:, 0] if i]
@@ -132,6 +139,63 @@ def test_every_babyai_word_is_known():
 
 
 def test_a_mission_longer_than_possible_is_refused():
-    words = make_env("MiniGrid-GoToDoor-5x5-v0").get_wrapper_attr("_vocabulary")
+    words = make_env("MiniGrid-GoToDoor-5x5-v0").get_wrapper_attr("_missions")._words
     with pytest.raises(ValueError, match="may have 5 words, got 6"):
         words.encode_mission("go to the very red door")
+
+
+WRAPPED = {
+    "FullyObsWrapper": ({}, (25, 3)),
+    "ViewSizeWrapper": ({"agent_view_size": 5}, (25, 3)),
+    "RGBImgPartialObsWrapper": ({}, (3, 56, 56)),
+    "ImgObsWrapper": ({}, (3, 7, 7)),
+}
+
+
+@pytest.fixture(params=WRAPPED)
+def wrapped(request):
+    """The id of a DoorKey whose registration names a wrapper, and the shape of what it observes."""
+    kwargs, shape = WRAPPED[request.param]
+    spec = getattr(wrappers, request.param).wrapper_spec(**kwargs)
+    env_id = f"Wrapped{request.param}-v0"
+    gym.register(
+        env_id,
+        entry_point="minigrid.envs:DoorKeyEnv",
+        kwargs={"size": 5},
+        additional_wrappers=(spec,),
+    )
+    yield env_id, shape
+    gym.registry.pop(env_id)
+
+
+def test_a_registered_wrapper_decides_what_is_observed(wrapped):
+    env_id, shape = wrapped
+    env = make_env(env_id, render_mode="rgb_array")
+    for seed in range(20):
+        obs, _ = env.reset(seed=seed)
+        assert env.observation_space.contains(obs)
+    parts = obs if isinstance(obs, dict) else {"view": obs}
+    assert parts.get("view", parts.get("image")).shape == shape
+    assert "mission" not in parts
+
+
+def test_a_cell_of_a_fully_observed_grid_stands_at_its_tile():
+    env = make_env("MiniGrid-DoorKey-5x5-v0", render_mode="rgb_array")
+    env = ViewTokens(wrappers.FullyObsWrapper(env.unwrapped))
+    obs, _ = env.reset(seed=0)
+    x, y = env.unwrapped.agent_pos
+    agent = int(np.flatnonzero(obs["view"][:, 0] == OBJECT_TO_IDX["agent"])[0])
+    assert agent == 5 * y + x and obs["view"][agent, 2] == env.unwrapped.agent_dir
+    boxes = places(env, env.render()).boxes
+    assert boxes[agent].tolist() == [TILE * x, TILE * y, TILE * (x + 1), TILE * (y + 1)]
+
+
+def test_an_environment_of_ones_own_is_known_by_its_class(monkeypatch):
+    module = ModuleType("own_grid")
+    module.Mine = type("Mine", (DoorKeyEnv,), {})
+    monkeypatch.setitem(sys.modules, "own_grid", module)
+    gym.register("OwnGrid-v0", entry_point="own_grid:Mine")
+    try:
+        assert list(make_env("OwnGrid-v0").observation_space) == ["view", "direction"]
+    finally:
+        gym.registry.pop("OwnGrid-v0")
