@@ -22,7 +22,8 @@ import numpy as np
 from stable_baselines3 import PPO
 
 from attention_agents.agents.cli.command import run_script
-from attention_agents.agents.faithfulness.recorded_policy import RecordedPolicy, leave_one_out
+from attention_agents.agents.faithfulness.recorded_policy import RecordedPolicy
+from attention_agents.agents.faithfulness.single_removals import leave_one_out
 from attention_agents.agents.training.train import torch_settings
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Cells

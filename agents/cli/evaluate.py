@@ -128,7 +128,7 @@ EVALUATE = Command(
         "score": Verb(ScoreOptions, run_score),
         "faithfulness": Verb(FaithfulnessOptions, run_faithfulness),
     },
-    "Evaluate a trained agent, or measure whether its attention maps explain what it does.",
+    "Evaluate a trained agent, or measure whether evidence and attention explain what it does.",
     examples=EXAMPLES,
     flags={"faithfulness": ("faithfulness", ""), "sb3": ("score", "run")},
 )

@@ -1,5 +1,5 @@
 """Whether a map explains a policy: what removing tokens does to the policy.
 
-`run_study.study_faithfulness` rates a run's maps; `recorded_policy.hide_tokens` removes tokens in
+`run_study.study_faithfulness` rates a run's maps; `hide_tokens.hide_tokens` removes tokens in
 one step; `rebuilt_env` replays a recorded episode.
 """

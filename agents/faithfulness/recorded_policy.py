@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,13 +24,10 @@ from attention_agents.policies.inspect.token_removal import (
     TokenRemoval,
     describe_removal,
 )
-from attention_agents.recording.leave_one_out import LeaveOneOut
 from attention_agents.recording.reader import Episode
 
 FLOATS_AT_ONCE = 2_000_000
 """Numbers of the largest tensor of a pass: more do not make it faster, and take memory."""
-STEPS_AT_ONCE = 16
-"""Steps whose causal maps are computed together."""
 Truth = Literal["margin", "kl"]
 """What is called the effect of removing a token: how much less the action taken is preferred when
 the token is replaced by its mean; or how far the whole output moves, whatever was done, when the
@@ -260,96 +257,6 @@ def measure_removal(
                 batch = states[part]
                 adapter.evaluate(batch, torch.arange(len(batch), device=policy.device))
     return removal
-
-
-def leave_one_out(
-    recorded: RecordedPolicy,
-    steps: Int[np.ndarray, "S"],
-    ground_truth: Bool[np.ndarray, "S N"] | None = None,
-    on_progress: Callable[[int], Any] = lambda steps: None,
-) -> LeaveOneOut:
-    """Compute causal maps: the policy's outputs without each present token in turn.
-
-    `causal[s, n] = distance(policy(tokens), policy(tokens without n))`, and
-    `margin_drop[s, m, n] = margin[m](tokens) - margin[m](tokens without n)`.
-
-    Args:
-        steps: of the episode, in their order.
-        ground_truth: tokens that matter by the environment, see `LeaveOneOut.true`.
-        on_progress: called now and then with how many steps are done.
-    """
-    S, N = len(steps), recorded.present.shape[1]
-    before = recorded.outputs_as_stored(recorded.outputs)
-    stored = {name: np.repeat(rows[steps, None], N, 1) for name, rows in before.items()}
-    causal = np.zeros((S, N), np.float32)  # and `stored` (S, N, ...)
-    drop = np.zeros((S, recorded.margins.shape[1], N), np.float32)
-    drop[np.isnan(recorded.margins[steps])] = np.nan
-    for start in range(0, S, STEPS_AT_ONCE):
-        step, token = np.nonzero(recorded.present[steps[start : start + STEPS_AT_ONCE]])
-        if not len(token):
-            continue
-        rows = steps[start + step]
-        outputs = recorded.outputs_without(rows, np.eye(N, dtype=bool)[token])
-        causal[start + step, token] = recorded.distances(rows, outputs)
-        drop[start + step, :, token] = recorded.margin_drops(rows, outputs)
-        for name, values in recorded.outputs_as_stored(outputs).items():
-            stored[name][start + step, token] = values
-        on_progress(min(STEPS_AT_ONCE, S - start))
-    return LeaveOneOut(
-        steps=steps.astype(np.int64),
-        causal=causal,
-        unit=recorded.kind.unit,
-        ground_truth=ground_truth,
-        margin_drop=drop,
-        **{"value": None, **stored},
-    )
-
-
-class HiddenTokenOutputs(NamedTuple):
-    """The outputs of a policy in a recorded step when some tokens are hidden."""
-
-    distribution: np.ndarray
-    """(A,) or (3, A), see `Header.distribution`."""
-    before: np.ndarray
-    """The same with all tokens there."""
-    action: np.ndarray
-    """The likeliest action, as the environment takes it."""
-    value: float | None
-    """Of the critic; None where it is not known."""
-    distance: float
-    """From the outputs with all tokens there, in `unit`."""
-    unit: str
-
-
-def hide_tokens(recorded: RecordedPolicy, step: int, tokens: Sequence[int]) -> HiddenTokenOutputs:
-    """Return a policy's outputs in a recorded step as if some tokens were not there.
-
-    Its recurrent state before the step is what it was with all tokens there.
-
-    Args:
-        step: of the episode.
-        tokens: which are hidden; absent ones make no difference.
-
-    Raises:
-        ValueError: there is no such step or token, or no token is named.
-    """
-    T, N = recorded.present.shape
-    if not 0 <= step < T:
-        raise ValueError(f"step must be 0 to {T - 1} in this episode, got {step}")
-    if not len(tokens) or not all(0 <= token < N for token in tokens):
-        raise ValueError(f"tokens must be some of 0 to {N - 1}, got {list(tokens)}")
-    removed, rows = np.zeros((1, N), bool), np.array([step])
-    removed[0, list(tokens)] = True
-    outputs = recorded.outputs_without(rows, removed)
-    before = recorded.outputs.select_states(slice(step, step + 1))
-    return HiddenTokenOutputs(
-        distribution=recorded.kind.compact_distribution(outputs)[0],
-        before=recorded.kind.compact_distribution(before)[0],
-        action=recorded.kind.likeliest_actions(outputs)[0],
-        value=None if outputs.value is None else float(outputs.value),
-        distance=float(recorded.distances(rows, outputs)[0]),
-        unit=recorded.kind.unit,
-    )
 
 
 def check_layout(policy: Any, episode: Episode) -> None:

@@ -62,17 +62,10 @@ def study_faithfulness(
         ValueError: the path is neither, an argument is out of range or goes only with a run, the
             recording is of another run or checkpoint, or it has nothing to score.
     """
-    if truth not in get_args(Truth):
-        raise ValueError(f"truth must be one of {', '.join(get_args(Truth))}, got {truth!r}")
-    if score_steps < 2:
-        raise ValueError(f"score_steps must be at least 2, got {score_steps}")
     path = Path(path)
     recording = open_recording(path) if is_recording(path) else None
-    if recording is not None and (episodes is not None or seed is not None or stochastic):
-        raise ValueError(
-            f"{path} is a recording: episodes, seed and stochastic go with a run, which is "
-            "recorded first"
-        )
+    recorded_anew = episodes is not None or seed is not None or stochastic
+    _check_arguments(path, recording is not None, recorded_anew, score_steps, truth)
     source: RunFolder | Path = path if recording is None else run_of_recording(recording)
     seeds = episode_seeds(
         SEED if seed is None else seed, EPISODES if episodes is None else episodes
@@ -90,6 +83,25 @@ def study_faithfulness(
         ground_truth = find_ground_truth(env_of_run, recording)
         return report_faithfulness(
             recording, run.policy, ground_truth, facts, score_steps, progress, truth
+        )
+
+
+def _check_arguments(
+    path: Path, is_recorded: bool, recorded_anew: bool, score_steps: int, truth: str
+) -> None:
+    """Refuse arguments that are out of range or do not go together.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if truth not in get_args(Truth):
+        raise ValueError(f"truth must be one of {', '.join(get_args(Truth))}, got {truth!r}")
+    if score_steps < 2:
+        raise ValueError(f"score_steps must be at least 2, got {score_steps}")
+    if is_recorded and recorded_anew:
+        raise ValueError(
+            f"{path} is a recording: episodes, seed and stochastic go with a run, which is "
+            "recorded first"
         )
 
 

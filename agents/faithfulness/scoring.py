@@ -27,7 +27,6 @@ from attention_agents.agents.faithfulness.recorded_episode import distinct_steps
 from attention_agents.agents.faithfulness.recorded_policy import (
     RecordedPolicy,
     Truth,
-    leave_one_out,
     measure_removal,
 )
 from attention_agents.agents.faithfulness.saliency_maps import (
@@ -39,6 +38,7 @@ from attention_agents.agents.faithfulness.saliency_maps import (
     means_at,
     sarfa_map,
 )
+from attention_agents.agents.faithfulness.single_removals import leave_one_out
 from attention_agents.agents.faithfulness.weight_shuffle import shuffled_weights
 from attention_agents.agents.faithfulness.xrl_bench import K, XrlScores, extreme_count, score_maps
 from attention_agents.agents.runs.checkpoint import LoadedPolicy

@@ -24,8 +24,8 @@ from attention_agents.recording.reader import Episode, Recording, is_recording, 
 from attention_agents.recording.scene.actions import action_names, action_text
 
 if TYPE_CHECKING:
+    from attention_agents.agents.faithfulness.hide_tokens import HiddenTokenOutputs
     from attention_agents.agents.faithfulness.recorded_policy import (
-        HiddenTokenOutputs,
         RecordedPolicy,
     )
     from attention_agents.agents.rollouts.episodes import Actor, EnvState
@@ -116,8 +116,9 @@ def counterfactual(recording: Recording, options: HideOptions) -> Counterfactual
     episode = _episode_of(recording, target)
     tokens = find_tokens(episode, target)
 
+    from attention_agents.agents.faithfulness.hide_tokens import hide_tokens
     from attention_agents.agents.faithfulness.rebuilt_env import ReplayMismatchError
-    from attention_agents.agents.faithfulness.recorded_policy import RecordedPolicy, hide_tokens
+    from attention_agents.agents.faithfulness.recorded_policy import RecordedPolicy
     from attention_agents.agents.faithfulness.run_study import run_of_recording
     from attention_agents.agents.runs.loaded_run import open_run
 

@@ -12,12 +12,12 @@ from stable_baselines3 import PPO, SAC
 from attention_agents.agents.faithfulness.rebuilt_env import GroundTruth
 from attention_agents.agents.faithfulness.recorded_policy import (
     RecordedPolicy,
-    leave_one_out,
     measure_removal,
 )
 from attention_agents.agents.faithfulness.run_study import report_faithfulness, study_faithfulness
 from attention_agents.agents.faithfulness.saliency_maps import evidence_map
 from attention_agents.agents.faithfulness.scoring import causal_map
+from attention_agents.agents.faithfulness.single_removals import leave_one_out
 from attention_agents.agents.faithfulness.xrl_bench import extreme_count, score_maps
 from attention_agents.agents.runs.checkpoint import LoadedPolicy
 from attention_agents.policies.sb3.gated_extractor import GatedExtractor

@@ -15,9 +15,9 @@ from attention_agents.agents.faithfulness.recorded_episode import RecordedEpisod
 from attention_agents.agents.faithfulness.recorded_policy import (
     RecordedPolicy,
     check_outputs,
-    leave_one_out,
 )
 from attention_agents.agents.faithfulness.saliency_maps import attention_maps, sarfa_map
+from attention_agents.agents.faithfulness.single_removals import leave_one_out
 from attention_agents.agents.faithfulness.weight_shuffle import shuffled_weights
 from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Entities

@@ -19,13 +19,14 @@ from stable_baselines3 import PPO
 from torch import nn
 
 from attention_agents.agents.config.run_config import TrainConfig
+from attention_agents.agents.faithfulness.hide_tokens import hide_tokens
 from attention_agents.agents.faithfulness.rebuilt_env import (
     GroundTruth,
     ReplayMismatchError,
     ground_truth_mask,
     replay_actions,
 )
-from attention_agents.agents.faithfulness.recorded_policy import RecordedPolicy, hide_tokens
+from attention_agents.agents.faithfulness.recorded_policy import RecordedPolicy
 from attention_agents.agents.faithfulness.run_study import (
     report_faithfulness,
     run_of_recording,
@@ -371,8 +372,9 @@ def test_a_recording_without_a_step_is_refused(run, tmp_path):
         study_faithfulness(folder, device="cpu")
 
 
-def test_a_run_is_loaded_once_and_played_in_one_environment(run, monkeypatch):
-    """Two environments are made: the first one only to find out whether it can be rendered."""
+def test_a_run_is_loaded_once_and_recorded_in_one_environment(run, monkeypatch):
+    """Two more are made: to find out whether it can be rendered, and for the states that recorded
+    evidence is compared with."""
     loads, envs = [], []
 
     def load(*args, **options):
@@ -387,9 +389,9 @@ def test_a_run_is_loaded_once_and_played_in_one_environment(run, monkeypatch):
     monkeypatch.setattr("attention_agents.agents.rollouts.eval_env.make_env", make)
     report = study_faithfulness(run, episodes=2, score_steps=5, device="cpu")
     assert report.truth == ""
-    assert len(loads) == 1 and len(envs) <= 2
+    assert len(loads) == 1 and len(envs) <= 3
     study_faithfulness(report.recording, score_steps=5, device="cpu")
-    assert len(loads) == 2 and len(envs) <= 4
+    assert len(loads) == 2 and len(envs) <= 5
 
 
 @pytest.fixture(scope="module")
