@@ -79,6 +79,7 @@ def trained(env_id: str, algo: str, log_folder: Path) -> Path:
             device="cpu",
             layers=1,
             heads=2,
+            encoder="pooled",
             width=8,
             eval_freq=0,
             save_freq=0,

@@ -7,9 +7,9 @@ episode are zeros.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
 
-from jaxtyping import Bool, Float
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from attention_agents.envs.tokens.specs import Cells, Entities, Frames, Patches
@@ -18,23 +18,24 @@ MAX_BYTE = 255.0
 """Of a picture of bytes; Stable-Baselines3 divides pictures by it, but not rows of numbers."""
 
 
-class WindowNumbers(NamedTuple):
-    """Numbers of K steps of F features, oldest step first."""
-
-    values: Float[Tensor, "B KF"]
-    mask: Bool[Tensor, "B KF"] | None
-    """False where the episode was not that old yet; None where all are present."""
-
-
-def window_numbers(window: Float[Tensor, "B K F1"]) -> WindowNumbers:
+def window_numbers(window: Float[Tensor, "B K F1"]) -> Float[Tensor, "B 2 KF"]:
     """Put the rows of a window side by side.
 
     Args:
         window: rows of (presence, F numbers), oldest first.
+
+    Returns:
+        The numbers, oldest step first, and whether each is present: 0 from before the episode.
     """
     values = window[:, :, 1:]  # (B, K, F)
-    present = (window[:, :, :1] > 0.5).expand_as(values)
-    return WindowNumbers(values.flatten(1), present.flatten(1))
+    present = window[:, :, :1].expand_as(values)
+    return torch.stack([values.flatten(1), present.flatten(1)], 1)
+
+
+def all_present(numbers: Float[Tensor, "B ..."]) -> Float[Tensor, "B 2 F"]:
+    """Return numbers of the present with their presence, which is 1."""
+    values = numbers.flatten(1)
+    return torch.stack([values, torch.ones_like(values)], 1)
 
 
 def stacked_frame(spec: Frames) -> Patches | Cells:

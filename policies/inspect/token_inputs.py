@@ -154,21 +154,27 @@ def _attention_inputs(extractor: AttentionExtractor) -> TokenInputs:
 def _gated_inputs(extractor: GatedExtractor) -> TokenInputs:
     keys = [group.key for group in extractor.layout.groups for _ in group.names]
     pictures, has_numbers = extractor.pictures_by_key, extractor.gate is not None
-    points: list[tuple[nn.Module, tuple[int, ...], int]] = []
+    parts: list[TokenPart] = []
     if has_numbers:
-        points = [(extractor.tokens, _positions(keys, extractor.numbers), 1)]
+        index = _positions(keys, extractor.numbers)
+        parts = [TokenPart(extractor.tokens, index, 1, _read_numbers, _write_numbers)]
     for key, part in pictures.items():
         index = _positions(keys, [key])
-        points.append((part.tokens, index, part.linear[0].in_features // len(index)))
+        width = part.linear[0].in_features // len(index)
+        parts.append(
+            TokenPart(part.tokens, index, width, _read_channels_first, _write_channels_first)
+        )
 
     def features_from_tokens(tokens: PartTokens) -> Float[Tensor, "B F"]:
         rows = [part.values.transpose(1, 2) for part in tokens]  # (B, D, n) each
         cells = dict(zip(pictures, rows[has_numbers:], strict=True))
-        return extractor.features_from_tokens(rows[0] if has_numbers else None, cells)
+        numbers = _write_numbers(tokens[0], None) if has_numbers else None
+        return extractor.features_from_tokens(numbers, cells)
 
-    parts = (TokenPart(*point, _read_channels_first, _write_channels_first) for point in points)
-    never, attention = (False,) * len(extractor.layout), _attention_of(extractor)
-    return TokenInputs(extractor.layout, tuple(parts), features_from_tokens, never, attention)
+    of_windows = extractor.windows.keys() & extractor.numbers.keys()
+    maskable = tuple(key in of_windows for key in keys)
+    attention = _attention_of(extractor)
+    return TokenInputs(extractor.layout, tuple(parts), features_from_tokens, maskable, attention)
 
 
 def _stock_inputs(stock: list[StockPart]) -> TokenInputs:
@@ -215,6 +221,19 @@ def _read_channels_first(output: Float[Tensor, "B D n"]) -> Tokens:
 
 def _write_channels_first(tokens: Tokens, output: Any) -> Float[Tensor, "B D n"]:
     return tokens.values.transpose(1, 2)
+
+
+def _read_numbers(output: Float[Tensor, "B P n"]) -> Tokens:
+    """Return numbers as tokens; in windows of the past (P = 2) their presence stands beside."""
+    mask = output[:, 1] > 0.5 if output.shape[1] == 2 else None
+    return Tokens(output[:, :1].transpose(1, 2), mask)
+
+
+def _write_numbers(tokens: Tokens, output: Any) -> Float[Tensor, "B P n"]:
+    values = tokens.values.transpose(1, 2)  # (B, 1, n)
+    if tokens.mask is None:
+        return values
+    return torch.cat([values, tokens.mask[:, None].to(values.dtype)], 1)
 
 
 def _on_output(

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from gymnasium import spaces
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ from attention_agents.policies.gate.gated_specs import (
     gated_specs,
 )
 from attention_agents.policies.gate.windows import (
-    WindowNumbers,
+    all_present,
     stack_frames,
     stacked_frame,
     window_numbers,
@@ -137,8 +137,7 @@ class GatedExtractor(BaseFeaturesExtractor):
             frames = isinstance(window, Frames)
             features[key] = picture(stack_frames(parts[key], window) if frames else parts[key])
         if self.gate is not None:
-            numbers, mask = self._join_numbers(parts)
-            features |= self._split_numbers(self.gate(self.tokens(numbers), mask))
+            features |= self._gate_numbers(self.tokens(self._join_numbers(parts)))
         return torch.cat([features[key] for key in self.keys], 1)
 
     @property
@@ -148,42 +147,38 @@ class GatedExtractor(BaseFeaturesExtractor):
         return {key: self.pictures[_module_name(key)] for key in keys}
 
     def features_from_tokens(
-        self,
-        numbers: Float[Tensor, "B 1 N"] | None,
-        pictures: Mapping[str, Tensor],
-        mask: Bool[Tensor, "B N"] | None = None,
+        self, numbers: Float[Tensor, "B P N"] | None, pictures: Mapping[str, Tensor]
     ) -> Float[Tensor, "B F"]:
         """Return the features that tokens give, as they stand before anything weighs them.
 
         Args:
-            numbers: of all parts that are numbers, in their order; None where there are none.
+            numbers: of all parts that are numbers, in their order, P = 1; in a window of the past
+                each with its presence, P = 2. None where there are none.
             pictures: (B, C, N) by key, the cells of each picture or grid.
-            mask: True where a number is present; None when all are.
         """
         parts = self.pictures_by_key
         features = {key: parts[key].features_from_tokens(cells) for key, cells in pictures.items()}
         if self.gate is not None:
             assert numbers is not None, "numbers need their tokens"
-            features |= self._split_numbers(self.gate(numbers, mask))
+            features |= self._gate_numbers(numbers)
         return torch.cat([features[key] for key in self.keys], 1)
 
-    def _join_numbers(
-        self, parts: Mapping[str, Tensor]
-    ) -> tuple[Float[Tensor, "B 1 N"], Bool[Tensor, "B N"] | None]:
-        """Return the numbers of all parts that are numbers, and which are present."""
+    def _join_numbers(self, parts: Mapping[str, Tensor]) -> Float[Tensor, "B P N"]:
+        """Return the numbers of all parts that are numbers; of windows with their presence."""
+        if self.windows.keys().isdisjoint(self.numbers):
+            return torch.cat([parts[key].flatten(1) for key in self.numbers], 1)[:, None]
         joined = [
-            window_numbers(parts[key])
-            if key in self.windows
-            else WindowNumbers(parts[key].flatten(1), None)
+            window_numbers(parts[key]) if key in self.windows else all_present(parts[key])
             for key in self.numbers
         ]
-        values = torch.cat([part.values for part in joined], 1)  # (B, N)
-        if all(part.mask is None for part in joined):
-            return values[:, None], None
-        masks = [torch.ones_like(v, dtype=torch.bool) if m is None else m for v, m in joined]
-        return values[:, None], torch.cat(masks, 1)
+        return torch.cat(joined, 2)
 
-    def _split_numbers(self, gated: Float[Tensor, "B 1 N"]) -> dict[str, Tensor]:
+    def _gate_numbers(self, tokens: Float[Tensor, "B P N"]) -> dict[str, Tensor]:
+        """Return the gated numbers, (B, n) by key."""
+        if tokens.shape[1] == 1:
+            gated = self.gate(tokens)  # type: ignore[misc]
+        else:
+            gated = self.gate(tokens[:, :1], tokens[:, 1] > 0.5)  # type: ignore[misc]
         sizes = list(self.numbers.values())
         return dict(zip(self.numbers, gated[:, 0].split(sizes, 1), strict=True))
 

@@ -26,6 +26,7 @@ from attention_agents.envs.tokens.spaces import TokenBox
 from attention_agents.envs.tokens.specs import Cells, Entities, Frames, Patches
 from attention_agents.policies.gate.windows import stack_frames, stacked_frame
 from attention_agents.policies.inspect.tap import AttentionTap
+from attention_agents.policies.inspect.token_inputs import find_token_inputs
 from attention_agents.policies.sb3.gated_extractor import GatedExtractor
 from attention_agents.policies.sb3.stock_extractor import StockExtractor
 
@@ -338,3 +339,20 @@ def test_a_gate_over_the_past_hides_what_has_not_been() -> None:
     assert torch.equal(weights.mask, present)
     expected = present / present.sum(1, keepdim=True)
     torch.testing.assert_close(weights.weights[:, :, 0], expected[:, None].expand(-1, 4, -1))
+
+
+def test_what_has_not_been_is_no_token_to_remove() -> None:
+    """Tokens and their presence go on to the features that the extractor itself gives."""
+    config = settle_config(TrainConfig(env="CartPole-v1", algo="ppo", history=3, device="cpu"))
+    extractor = build(config).policy.features_extractor
+    extractor.gate.static.data = torch.randn(4, 12)
+    windows = torch.as_tensor(windows_of(replace(config, n_envs=1), 2))
+    inputs, seen = find_token_inputs(extractor), {}
+    (part,) = inputs.parts
+    part.module.register_forward_hook(lambda _m, _i, output: seen.update(tokens=output))
+    features = extractor(windows)
+    tokens = part.read(seen["tokens"])
+    assert tokens.values.shape == (2, 12, 1) and tokens.mask.sum(1).tolist() == [4, 8]
+    assert inputs.maskable == (True,) * 12
+    assert torch.equal(inputs.features_from_tokens((tokens,)), features)
+    assert torch.equal(part.write(tokens, None), seen["tokens"])

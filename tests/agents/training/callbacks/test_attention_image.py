@@ -24,6 +24,7 @@ def trained(folder: Path, env: str, eval_freq: int = 32) -> RunFolder:
                 log_folder=str(folder),
                 device="cpu",
                 layers=1,
+                encoder="pooled",
                 width=8,
                 heads=2,
                 n_envs=1,

@@ -70,6 +70,7 @@ def test_only_a_frequency_that_nobody_asked_for_is_stretched(asked, steps, tmp_p
                 max_episode_steps=40,
                 eval_episodes=1,
                 save_freq=0,
+                encoder="pooled",
                 width=4,
                 heads=1,
                 layers=1,
