@@ -14,13 +14,13 @@ from attention_agents.policies.inspect.token_capture import TokenCapture, TokenM
 from attention_agents.recording.live.step_evidence import EvidenceBaseline
 
 STATES, MAX_EPISODES = 300, 30
-"""States that the means are taken over, at least, where so many episodes hold them."""
+"""States that the means are taken over, where so many episodes hold them."""
 FIRST_SEED = 5_000_000
 """Seed of the first of these episodes: not one that a person records."""
 
 
 def measure_baseline(
-    policy: Any, env: gym.Env, actor: Actor, is_success: SuccessRule
+    policy: Any, env: gym.Env, actor: Actor, is_success: SuccessRule, states: int = STATES
 ) -> EvidenceBaseline | None:
     """Return each token's mean over some hundred states of episodes that the policy plays.
 
@@ -29,6 +29,7 @@ def measure_baseline(
         env: that is played in, and stays open; not the one that is recorded.
         actor: calls the policy.
         is_success: of the environment.
+        states: how many are enough.
 
     Returns:
         None where it is not known where the policy's tokens stand.
@@ -41,9 +42,9 @@ def measure_baseline(
     with capture:
         collector = _MeansCollector(actor, capture, means)
         for episode in range(MAX_EPISODES):
-            short = TimeLimit(env, STATES - means.states)
+            short = TimeLimit(env, states - means.states)
             play_episodes([short], collector, [FIRST_SEED + episode], is_success)
-            if means.states >= STATES:
+            if means.states >= states:
                 break
     source = f"{means.states} states of episodes from seed {FIRST_SEED}"
     return EvidenceBaseline("mean", means, source)

@@ -29,6 +29,9 @@ from attention_agents.agents.training.callbacks.attention_statistics import (
     AttentionStatisticsCallback,
 )
 from attention_agents.agents.training.callbacks.evaluation import EvaluationCallback
+from attention_agents.agents.training.callbacks.evidence_statistics import (
+    EvidenceStatisticsCallback,
+)
 from attention_agents.agents.training.callbacks.periodic import CheckpointCallback
 from attention_agents.agents.training.learning_curve import draw_learning_curve
 from attention_agents.agents.training.progress import ProgressCallback
@@ -111,8 +114,10 @@ def run_callbacks(config: RunConfig, folder: RunFolder) -> list[BaseCallback]:
     """Return what a run does besides learning."""
     interval = config.eval_freq or math.ceil(config.n_timesteps / EVALUATIONS)
     attends = config.encoder.kind != "stock"
-    callbacks: list[BaseCallback] = [AttentionStatisticsCallback(interval)] if attends else []
-    if config.eval_freq and attends:
+    callbacks: list[BaseCallback] = [EvidenceStatisticsCallback(interval)]
+    if attends:
+        callbacks.append(AttentionStatisticsCallback(interval))
+    if config.eval_freq:
         callbacks.append(AttentionImageCallback(config, interval))
     if config.eval_freq:
         callbacks.append(EvaluationCallback(config, folder))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -17,14 +16,9 @@ from torch.nn import functional as F
 
 from attention_agents.agents.rollouts.episodes import stack_observations
 from attention_agents.agents.rollouts.policy_calls import Observation
-from attention_agents.agents.training.callbacks.periodic import PeriodicCallback
+from attention_agents.agents.training.callbacks.observation_sample import SampleCallback
 from attention_agents.policies.inspect.attention_modules import features_extractors, token_layouts
 from attention_agents.policies.inspect.tap import AttentionMap, AttentionTap, Pass
-
-SAMPLES = 64
-"""Observations that one measurement reads."""
-STRIDE = 16
-"""Steps of the vector environment between two of them, so that they differ."""
 
 
 class HeadStatistics(NamedTuple):
@@ -53,7 +47,7 @@ class HeadStatistics(NamedTuple):
     single head."""
 
 
-class AttentionStatisticsCallback(PeriodicCallback):
+class AttentionStatisticsCallback(SampleCallback):
     """Record entropy, effective number of tokens, largest weight and head similarity.
 
     Where weights are gates their mean stands in for entropy; hard attention has the share of tokens
@@ -65,22 +59,6 @@ class AttentionStatisticsCallback(PeriodicCallback):
     Args:
         interval: environment steps between two measurements.
     """
-
-    def __init__(self, interval: int):
-        super().__init__(interval)
-        self.sample: deque[Observation] = deque()
-
-    def _on_training_start(self) -> None:
-        super()._on_training_start()
-        self.sample = deque(maxlen=max(1, SAMPLES // self.training_env.num_envs))
-
-    def _on_step(self) -> bool:
-        if self.n_calls % STRIDE == 1:
-            latest = self.model._last_obs
-            assert latest is not None, "a step was taken from no observation"
-            # SB3 writes into no array; of a dict, its replay buffer exchanges the members
-            self.sample.append(dict(latest) if isinstance(latest, dict) else latest)
-        return super()._on_step()
 
     def on_interval(self) -> None:
         maps = attention_pass(
