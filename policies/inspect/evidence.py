@@ -110,6 +110,7 @@ class Evidence:
         passed: TokenPass,
         actions: Shaped[Tensor, "B ..."],
         valid: Bool[Tensor, "B C"] | None = None,
+        baseline: tuple[Float[Tensor, "..."], ...] | None = None,
     ) -> EvidenceMap:
         """Return the evidence of B states, by one backward pass through what follows the tokens.
 
@@ -117,12 +118,14 @@ class Evidence:
             passed: of the pass that chose the actions.
             actions: that were taken, as the environment takes them.
             valid: which choices were valid; None where all were.
+            baseline: what the tokens of each part are compared with, (n, D), or (B, n, D) with one
+                for each state; None takes that of this object.
 
         Raises:
             ValueError: the means of the tokens are wanted and not known yet.
         """
         tokens, M = passed.tokens[self.role], self.components
-        baseline = self._baseline_of(tokens)
+        baseline = self._baseline_of(tokens) if baseline is None else baseline
         B = len(tokens[0].values)
         state = passed.recurrent_state
         with self._apart():

@@ -195,6 +195,26 @@ class TokenMeans:
             surplus = torch.where(present, part.values.detach() - self.means[i], 0.0).sum(0)
             self.means[i] = self.means[i] + surplus / self.counts[i].clamp(min=1)
 
+    def update_one_by_one(self, tokens: PartTokens) -> tuple[Float[Tensor, "B _ _"], ...]:
+        """Add the tokens of B observations in their order; return the means after each, by part.
+
+        >>> means = TokenMeans()
+        >>> means.update_one_by_one((Tokens(torch.tensor([[[1.0]], [[4.0]]]), None),))[0].tolist()
+        [[[1.0]], [[2.5]]]
+        """
+        if not self.means:
+            self.update(select_states(tokens, slice(0, 0)))
+        self.states += len(tokens[0].values)
+        after = []
+        for i, part in enumerate(tokens):
+            present = present_mask(part)[:, :, None]  # (B, n, 1)
+            counts = self.counts[i] + present.to(self.counts[i].dtype).cumsum(0)
+            sums = torch.where(present, part.values.detach() - self.means[i], 0.0).cumsum(0)
+            means = self.means[i] + sums / counts.clamp(min=1)
+            self.means[i], self.counts[i] = means[-1], counts[-1]
+            after.append(means)
+        return tuple(after)
+
     @property
     def baseline(self) -> tuple[Float[Tensor, "_ _"], ...]:
         """The means by part, (n, D) each; 0 for a token that never was present.

@@ -67,14 +67,14 @@ class PassListener:
         if self._tap is not None:
             self._tap.attach()
         if self.evidence is not None:
-            self.evidence.capture.attach()
+            self.evidence.attach()
 
     def detach(self) -> None:
         """Stop to listen."""
         if self._tap is not None:
             self._tap.detach()
         if self.evidence is not None:
-            self.evidence.capture.detach()
+            self.evidence.detach()
 
     def take(self) -> ListenedPass | None:
         """Return the latest pass since the last call, or None, and forget it."""

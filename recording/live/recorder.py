@@ -34,7 +34,7 @@ from attention_agents.recording.live.policy_estimate import (
     ValidActions,
     pass_reader_of,
 )
-from attention_agents.recording.live.step_evidence import EvidenceBaseline
+from attention_agents.recording.live.step_evidence import BATCH, EvidenceBaseline
 from attention_agents.recording.map_spec import MapSpec, stored_rows
 from attention_agents.recording.rollout import RolloutChain, build_rollout_chain
 from attention_agents.recording.step import Step
@@ -132,7 +132,7 @@ class RecordAttention(gym.Wrapper):
         self._writer = RecordingWriter(folder, replace(header, **fields))
         self._snapshot: EnvSnapshot | None = None
         self._seed: int | None = None
-        self._episode_begun = False
+        self._episode_begun, self._steps = False, 0
         listener.attach()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
@@ -151,7 +151,10 @@ class RecordAttention(gym.Wrapper):
         if snapshot is not None:
             if not self._episode_begun:
                 self._writer.begin_episode(self._seed)
-                self._episode_begun = True
+                self._episode_begun, self._steps = True, 0
+            self._steps += 1
+            if self._steps % BATCH == 0:  # before the writer has a whole chunk
+                self._compute_evidence()
             self._writer.add_step(
                 Step(
                     observation=_by_key(snapshot.observation),
@@ -194,7 +197,12 @@ class RecordAttention(gym.Wrapper):
         places = TokenPlaces(places.boxes.copy(), places.ids.copy())
         return EnvSnapshot(_copy_observation(obs), frame, places)
 
+    def _compute_evidence(self) -> None:
+        if self._listener.evidence is not None:
+            self._listener.evidence.compute_pending()
+
     def _end_episode(self) -> None:
+        self._compute_evidence()
         if self._episode_begun and self._snapshot is not None:
             snapshot = self._snapshot
             self._writer.end_episode(_by_key(snapshot.observation), snapshot.frame)
@@ -227,7 +235,7 @@ class RecordAttention(gym.Wrapper):
         evidence = self._listener.evidence
         if evidence is None or acting_pass.tokens is None or not valid.is_known:
             return None
-        return evidence.of_state(acting_pass.tokens, self._index, action, valid.mask)
+        return evidence.add_state(acting_pass.tokens, self._index, action, valid.mask)
 
     def _complete_pass(self, latest: ListenedPass | None) -> ListenedPass | None:
         """Return a pass if it chose an action: then it holds every map that is recorded."""

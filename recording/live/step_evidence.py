@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils.hooks import RemovableHandle
 
 from attention_agents.envs.tokens.layout import TokenLayout
 from attention_agents.policies.inspect.evidence import Evidence
 from attention_agents.policies.inspect.token_capture import TokenCapture, TokenMeans, TokenPass
+from attention_agents.policies.tokens import Tokens
 from attention_agents.recording.evidence_spec import EvidenceSpec
 from attention_agents.recording.header import ActionKind
 from attention_agents.recording.map_spec import LONGEST_WORD
@@ -48,8 +51,15 @@ class EvidenceBaseline:
         return self.kind == "mean" and not self.source
 
 
+BATCH = 16
+"""States whose evidence is computed at once: a chunk that is written holds whole batches."""
+
+
 class StepEvidence:
-    """Compute the evidence of a policy's passes while it acts.
+    """Compute the evidence of a policy's passes while it acts, from those passes' own tokens.
+
+    One backward pass serves several states: their tokens are held until `compute_pending`, which an
+    optimizer calls before it changes the weights.
 
     Args:
         policy: of Stable-Baselines3 or sb3-contrib.
@@ -63,6 +73,10 @@ class StepEvidence:
         self.baseline = baseline
         self._evidence = Evidence(policy, baseline.kind, baseline.means)
         self.capture = TokenCapture(policy)
+        self._weights = list(policy.parameters())
+        self._versions = 0
+        self._pending: list[_PendingState] = []
+        self._hook: RemovableHandle | None = None
 
     @property
     def role(self) -> str:
@@ -96,25 +110,104 @@ class StepEvidence:
             tokens=" and ".join(words),
         )
 
-    def of_state(
+    def add_state(
         self, passed: TokenPass, index: int, action: np.ndarray, valid: Tensor | None
-    ) -> np.ndarray | None:
-        """Return the evidence of one state of a pass, (M, N) float32; rows of NaN where undefined.
+    ) -> np.ndarray:
+        """Take note of a state; return its evidence, (M, N) float32, NaN until it is computed.
 
         Args:
             passed: of the pass that chose the action.
             index: which of its rows.
             action: that was taken.
             valid: which choices were valid, (1, choices); None where all were.
-
-        Returns:
-            None where the gradient is not finite.
         """
+        versions = self._weight_versions()
+        if self._pending and versions != self._versions:
+            self._pending.clear()  # their weights are gone
+        self._versions = versions
+        shape = self._evidence.components, len(self.layout)
+        rows = np.full(shape, np.nan, np.float32)
         own = passed.select_states(slice(index, index + 1))
+        self._pending.append(_PendingState(own, np.asarray(action), valid, rows))
+        return rows
+
+    def compute_pending(self, *_: object) -> None:
+        """Compute the evidence of the states since the last call, all at once.
+
+        Where it is not finite, and where the weights that chose the action were overwritten by
+        anything but an optimizer, it stays NaN.
+        """
+        pending, self._pending = self._pending, []
+        if not pending or self._weight_versions() != self._versions:
+            return
+        passed = _join_passes([state.passed for state in pending])
+        tokens = passed.tokens[self.role]
+        running = None
         if self.baseline.runs_along:
-            self._evidence.means.update(own.tokens[self.role])
-        device = own.tokens[self.role][0].values.device
-        actions = torch.as_tensor(np.asarray(action), device=device)[None]
-        values = self._evidence.of(own, actions, valid).values[0].float().cpu().numpy()
-        undefined = np.isnan(values).all(-1, keepdims=True)
-        return values if (np.isfinite(values) | undefined).all() else None
+            running = self._evidence.means.update_one_by_one(tokens)
+        device = tokens[0].values.device
+        actions = torch.as_tensor(np.stack([state.action for state in pending]), device=device)
+        valid = _join_valid([state.valid for state in pending])
+        values = self._evidence.of(passed, actions, valid, running).values  # (B, M, N)
+        values = values.float().cpu().numpy()
+        values[~np.isfinite(values).all(-1)] = np.nan
+        for state, rows in zip(pending, values, strict=True):
+            state.rows[:] = rows
+
+    def attach(self) -> None:
+        """Start to listen; an optimizer then waits until what is pending is computed."""
+        self.capture.attach()
+        if self._hook is None:
+            self._hook = register_optimizer_step_pre_hook(self.compute_pending)
+
+    def detach(self) -> None:
+        """Stop to listen, and compute what is pending."""
+        self.capture.detach()
+        self.compute_pending()
+        if self._hook is not None:
+            self._hook.remove()
+        self._hook = None
+
+    def _weight_versions(self) -> int:
+        """Return a number that changes whenever a weight is written to."""
+        return sum(weight._version for weight in self._weights)
+
+
+class _PendingState(NamedTuple):
+    """A state whose evidence is not computed yet."""
+
+    passed: TokenPass
+    """Of this state alone."""
+    action: np.ndarray
+    valid: Tensor | None
+    rows: np.ndarray
+    """(M, N), to be filled."""
+
+
+def _join_passes(passes: Sequence[TokenPass]) -> TokenPass:
+    """Return several passes as one."""
+    roles = [role for role in passes[0].tokens if all(role in p.tokens for p in passes)]
+    tokens = {
+        role: tuple(map(_join_tokens, zip(*(p.tokens[role] for p in passes), strict=True)))
+        for role in roles
+    }
+    states = [p.recurrent_state for p in passes]
+    state = None
+    if all(part is not None for part in states):
+        state = tuple(torch.cat(parts, 1) for parts in zip(*states, strict=True))  # type: ignore[arg-type]
+    return TokenPass(tokens, {}, state)
+
+
+def _join_tokens(parts: Sequence[Tokens]) -> Tokens:
+    values = torch.cat([part.values for part in parts])
+    masks = [part.mask for part in parts]
+    return Tokens(values, None if masks[0] is None else torch.cat(masks))  # type: ignore[arg-type]
+
+
+def _join_valid(masks: Sequence[Tensor | None]) -> Tensor | None:
+    """Return which choices were valid, (B, choices); None where all were, in every state."""
+    known = [mask for mask in masks if mask is not None]
+    if not known:
+        return None
+    every = torch.ones_like(known[0])
+    return torch.cat([every if mask is None else mask for mask in masks])

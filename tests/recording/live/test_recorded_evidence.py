@@ -259,3 +259,44 @@ def test_neither_attention_nor_evidence_is_refused(tmp_path):
     with pytest.raises(ValueError, match="has no AttentionExtractor"):
         RecordAttention(make_env("CartPole-v1"), model, tmp_path / "seen", evidence=False)
     assert not (tmp_path / "seen").exists()
+
+
+def test_states_in_batches_have_the_evidence_of_each_alone_against_the_states_so_far(tmp_path):
+    """Forty steps are two batches of 16 and a rest; each state counts among those so far."""
+    model = PPO("MlpPolicy", "CartPole-v1", seed=0, device="cpu")
+    env = RecordAttention(make_env("CartPole-v1"), model, tmp_path / "seen", map_dtype="float32")
+    play(model, env, steps=40)
+    env.close()
+    steps = [step for episode in open_recording(tmp_path / "seen").episodes for step in episode]
+    evidence, seen = Evidence(model.policy), TokenMeans()
+    evidence.means = seen
+    for step in steps:
+        with TokenCapture(model.policy) as capture:
+            model.predict(step.observation[""])
+            passed = capture.take()
+        seen.update(passed.tokens["actor"])
+        expected = evidence.of(passed, torch.as_tensor(step.action)[None]).values[0]
+        np.testing.assert_allclose(step.evidence, expected.numpy(), rtol=1e-3, atol=1e-5)
+
+
+def test_evidence_is_that_of_the_weights_that_chose_the_action(tmp_path):
+    """An optimizer waits for it; of weights that something else overwrote it is unknown."""
+    model = PPO("MlpPolicy", "CartPole-v1", seed=0, device="cpu")
+    env = RecordAttention(make_env("CartPole-v1"), model, tmp_path / "seen", map_dtype="float32",
+                          baseline=zero_baseline())  # fmt: skip
+    first, _ = env.reset(seed=1)
+    action, _ = model.predict(first, deterministic=True)
+    second, *_ = env.step(action)
+    expected, _ = record_alone(model, first, action)
+    for parameter in model.policy.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    model.policy.optimizer.param_groups[0]["lr"] = 0.3
+    model.policy.optimizer.step()
+    changed, _ = record_alone(model, first, action)
+    env.step(model.predict(second, deterministic=True)[0])
+    model.policy.load_state_dict({k: v + 1 for k, v in model.policy.state_dict().items()})
+    env.close()
+    step, overwritten = open_recording(tmp_path / "seen").episodes[0]
+    np.testing.assert_allclose(step.evidence, expected, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(expected, changed, rtol=1e-2)
+    assert overwritten.attended and np.isnan(overwritten.evidence).all()
