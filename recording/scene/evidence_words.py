@@ -26,6 +26,8 @@ def evidence_words(header: Header, component: int, action: np.ndarray) -> Eviden
         action: that was taken.
     """
     names, values = action_names(header), np.ravel(action)
+    if component >= min(len(values), len(names)):  # of a file that contradicts itself
+        return EvidenceWords("for the action", "against the action")
     if header.action_kind == "continuous":
         name = names[component]
         return EvidenceWords(f"raises {name}", f"lowers {name}")

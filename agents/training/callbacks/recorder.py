@@ -29,7 +29,7 @@ class AttentionRecorderCallback(BaseCallback):
 
     Raises:
         ValueError: every_episodes is below 1; or, when training begins, the environments are not in
-            a `DummyVecEnv`, the policy has no `AttentionExtractor`, or the folder is not empty.
+            a `DummyVecEnv`, the policy is of an unknown kind, or the folder is not empty.
     """
 
     def __init__(self, folder: str | Path, every_episodes: int = 1, *, full: bool = False):
