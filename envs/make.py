@@ -13,6 +13,7 @@ from gymnasium.wrappers import TimeLimit
 
 from attention_agents.envs.families import (
     FAMILIES,
+    UNKNOWN_FAMILY,
     Family,
     MissingExtraError,
     find_adapter,
@@ -69,7 +70,7 @@ def make_env(
     prepare_headless()
     family = _register_family(env_id)
     adapter = family.load_adapter()
-    arguments = {**adapter.make_kwargs(env_kwargs or {}), **(env_kwargs or {})}
+    arguments = {**(env_kwargs or {}), **adapter.make_kwargs(env_kwargs or {})}
     if render_mode is not None:
         arguments["render_mode"] = render_mode
     if max_episode_steps is not None:
@@ -80,7 +81,7 @@ def make_env(
     if max_episode_steps is not None:
         env = TimeLimit(env, max_episode_steps)
     env = pad_sequences(env, max_entities)
-    env = plain_actions(plain_observations(env))
+    env = plain_actions(plain_observations(env, trust_keys=family is not UNKNOWN_FAMILY))
     if history and framed_parts(env.observation_space):
         return FrameHistory(env, history)
     return History(env, history) if history else env

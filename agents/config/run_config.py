@@ -20,6 +20,7 @@ from attention_agents.agents.config.cli_types import (
     optional_arg,
 )
 from attention_agents.agents.config.encoder_config import EncoderConfig, EncoderOptions
+from attention_agents.agents.config.json_values import from_json_value, to_json_value
 from attention_agents.agents.config.validation import (
     check_choice,
     check_count,
@@ -50,7 +51,7 @@ def check_env_kwargs(env_kwargs: Mapping[str, Any]) -> None:
         ValueError: JSON cannot hold them, or they choose how frames are drawn.
     """
     for name, value in env_kwargs.items():
-        check_plain(f"{name} of env_kwargs", value)
+        check_plain(f"{name} of env_kwargs", to_json_value(value))
     if "render_mode" in env_kwargs:
         raise ValueError("env_kwargs cannot have a render_mode: replay draws the episodes")
 
@@ -252,7 +253,8 @@ class RunConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dicts, lists, numbers and texts; `from_json` reads them back."""
-        return asdict(self)
+        values = asdict(self)
+        return values | {"env_kwargs": to_json_value(values["env_kwargs"])}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RunConfig:
@@ -266,6 +268,7 @@ class RunConfig:
             parts = dict(values)
             parts["encoder"] = EncoderConfig.from_json(parts["encoder"])
             parts["policy"] = PolicyConfig(**parts["policy"])
+            parts["env_kwargs"] = from_json_value(dict(parts.get("env_kwargs", {})))
             for name in parts:
                 check_choice("field of a run's config", name, names)
             return cls(**parts)

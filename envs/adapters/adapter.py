@@ -21,7 +21,7 @@ class Adapter:
         """Put the family's ids into Gymnasium's registry."""
 
     def make_kwargs(self, env_kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Return what the family's wrappers need in `gymnasium.make`, beside the caller's own."""
+        """Return arguments of `gymnasium.make`, beside the caller's own or in their place."""
         return {}
 
     def wrap_env(self, env: gym.Env, training: bool) -> gym.Env:

@@ -79,8 +79,9 @@ class AtariAdapter(Adapter):
         gym.register_envs(ale_py)
 
     def make_kwargs(self, env_kwargs: dict[str, Any]) -> dict[str, Any]:
-        memory = env_kwargs.get("obs_type") == "ram"
-        return {} if memory else {"frameskip": 1}  # AtariPreprocessing skips frames itself
+        if env_kwargs.get("obs_type") == "ram" or "frameskip" in env_kwargs:
+            return {}
+        return {"frameskip": 1}  # AtariPreprocessing skips frames itself
 
     def wrap_env(self, env: gym.Env, training: bool) -> gym.Env:
         if env.get_wrapper_attr("_obs_type") == "ram":  # the console's memory: no picture

@@ -163,6 +163,17 @@ class HighwayAdapter(Adapter):
     def register_envs(self) -> None:
         gym.register_envs(highway_env)
 
+    def make_kwargs(self, env_kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Let `observation_shape` be a list, as on a command line: highway-env adds to a tuple."""
+        config: Any = env_kwargs.get("config") or {}
+        observation: Any = config.get("observation") or {}
+        shape = observation.get("observation_shape")
+        if not isinstance(shape, list):
+            return {}
+        return {
+            "config": {**config, "observation": {**observation, "observation_shape": tuple(shape)}}
+        }
+
     def wrap_env(self, env: gym.Env, training: bool) -> gym.Env:
         kind = env.get_wrapper_attr("observation_type")
         rows = type(kind) in (KinematicObservation, ExitObservation)  # not their many subclasses

@@ -107,13 +107,20 @@ class PlainAction(gym.ActionWrapper):
         return np.reshape(action, self._shape) + self._start
 
 
-def plain_observations(env: gym.Env) -> gym.Env:
-    """Wrap an environment in `PlainObservation`, if its observation needs it."""
+def plain_observations(env: gym.Env, trust_keys: bool = True) -> gym.Env:
+    """Wrap an environment in `PlainObservation`, if its observation needs it.
+
+    Args:
+        env: any environment.
+        trust_keys: whether a Dict observation has the keys of its space alone; where it has more,
+            `PlainObservation` leaves them out, as Stable-Baselines3 does in training.
+    """
     parts = observation_parts(env.observation_space)
     if not parts:
         raise ValueError(f"the observation has no parts: {env.observation_space}")
     is_plain = all(part.convert is None and part.key in ("", *part.path) for part in parts)
-    return env if is_plain else PlainObservation(env)
+    trusted = trust_keys or not isinstance(env.observation_space, spaces.Dict)
+    return env if is_plain and trusted else PlainObservation(env)
 
 
 def plain_actions(env: gym.Env) -> gym.Env:

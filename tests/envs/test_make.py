@@ -8,6 +8,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium import spaces
 from stable_baselines3.common.env_checker import check_env
 
 from attention_agents.envs.families import MissingExtraError, family_name
@@ -381,3 +382,35 @@ def test_importing_the_room_does_nothing():
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[] []"
+
+
+def test_keys_beyond_the_space_are_left_out():
+    class Talkative(gym.Env):
+        observation_space = spaces.Dict(x=spaces.Box(-1, 1, (3,)))
+        action_space = spaces.Discrete(2)
+
+        def reset(self, *, seed=None, options=None):
+            return {"x": np.zeros(3, np.float32), "mission": "go"}, {}
+
+        def step(self, action):
+            return *self.reset()[:1], 0.0, False, False, {}
+
+    gym.register("Talkative-v0", Talkative)
+    try:
+        env = make_env("Talkative-v0")
+        assert list(env.reset()[0]) == list(env.step(0)[0]) == ["x"]
+    finally:
+        gym.registry.pop("Talkative-v0")
+
+
+def test_the_shape_of_a_gray_road_may_be_a_list():
+    pytest.importorskip("highway_env")
+    observation = {
+        "type": "GrayscaleObservation",
+        "observation_shape": [64, 48],
+        "stack_size": 2,
+        "weights": [0.3, 0.6, 0.1],
+    }
+    config = {"duration": 2, "observation": observation}
+    env = make_env("highway-fast-v0", env_kwargs={"config": config})
+    assert env.observation_space.shape == (2, 64, 48)

@@ -262,3 +262,12 @@ def test_every_word_of_a_mechanism_reaches_it():
 def test_tokens_can_be_chosen_key_by_key():
     run = resolve_config(TrainConfig(env="x", tokens="image:patches, speed:features"), "other")
     assert run.encoder.tokens == {"image": "patches", "speed": "features"}
+
+
+def test_arguments_of_environments_survive_config_json() -> None:
+    env_kwargs = {"config": {"shape": (3, [4, (5,)]), "speeds": {0: 20.0, (1, 2): None}}, "size": 5}
+    config = RunConfig(
+        env="CartPole-v1", algo="ppo", n_timesteps=8, seed=0, n_envs=1, env_kwargs=env_kwargs
+    )
+    again = RunConfig.from_json(json.loads(json.dumps(config.to_json())))
+    assert again == config and again.env_kwargs == env_kwargs
