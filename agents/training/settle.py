@@ -45,7 +45,7 @@ def describe_encoder(config: RunConfig) -> str:
     """Return the encoder of a run as a line to read, such as "encoder gate: 4 heads, ..."."""
     encoder = config.encoder
     if encoder.kind == "stock":
-        return "encoder stock: the network without attention; there will be no maps to look at"
+        return "encoder stock: the network without attention; replay shows evidence alone"
     sizes = f"{encoder.heads} heads"
     if encoder.kind == "pooled" or encoder.layers > 1:
         sizes = f"{encoder.layers} layers of {sizes}, width {encoder.width}"
