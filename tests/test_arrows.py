@@ -123,7 +123,10 @@ ROOMS = {
         ("numpy", "gymnasium", *TORCH, *SB3),
     ),
     "agents.runs.sb3_zip": Room(
-        ("agents.config", "agents.algorithms", "agents.runs.checkpoint", "envs.families"),
+        (
+            *("agents.config", "agents.algorithms", "agents.runs.checkpoint", "envs.families"),
+            *("policies.inspect.attention_modules", "policies.sb3"),
+        ),
         ("numpy", "gymnasium", "torch", *SB3),
         closed=(),
     ),

@@ -10,10 +10,18 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from torch import nn
 
+from attention_agents.agents.config.encoder_config import EncoderConfig
 from attention_agents.agents.config.run_config import RunConfig
 from attention_agents.agents.runs.checkpoint import LoadedPolicy
 from attention_agents.agents.runs.sb3_zip.sb3_zip import load_sb3_zip
+from attention_agents.policies.inspect.attention_modules import (
+    attention_modules,
+    features_extractors,
+)
+from attention_agents.policies.sb3.extractor import AttentionExtractor
+from attention_agents.policies.sb3.gated_extractor import GatedExtractor
 
 
 def is_sb3_zip(path: str | Path) -> bool:
@@ -38,9 +46,23 @@ def load_zip_policy(path: str | Path, env: str | None, device: str = "auto") -> 
     steps = max(int(model.num_timesteps), 1)
     algo = type(model).__name__.lower()
     config = RunConfig(
-        env=env, algo=_ALGORITHMS.get(algo, algo), n_timesteps=steps, seed=0, n_envs=1
+        env=env,
+        algo=_ALGORITHMS.get(algo, algo),
+        n_timesteps=steps,
+        seed=0,
+        n_envs=1,
+        encoder=EncoderConfig(kind=_encoder_kind(model.policy)),
     )
     return LoadedPolicy(model, config, None)
+
+
+def _encoder_kind(policy: nn.Module) -> str:
+    """Return a word of `KINDS`: what the policy holds, stock where nothing of it attends."""
+    extractors = features_extractors(policy).values()
+    if any(isinstance(extractor, GatedExtractor) for extractor in extractors):
+        return "gate"
+    pools = any(isinstance(extractor, AttentionExtractor) for extractor in extractors)
+    return "pooled" if pools or attention_modules(policy) else "stock"
 
 
 _ALGORITHMS = {"maskableppo": "ppo_mask", "recurrentppo": "ppo_lstm"}

@@ -20,10 +20,12 @@ from stable_baselines3.common.noise import NormalActionNoise
 
 from attention_agents import (
     AttentionExtractor,
+    attention_policy_kwargs,
     load_checkpoint,
     load_sb3_zip,
     sb3_custom_objects,
 )
+from attention_agents.agents.evaluation.evaluate import evaluate
 from attention_agents.agents.runs.sb3_zip.restricted_unpickler import restricted_loads
 
 OLD_RUNS = Path(__file__).parents[2] / "compatibility" / "runs_0_1"
@@ -180,3 +182,26 @@ def test_what_is_no_zip_of_sb3_says_so(tmp_path) -> None:
         load_sb3_zip(OLD_RUNS / "mlp.zip", "dqn", device="cpu")
     with pytest.raises(ValueError, match="unknown algorithm 'pppo'"):
         load_sb3_zip(OLD_RUNS / "mlp.zip", "pppo")
+
+
+@pytest.mark.parametrize(
+    ("policy_kwargs", "kind"),
+    [
+        ({}, "stock"),
+        (attention_policy_kwargs(PPO, spaces.Box(-1, 1, (4,))), "gate"),
+        (POLICY, "pooled"),
+        (
+            POLICY
+            | {"features_extractor_kwargs": dict(width=8, heads=2, layers=1, readout="mean")},
+            "pooled",
+        ),
+    ],
+)
+def test_a_zip_says_what_its_encoder_is(policy_kwargs, kind, tmp_path) -> None:
+    PPO("MlpPolicy", "CartPole-v1", device="cpu", policy_kwargs=policy_kwargs).save(
+        tmp_path / "agent.zip"
+    )
+    report = evaluate(
+        tmp_path / "agent.zip", env="CartPole-v1", episodes=1, random_policy=False, device="cpu"
+    )
+    assert report.encoder == kind
