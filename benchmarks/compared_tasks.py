@@ -132,6 +132,8 @@ DOORKEY = {
     "learning_rate": "lin_1e-3",
 }
 TABLES = {"n_steps": 128, "batch_size": 256, "ent_coef": 0.01, "learning_rate": 1e-3}
+FROZEN_LAKE = TABLES | {"normalize_advantage": False}
+"""Normalized, advantages that are almost 0 before the first reward move the policy all the same."""
 COLLECT = {"n_steps": 128, "batch_size": 256, "learning_rate": "lin_1e-3", "ent_coef": 0.01}
 CNN, POOLED = ("gate", "cnn"), ("pooled", "stock")
 
@@ -181,7 +183,7 @@ TASKS = {
     "frozenlake": Task(
         partial(make_env, "FrozenLake8x8-v1", env_kwargs={"is_slippery": False}),
         *("ppo", 100_000, 8),
-        hyperparameters=TABLES,
+        hyperparameters=FROZEN_LAKE,
         source=OURS,
     ),
     "doorkey": Task(
