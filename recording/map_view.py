@@ -17,6 +17,8 @@ from attention_agents.recording.step import Step
 
 EGO = "the agent's own token"
 """Name of the query of an ego readout."""
+NUMBERS = "numbers"
+"""Part of a gate over all single numbers of an observation that also has pictures or grids."""
 QUERY_SOURCES = {"ego": EGO, "learned query": "a learned query", "": "the readout"}
 """Names of query sources in a sentence; others are "the" and their own word."""
 
@@ -152,7 +154,8 @@ def choose_view(
 ) -> MapView:
     """Choose what to show: by default the rollout, else the readout's own row, else the last layer.
 
-    That order is the one of benchmarks/faithfulness.md. Only maps over tokens are chosen; where a
+    That order is the one of benchmarks/faithfulness.md. Of the gates of one layer, that of a picture
+    or grid comes before that of the numbers beside it. Only maps over tokens are chosen; where a
     recording has none, its last map, which shows nothing.
 
     Args:
@@ -181,10 +184,14 @@ def choose_view(
             f"layer {layer} weighs {keys}, which stand nowhere on a picture; layers that read "
             f"tokens: {drawable_layers}"
         )
-    spec = max(candidates, key=lambda s: (s.derived == ROLLOUT, s.queries == "readout", s.layer))
+    spec = max(candidates, key=_rank)
     if head is not None and not 0 <= head < spec.heads:
         raise ValueError(f"head must be {_range_text(range(spec.heads))}, got {head}")
     return MapView(spec, head)
+
+
+def _rank(spec: MapSpec) -> tuple[bool, bool, int, bool]:
+    return (spec.derived == ROLLOUT, spec.queries == "readout", spec.layer, spec.part != NUMBERS)
 
 
 def entropy(weights: np.ndarray) -> float:

@@ -53,6 +53,13 @@ def test_of_two_maps_of_a_layer_the_one_over_tokens_is_shown():
     assert choose_view([TOKENS, gathering, OUT], 2).spec is gathering
 
 
+def test_the_gate_of_a_picture_is_shown_before_that_of_the_numbers_beside_it():
+    gates = [replace(TOKENS, name=f"actor/0/{part}", part=part) for part in ("numbers", "view")]
+    assert choose_view(gates).spec.part == "view"
+    assert choose_view(gates[::-1], layer=0).spec.part == "view"
+    assert choose_view(gates[:1]).spec.part == "numbers"
+
+
 def test_without_a_map_over_tokens_nothing_is_drawn(header, make_step):
     header = replace(header, maps=(CHANNELS,))
     step, view = seen(make_step, CHANNELS, np.full((1, 1, 7), 0.5))
