@@ -154,7 +154,7 @@ def choose_view(
 ) -> MapView:
     """Choose what to show: by default the rollout, else the readout's own row, else the last layer.
 
-    That order is the one of benchmarks/faithfulness.md. Of the gates of one layer, that of a picture
+    That order is the one of benchmarks/faithfulness.md. Of the gates of a layer, that of a picture
     or grid comes before that of the numbers beside it. Only maps over tokens are chosen; where a
     recording has none, its last map, which shows nothing.
 
