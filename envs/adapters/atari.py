@@ -14,7 +14,7 @@ import ale_py
 import cv2  # noqa: F401  (AtariPreprocessing needs it: its absence shows here, not later)
 import gymnasium as gym
 import numpy as np
-from gymnasium import wrappers
+from gymnasium import spaces, wrappers
 
 from attention_agents.envs.adapters.adapter import Adapter
 from attention_agents.envs.token_places import PicturePlaces
@@ -23,6 +23,8 @@ SIDE = 84
 """Height and width of the observed picture, in pixels."""
 FRAME_SKIP = 4
 """Frames per step; the same action is held, and the last two frames are merged."""
+NOOP_MAX = 30
+"""Most frames that a game idles at its beginning."""
 STACK = 4
 """Past frames in one observation."""
 
@@ -86,7 +88,15 @@ class AtariAdapter(Adapter):
     def wrap_env(self, env: gym.Env, training: bool) -> gym.Env:
         if env.get_wrapper_attr("_obs_type") == "ram":  # the console's memory: no picture
             return env
-        env = wrappers.AtariPreprocessing(env, frame_skip=FRAME_SKIP, screen_size=SIDE)
+        if not isinstance(env.action_space, spaces.Discrete):
+            raise ValueError(
+                "pictures of Atari games are made for actions by number, so continuous=True goes "
+                "only with obs_type='ram'"
+            )
+        idles = self.action_names(env)[0] == "NOOP"  # else games begin without idle steps
+        env = wrappers.AtariPreprocessing(
+            env, NOOP_MAX if idles else 0, frame_skip=FRAME_SKIP, screen_size=SIDE
+        )
         if training:
             env = wrappers.RecordEpisodeStatistics(env)  # returns of whole games, unclipped
             env = EpisodePerLife(env)

@@ -414,3 +414,17 @@ def test_the_shape_of_a_gray_road_may_be_a_list():
     config = {"duration": 2, "observation": observation}
     env = make_env("highway-fast-v0", env_kwargs={"config": config})
     assert env.observation_space.shape == (2, 64, 48)
+
+
+@pytest.mark.parametrize("env_id", ["ALE/Backgammon-v5", "ALE/VideoCheckers-v5"])
+def test_games_without_an_idle_action_are_made(env_id):
+    env = make_or_skip(env_id, training=True)
+    assert env.reset(seed=0)[0].shape == (4, 84, 84)
+    env.step(env.action_space.sample())
+
+
+def test_continuous_atari_is_refused_with_the_reason():
+    pytest.importorskip("ale_py")
+    with pytest.raises(ValueError, match="continuous=True goes only with obs_type='ram'"):
+        make_env("ALE/Pong-v5", env_kwargs={"continuous": True})
+    make_env("ALE/Pong-v5", env_kwargs={"continuous": True, "obs_type": "ram"}).reset(seed=0)
