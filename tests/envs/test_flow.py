@@ -99,9 +99,9 @@ def test_ppo_trains_and_every_weight_learns(name, world):
     env = world(name)
     model = built(PPO, env, n_steps=32, batch_size=16, n_epochs=2)
     extractor = model.policy.features_extractor
-    before = {key: value.clone() for key, value in extractor.state_dict().items()}
+    before = {key: value.detach().clone() for key, value in extractor.named_parameters()}
     model.learn(64)
-    after = extractor.state_dict()
+    after = dict(extractor.named_parameters())
     assert all(value.isfinite().all() for value in after.values())
     still = [key for key in before if torch.equal(before[key], after[key])]
     assert not [key for key in still if "empty_vector" not in key], "these weights did not move"

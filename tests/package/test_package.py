@@ -126,7 +126,7 @@ def test_folders_named_like_ours_in_a_notebook(clash: Path, installed: Path, mon
 
 def test_the_command_works_from_a_wheel_that_cannot_be_written(site: Path, tmp_path: Path) -> None:
     train = ("-m", "attention_agents", "train", "--env", "CartPole-v1", "-n", "64", "--no-progress")
-    tiny = ("--layers", "1", "--heads", "2", "--width", "8", "--eval-freq", "0")
+    tiny = ("--heads", "2", "--eval-freq", "0")
     result = run_python(tmp_path, *train, *tiny, "--hyperparams", "n_steps:8", path=site)
     run = tmp_path / result.stdout.splitlines()[-1]
     assert (run / "final").is_dir()

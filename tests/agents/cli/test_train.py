@@ -43,7 +43,7 @@ MISTAKES = {
     "--env CartPole-v1 --tokens patches": "patches tokens do not fit an observation of shape (4,)",
     "--normalize True": "only feature vectors can be normalized",
     "--learning-rate fast": "learning_rate must be a number or lin_<number>, got 'fast'",
-    "--width 10 --heads 3": "width must be a multiple of heads, got width=10, heads=3",
+    "--layers 2 --width 10 --heads 3": "width must be a multiple of heads, got width=10, heads=3",
     "-n 0": "n_timesteps must be a whole number of at least 1, got 0",
     "--n-envs -2": "n_envs must be a whole number of at least 1, got -2",
     "--device gpu": "unknown device 'gpu'; did you mean 'cpu'?",
@@ -145,7 +145,7 @@ def test_a_mistake_gets_a_few_lines_and_exit_code_2_and_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    "words", ["--layrs 3", "--env MiniGrid-DorKey-5x5-v0", "--width 10 --heads 3"]
+    "words", ["--layrs 3", "--env MiniGrid-DorKey-5x5-v0", "--layers 2 --width 10 --heads 3"]
 )
 def test_a_process_refuses_like_that_too(words, tmp_path):
     ended = train_py(words, tmp_path)

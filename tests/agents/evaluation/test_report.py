@@ -12,6 +12,7 @@ from attention_agents import evaluate
 from attention_agents.agents.evaluation.report import EpisodeResults, Report, report_table
 from attention_agents.agents.evaluation.statistics import bootstrap_interval
 from attention_agents.agents.rollouts.episodes import PlayedEpisode
+from attention_agents.envs.random_streams import derive_seed
 
 EPISODES = [
     PlayedEpisode(7, 5.0, 3, True),
@@ -76,7 +77,7 @@ def test_digits_follow_the_size(value: float, text: str) -> None:
 
 def test_an_interval_is_that_of_the_stated_generator() -> None:
     scores = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
-    draws = np.random.default_rng(0).integers(5, size=(500, 5))
+    draws = np.random.default_rng(derive_seed(0, "bootstrap")).integers(5, size=(500, 5))
     expected = np.quantile(scores[draws].mean(1), [0.025, 0.975])
     np.testing.assert_array_equal(bootstrap_interval(scores, resamples=500), expected)
 

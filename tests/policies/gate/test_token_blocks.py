@@ -135,7 +135,6 @@ def test_a_token_hears_of_another_at_a_distance() -> None:
     assert moved.abs().max() > 1e-3
 
 
-@BLOCKS.register("test-linear", "a block with a layer that SB3 draws again")
 class WithLinear(Block):
     def __init__(self, context):
         super().__init__(context)
@@ -145,7 +144,8 @@ class WithLinear(Block):
         return tokens
 
 
-def test_layers_that_sb3_draws_again_are_refused() -> None:
+def test_layers_that_sb3_draws_again_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BLOCKS._pieces, "test-linear", (WithLinear, "drawn again"))
     with pytest.raises(ValueError, match=r"'test-linear' holds an nn.Linear, .* use Projection"):
         plan(block="test-linear").build(LAYOUT, C)
 
