@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space
-from torch import nn
 
 from attention_agents.agents.config.validation import check_choice
 from attention_agents.policies.attention.attention_config import AttentionConfig
 from attention_agents.policies.gate.attention_gate import GateConfig
 from attention_agents.policies.registries import REGISTRIES
 from attention_agents.policies.sb3.extractor import AttentionExtractor
-from attention_agents.policies.sb3.gated_extractor import GatedExtractor, attention_policy_kwargs
+from attention_agents.policies.sb3.gated_extractor import attention_policy_kwargs
+from attention_agents.policies.sb3.stock_extractor import StockExtractor
 from benchmarks.small_cnn import SmallCNN
 
 ENCODERS = {
@@ -30,17 +30,6 @@ ENCODERS = {
 GATE = tuple(field.name for field in fields(GateConfig))
 ATTENTION = tuple(field.name for field in fields(AttentionConfig))
 EXTRACTOR = ("layers", "width", "block")
-
-
-class UngatedExtractor(GatedExtractor):
-    """The network that `GatedExtractor` puts a gate into, without the gate."""
-
-    def __init__(self, observation_space: spaces.Space, **kwargs: Any):
-        super().__init__(observation_space, **kwargs)
-        if self.gate is not None:
-            self.gate = nn.Identity()
-        for picture in self.pictures.values():
-            picture.gate = nn.Identity()
 
 
 def policy_name(space: spaces.Space) -> str:
@@ -83,7 +72,7 @@ def encoder_kwargs(encoder: str, algo: str, space: spaces.Space) -> dict[str, An
         }
     kwargs = attention_policy_kwargs(algo, space, **gate_arguments(words))
     if name == "ungated":
-        kwargs["features_extractor_class"] = UngatedExtractor
+        kwargs["features_extractor_class"] = StockExtractor
     return kwargs
 
 

@@ -26,8 +26,10 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.utils import LinearSchedule, set_random_seed
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, sync_envs_normalization
 
+from attention_agents.agents.algorithms.build import separate_streams
 from attention_agents.agents.algorithms.classes import algorithm_class
 from attention_agents.agents.runs.run_folder import package_versions
+from attention_agents.envs.random_streams import derive_seed
 from benchmarks.compared_tasks import Task
 from benchmarks.encoders import count_parameters, encoder_kwargs, policy_name
 
@@ -77,8 +79,7 @@ def train_run(name: str, task: Task, encoder: str, seed: int, steps: int) -> Res
 def random_run(name: str, task: Task, steps: int) -> Result:
     """Return the figures of a policy that acts at random, in the form of `train_run`."""
     env = make_envs(task, EVALUATION_SEED, 1, training=False)
-    set_random_seed(EVALUATION_SEED)
-    env.action_space.seed(EVALUATION_SEED)
+    env.action_space.seed(derive_seed(EVALUATION_SEED, "random policy"))
     env.reset()
     returns: list[float] = []
     while len(returns) < 2 * task.episodes:
@@ -119,9 +120,11 @@ def build(task: Task, encoder: str, env: VecEnv, seed: int) -> BaseAlgorithm:
     space = env.observation_space
     kwargs = encoder_kwargs(encoder, task.algo, space) | kwargs
     algorithm: Any = algorithm_class(task.algo)
-    return algorithm(
+    model = algorithm(
         policy_name(space), env, policy_kwargs=kwargs, seed=seed, device="cpu", **words
     )
+    separate_streams(model, env, seed)
+    return model
 
 
 def make_envs(task: Task, seed: int, n_envs: int | None = None, training: bool = True) -> VecEnv:

@@ -19,7 +19,10 @@ Purpose = Literal[
     "sampled actions, numpy",
     "bootstrap",
     "weight shuffle",
-    "random maps",
+    "attention gate",
+    "attention gate words",
+    "attention blocks",
+    "random states",
 ]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 BOUND = 2**31

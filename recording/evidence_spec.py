@@ -35,8 +35,6 @@ class EvidenceSpec:
     """Which states these were, in words."""
     tokens: str = "tokens"
     """What the tokens are, such as "numbers" or "cells of the last convolution"."""
-    mixed: bool = False
-    """Whether self-attention mixed the tokens before: token i then holds some of the others."""
 
     def __post_init__(self) -> None:
         texts = tuple((name, LONGEST_WORD) for name in self.components)

@@ -65,8 +65,6 @@ class EvidenceView:
     def notes(self) -> tuple[str, ...]:
         """A line each on what the tokens are, and whether there is attention."""
         notes = [f"tokens: {self._spec.tokens}"]
-        if self._spec.mixed:
-            notes.append("of mixed tokens, after self-attention")
         if not self.header.maps:
             notes.append(NO_ATTENTION)
         return tuple(notes)

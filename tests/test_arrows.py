@@ -78,10 +78,12 @@ ROOMS = {
     "policies.readouts": network(*ATTENTION, "policies.blocks"),
     "policies.tokenizers": network(*ATTENTION),
     "policies.gate": network(
-        *ATTENTION, "policies.blocks", "policies.encoder", packages=("gymnasium.spaces",)
+        *(*ATTENTION, "policies.blocks", "policies.encoder", "envs.random_streams"),
+        packages=("gymnasium.spaces",),
     ),
     "policies.sb3": network(
         *(*ENCODER, "policies.gate", "policies.encoder", "policies.state_dict_keys"),
+        "envs.random_streams",
         packages=(*SB3, "gymnasium.spaces"),
     ),
     "policies.inspect": network(

@@ -83,9 +83,14 @@ def build_model(config: RunConfig, env: VecEnv) -> BaseAlgorithm:
         settings = ", ".join(f"{name}={value}" for name, value in config.hyperparams.items())
         problem = f"{first_line(error)} ({settings or 'its defaults'})"
         raise ValueError(f"{config.algo} refused its arguments: {problem}") from error
-    env.seed(derive_seed(config.seed, "training environments"))  # SB3 gives both the same seed
-    model.action_space.seed(derive_seed(config.seed, "exploration"))
+    separate_streams(model, env, config.seed)
     return model
+
+
+def separate_streams(model: BaseAlgorithm, env: VecEnv, seed: int) -> None:
+    """Give environments and exploration random streams of their own: SB3 seeds both alike."""
+    env.seed(derive_seed(seed, "training environments"))
+    model.action_space.seed(derive_seed(seed, "exploration"))
 
 
 def constructor_arguments(

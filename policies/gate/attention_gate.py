@@ -21,7 +21,6 @@ from attention_agents.policies.attention.tappable import AttentionWeights, Tappa
 from attention_agents.policies.gate.gate_weighting import GateWeighting
 from attention_agents.policies.gate.random_stream import (
     check_initialization,
-    own_seed,
     own_stream,
 )
 from attention_agents.policies.gate.sparsity import add_loss, mean_entropy
@@ -109,12 +108,13 @@ class AttentionGate(TappableAttention):
         self.heads = H
         self.groups = H if C % H == 0 else 1
         """Groups of channels with a gate of their own."""
-        draw = _Draw()
         self.static = nn.Parameter(torch.zeros(H, N))
         if config.context:
-            self.glance = nn.Parameter(draw(C * N, G) / math.sqrt(C * N))
-            self.query = nn.Parameter(torch.zeros(G, H * K))
-            self.key = nn.Parameter(torch.cat([draw(K, N), draw(K, C) / math.sqrt(C)], 1))
+            with own_stream("attention gate"):
+                glance = torch.randn(C * N, G) / math.sqrt(C * N)
+                key = torch.cat([torch.randn(K, N), torch.randn(K, C) / math.sqrt(C)], 1)
+            self.glance, self.query = nn.Parameter(glance), nn.Parameter(torch.zeros(G, H * K))
+            self.key = nn.Parameter(key)
             """(K, N + C): the key of each place, then that of each channel of its content."""
         self.weighting: GateWeighting | None = None
         """How other words weigh; None for the default's."""
@@ -177,13 +177,13 @@ class AttentionGate(TappableAttention):
         """Return both parts; keys are absorbed into the query, and never made."""
         B, C, N = x.shape
         H, K = self.heads, self.config.head_width
-        x, glance = self._look(x, mask)
+        x, glance = self._read_tokens(x, mask)
         q = glance @ (self.query * (CONTEXT_SCALE / math.sqrt(K)))
         scores = (q.view(B * H, K) @ self.key).view(B, H, N + C)
         by_place, by_channel = scores.split([N, C], 2)
         return torch.baddbmm(by_place.add(self.static, alpha=STATIC_SCALE), by_channel, x)
 
-    def _look(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _read_tokens(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return what is read of the tokens, (B, C, N), and the glance at all of them, (B, G)."""
         B, C, N = x.shape
         if C == 1:
@@ -228,7 +228,7 @@ class AttentionGate(TappableAttention):
         if not self.config.context:
             return static
         H, K = self.heads, self.config.head_width
-        x, glance = self._look(x, mask)
+        x, glance = self._read_tokens(x, mask)
         q = (glance @ self.query).view(B, H, 1, K)
         places, contents = self.key.split([N, x.shape[1]], 1)
         k = places.T + x.transpose(1, 2) @ contents.T  # (B, N, K)
@@ -261,13 +261,3 @@ def has_own_words(attention: AttentionConfig) -> bool:
         window=attention.window,
         top_k=attention.top_k,
     )
-
-
-class _Draw:
-    """Normal numbers from a stream of the gate's own, which torch's seed names."""
-
-    def __init__(self) -> None:
-        self._generator = torch.Generator().manual_seed(own_seed("attention gate"))
-
-    def __call__(self, *shape: int) -> Tensor:
-        return torch.randn(*shape, generator=self._generator)

@@ -30,17 +30,21 @@ class TokenPass(NamedTuple):
 
     @classmethod
     def concatenate(cls, passes: Sequence[TokenPass]) -> TokenPass:
-        """Join passes of the same policy to one of all their observations."""
+        """Join passes of the same policy to one of all their observations.
+
+        Roles that are not in every pass are left out.
+        """
         states = [part.recurrent_state for part in passes]
+        roles = [role for role in passes[0].tokens if all(role in p.tokens for p in passes)]
         return cls(
             {
                 role: tuple(
                     _concatenate(parts)
                     for parts in zip(*(p.tokens[role] for p in passes), strict=True)
                 )
-                for role in passes[0].tokens
+                for role in roles
             },
-            {role: torch.cat([p.features[role] for p in passes]) for role in passes[0].features},
+            {role: torch.cat([p.features[role] for p in passes]) for role in roles},
             None
             if any(state is None for state in states)
             else tuple(torch.cat(parts, 1) for parts in zip(*states, strict=True)),  # type: ignore[arg-type]

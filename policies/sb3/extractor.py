@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from gymnasium import spaces
 from jaxtyping import Float
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from torch import Tensor, nn
+from torch import Tensor
 
+from attention_agents.envs.random_streams import derive_seed
 from attention_agents.envs.tokens.layout import TokenLayout
 from attention_agents.envs.tokens.spaces import TokenChoice, build_layout, choose_specs
 from attention_agents.envs.tokens.specs import Entities
 from attention_agents.policies.attention.attention_config import AttentionConfig
 from attention_agents.policies.attention.layer_context import LayerContext
 from attention_agents.policies.encoder import Encoder
-from attention_agents.policies.gate.random_stream import own_seed
+from attention_agents.policies.gate.random_stream import has_redrawn_layer
 from attention_agents.policies.registries import BLOCKS, READOUTS, SCORES
 from attention_agents.policies.sb3.random_states import random_states
 from attention_agents.policies.state_dict_keys import rename_keys_on_load
@@ -104,10 +106,10 @@ class AttentionExtractor(BaseFeaturesExtractor):
         self.tokenizer = ObservationTokenizer(specs, width)
         self.register_load_state_dict_pre_hook(rename_keys_on_load)
         is_set = any(isinstance(spec, Entities) for spec in specs.values())
-        drawn_again = any(isinstance(part, nn.Linear | nn.Conv2d) for part in self.modules())
-        if is_set and not drawn_again:
+        if is_set and not has_redrawn_layer(self):
             count = max(FEWEST_STATES, min(STATES, TOKENS // len(self.layout)))
-            states = random_states(observation_space, specs, count, own_seed("random states"))
+            seed = derive_seed(torch.initial_seed(), "random states")
+            states = random_states(observation_space, specs, count, seed)
             self.encoder.set_standard(self.tokenizer(state) for state in states)
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:

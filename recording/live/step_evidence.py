@@ -15,7 +15,6 @@ from torch.utils.hooks import RemovableHandle
 from attention_agents.envs.tokens.layout import TokenLayout
 from attention_agents.policies.inspect.evidence import Evidence
 from attention_agents.policies.inspect.token_capture import TokenCapture, TokenMeans, TokenPass
-from attention_agents.policies.tokens import Tokens
 from attention_agents.recording.evidence_spec import EvidenceSpec
 from attention_agents.recording.header import ActionKind
 from attention_agents.recording.map_spec import LONGEST_WORD
@@ -140,7 +139,7 @@ class StepEvidence:
         pending, self._pending = self._pending, []
         if not pending or self._weight_versions() != self._versions:
             return
-        passed = _join_passes([state.passed for state in pending])
+        passed = TokenPass.concatenate([state.passed for state in pending])
         tokens = passed.tokens[self.role]
         running = None
         if self.baseline.runs_along:
@@ -182,26 +181,6 @@ class _PendingState(NamedTuple):
     valid: Tensor | None
     rows: np.ndarray
     """(M, N), to be filled."""
-
-
-def _join_passes(passes: Sequence[TokenPass]) -> TokenPass:
-    """Return several passes as one."""
-    roles = [role for role in passes[0].tokens if all(role in p.tokens for p in passes)]
-    tokens = {
-        role: tuple(map(_join_tokens, zip(*(p.tokens[role] for p in passes), strict=True)))
-        for role in roles
-    }
-    states = [p.recurrent_state for p in passes]
-    state = None
-    if all(part is not None for part in states):
-        state = tuple(torch.cat(parts, 1) for parts in zip(*states, strict=True))  # type: ignore[arg-type]
-    return TokenPass(tokens, {}, state)
-
-
-def _join_tokens(parts: Sequence[Tokens]) -> Tokens:
-    values = torch.cat([part.values for part in parts])
-    masks = [part.mask for part in parts]
-    return Tokens(values, None if masks[0] is None else torch.cat(masks))  # type: ignore[arg-type]
 
 
 def _join_valid(masks: Sequence[Tensor | None]) -> Tensor | None:

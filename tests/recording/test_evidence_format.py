@@ -23,7 +23,6 @@ SPEC = EvidenceSpec(
     baseline_states=300,
     baseline_source="300 states of an episode with seed 7",
     tokens="numbers",
-    mixed=True,
 )
 
 
@@ -144,7 +143,8 @@ def test_a_description_that_is_none_is_refused(changes):
 
 
 @pytest.mark.parametrize(
-    "change", [{"components": "steer"}, {"baseline": "median"}, {"mixed": 1}, {"unknown": 1}]
+    "change",
+    [{"components": "steer"}, {"baseline": "median"}, {"baseline_states": "many"}, {"unknown": 1}],
 )
 def test_a_strange_description_in_a_file_is_refused(evidence_header, change):
     data = json.loads(json.dumps(evidence_header.to_json()))

@@ -33,7 +33,8 @@ def gradients(loss: torch.Tensor, gate: AttentionGate) -> list[torch.Tensor]:
 @pytest.mark.parametrize("normalizer", ["softmax", "entmax15", "sigmoid"])
 def test_the_gradient_is_that_of_the_explicit_loss(normalizer: str) -> None:
     """Two heads follow, as an actor and a critic: the entropy still counts once."""
-    sparse, plain, x = trained(0.3, normalizer), trained(0.0, normalizer), tokens()
+    sparse, plain = trained(0.3, normalizer).double(), trained(0.0, normalizer).double()
+    x = tokens().double()
     features = sparse(x)
     given = gradients(features.square().sum() + features.sin().sum(), sparse)
     weights = plain.weights(x)
