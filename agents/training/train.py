@@ -119,7 +119,6 @@ def run_callbacks(config: RunConfig, folder: RunFolder) -> list[BaseCallback]:
         callbacks.append(AttentionStatisticsCallback(interval))
     if config.eval_freq:
         callbacks.append(AttentionImageCallback(config, interval))
-    if config.eval_freq:
         callbacks.append(EvaluationCallback(config, folder))
     if config.save_freq:
         callbacks.append(CheckpointCallback(config, folder))

@@ -26,6 +26,9 @@ from attention_agents.envs.tokens.layout import (
     receptive_boxes,
 )
 
+MAX_BYTE = 255.0
+"""Of a picture of bytes; Stable-Baselines3 divides pictures by it, but not rows of numbers."""
+
 
 @dataclass(frozen=True)
 class Features:

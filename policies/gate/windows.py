@@ -12,10 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_agents.envs.tokens.specs import Cells, Entities, Frames, Patches
-
-MAX_BYTE = 255.0
-"""Of a picture of bytes; Stable-Baselines3 divides pictures by it, but not rows of numbers."""
+from attention_agents.envs.tokens.specs import MAX_BYTE, Cells, Entities, Frames, Patches
 
 
 def window_numbers(window: Float[Tensor, "B K F1"]) -> Float[Tensor, "B 2 KF"]:

@@ -6,15 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attention_agents.envs.tokens.specs import Cells, Entities, Frames, Patches
+from attention_agents.envs.tokens.specs import MAX_BYTE, Cells, Entities, Frames, Patches
 from attention_agents.policies.tokenizers.cells import CellTokenizer
 from attention_agents.policies.tokenizers.entities import EntityTokenizer, blank_absent_rows
 from attention_agents.policies.tokenizers.patches import PatchTokenizer
 from attention_agents.policies.tokens import Tokens
-
-MAX_BYTE = 255.0
-"""Of a picture of bytes; Stable-Baselines3 divides pictures by it, but not rows of numbers."""
-
 
 PARTS: dict[type, type[nn.Module]] = {
     Patches: PatchTokenizer,
